@@ -73,7 +73,9 @@ def main() -> None:
         print("VisualDL isn't installed: no curves are logged (pip install visualdl)")
     loader = paddle.io.DataLoader(train, batch_size=args.batch_size, shuffle=True, drop_last=True)
     test_loader = paddle.io.DataLoader(test, batch_size=500)
-    model.fit(loader, test_loader, epochs=args.epochs - done, verbose=1, callbacks=callbacks, log_freq=20)
+    model.fit(
+        loader, test_loader, epochs=args.epochs - done, verbose=1, callbacks=callbacks, log_freq=20
+    )
 
     accuracy = model.evaluate(test_loader, verbose=0)["acc"]
     print(f"top-1 on {len(test):,} test images: {100 * accuracy:.2f} %")

@@ -1,1 +1,1 @@
-
+"""spconvify: make a trained Paddle network slim with SPConv."""

@@ -1,1 +1,1 @@
-
+"""Architectures by name, and which one a state dict belongs to."""
