@@ -38,6 +38,14 @@ def representative_channels(in_channels: int, ratio: float, groups: int) -> int:
     return max(groups, min(largest, int(ratio * in_channels / groups + 0.5) * groups))
 
 
+class ReplacedConvError(AttributeError):
+    """Somebody reads an attribute of the convolution that an SPConv2D took the place of."""
+
+    def __init__(self, layer: SPConv2D, attribute: str):
+        super().__init__(f"'SPConv2D' object has no attribute {attribute!r}")
+        self.layer, self.attribute = layer, attribute
+
+
 class SPConv2D(nn.Layer):
     """A slim 3x3 convolution: only the representative input channels get a 3x3 kernel.
 
@@ -173,6 +181,12 @@ class SPConv2D(nn.Layer):
 
     def _global_average(self, y):
         return F.adaptive_avg_pool2d(y, 1, data_format=self.data_format)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError as error:
+            raise ReplacedConvError(self, name) from error
 
     def extra_repr(self) -> str:
         text = (

@@ -1,0 +1,94 @@
+"""How many multiply-accumulates an operator does, from the shapes of its arguments."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+import paddle
+
+from spconvify.ops import Operation
+
+# Operators that only move, make or rename data: nothing to count and not worth a line.
+NO_ARITHMETIC = frozenset(
+    """assign assign_ assign_out_ bernoulli cast concat dropout empty expand expand_as flatten full
+    full_ full_like gather gaussian index_select numel one_hot ones ones_like pad pad3d reshape
+    reshape_ shadow_output shape shape64 slice split split_with_num squeeze squeeze_ stack
+    strided_slice tile transpose transpose_ unbind uniform unsqueeze unsqueeze_ unstack zeros
+    zeros_like channel_shuffle pixel_shuffle shuffle_channel flip roll""".split()
+)
+
+
+def macs_of(operation: Operation) -> int | None:
+    """MACs of one operator call; None for an operator that this file has no formula for.
+
+    A convolution does ``output elements x (input channels / groups) x kernel area``, a matrix product
+    ``output elements x inner size``, a normalisation two an element (standardise, then scale and
+    shift), as thop and paddle.flops count it. Biases are not counted.
+    """
+    formula = _FORMULAS.get(operation.name)
+    return None if formula is None else formula(operation)
+
+
+def elements(operation: Operation) -> int:
+    """How many elements an element-wise or pooling operator works on: the larger of input and output."""
+    tensors = [*_arguments(operation), operation.result]
+    return max((_size(t) for t in tensors if isinstance(t, paddle.Tensor)), default=0)
+
+
+def _arguments(operation: Operation) -> list[Any]:
+    return [*operation.args, *operation.kwargs.values()]
+
+
+def _size(tensor: Any) -> int:
+    return int(np.prod(tensor.shape))
+
+
+def _convolution(filter_index: int) -> Callable[[Operation], int]:
+    def macs(operation: Operation) -> int:
+        weight = _arguments(operation)[filter_index]  # (L, C / groups, *kernel)
+        return _size(operation.result) * int(np.prod(weight.shape[1:]))
+
+    return macs
+
+
+def _transposed_convolution(operation: Operation) -> int:
+    x, weight = _arguments(operation)[:2]  # weight: (C, L / groups, *kernel)
+    return _size(x) * int(np.prod(weight.shape[1:]))
+
+
+def _matmul(operation: Operation) -> int:
+    x, _, *transposes = _arguments(operation)
+    shape = list(x.shape)
+    inner = shape[-2] if transposes and transposes[0] is True and len(shape) > 1 else shape[-1]
+    return _size(operation.result) * int(inner)
+
+
+def _addmm(operation: Operation) -> int:
+    return _size(operation.result) * int(_arguments(operation)[1].shape[-1])
+
+
+def _normalisation(operation: Operation) -> int:
+    return 2 * _size(_arguments(operation)[0])
+
+
+_FORMULAS: dict[str, Callable[[Operation], int]] = {
+    "conv2d": _convolution(1),
+    "conv3d": _convolution(1),
+    "depthwise_conv2d": _convolution(1),
+    "depthwise_conv2d_bias": _convolution(1),
+    "deformable_conv": _convolution(2),
+    "conv2d_transpose": _transposed_convolution,
+    "conv3d_transpose": _transposed_convolution,
+    "depthwise_conv2d_transpose": _transposed_convolution,
+    "linear": _matmul,
+    "matmul": _matmul,
+    "bmm": _matmul,
+    "mv": _matmul,
+    "dot": lambda operation: _size(_arguments(operation)[0]),
+    "addmm": _addmm,
+    "batch_norm": _normalisation,
+    "group_norm": _normalisation,
+    "instance_norm": _normalisation,
+    "layer_norm": _normalisation,
+}

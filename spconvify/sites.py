@@ -1,0 +1,219 @@
+"""The graph walker: every Conv2D of a model, and whether it can become an SPConv2D."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from types import MethodType
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from spconvify.errors import ArgumentError
+from spconvify.spconv import SPConv2D
+
+# Below this many input channels a convolution is the network's stem: there is nothing to split.
+MIN_IN_CHANNELS = 4
+_LAYER_INTERNALS = frozenset(nn.Layer().__dict__)
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One Conv2D of a model, with a verdict.
+
+    `name` is its structured name ("" for a model that is itself a Conv2D), `aliases` the other
+    names under which the same layer is registered; `reason` says why it isn't eligible.
+    """
+
+    name: str
+    layer: nn.Layer
+    eligible: bool
+    reason: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Edge:
+    """A place in `parent._sub_layers` that holds `layer`; the root has no parent."""
+
+    name: str
+    parent: nn.Layer | None
+    key: str
+    layer: nn.Layer
+
+
+def walk(model: nn.Layer) -> Iterator[Edge]:
+    """Every registered place of every layer, in registration order; a shared layer comes repeatedly.
+
+    Each layer is entered once, so shared containers and cycles end. An SPConv2D isn't entered.
+    """
+    entered: set[int] = set()
+
+    def visit(edge: Edge) -> Iterator[Edge]:
+        yield edge
+        if id(edge.layer) in entered or isinstance(edge.layer, SPConv2D):
+            return
+        entered.add(id(edge.layer))
+        for key, child in edge.layer._sub_layers.items():
+            if child is not None:
+                name = f"{edge.name}.{key}" if edge.name else key
+                yield from visit(Edge(name, edge.layer, key, child))
+
+    yield from visit(Edge("", None, "", model))
+
+
+def find_sites(model: nn.Layer) -> list[Site]:
+    """List every Conv2D of `model` with its verdict, in registration order.
+
+    A layer that is registered at several places is one site, with `aliases`. SPConv2D layers are
+    listed as ineligible, which is what makes a second conversion change nothing.
+
+    Raises:
+        ArgumentError: if `model` isn't a plain ``nn.Layer`` (paddle.Model, DataParallel, to_static).
+    """
+    check_model(model)
+    names: dict[int, list[str]] = {}
+    convolutions: dict[int, nn.Layer] = {}
+    for edge in walk(model):
+        if isinstance(edge.layer, (nn.Conv2D, SPConv2D)):
+            convolutions[id(edge.layer)] = edge.layer
+            names.setdefault(id(edge.layer), []).append(edge.name)
+    context = _Context(model)
+    sites = []
+    for key, layer in convolutions.items():
+        reason = _why_not(layer, context)
+        first, *aliases = names[key]
+        sites.append(Site(first, layer, not reason, reason, tuple(aliases)))
+    return sites
+
+
+def check_model(model: Any) -> None:
+    """Refuse what isn't a plain network, with the remedy.
+
+    Raises:
+        ArgumentError: for a paddle.Model, a DataParallel, a to_static network or no network at all.
+    """
+    if isinstance(model, paddle.Model):
+        raise ArgumentError("this is a paddle.Model: pass its network, model.network")
+    if isinstance(model, paddle.DataParallel):
+        raise ArgumentError(
+            "this is a paddle.DataParallel: pass model._layers, and wrap the converted network again"
+        )
+    if not isinstance(model, nn.Layer):
+        raise ArgumentError(f"this is a {type(model).__name__}, not a paddle.nn.Layer")
+    if type(model).__name__ == "TranslatedLayer":
+        raise ArgumentError("this network comes from paddle.jit.load: convert the original one")
+    for layer in model.sublayers(include_self=True):
+        if "StaticFunction" in type(vars(layer).get("forward")).__name__:
+            raise ArgumentError(
+                f"{type(layer).__name__} went through paddle.jit.to_static, whose program would keep "
+                "the old convolutions: convert first, then call to_static"
+            )
+
+
+class _Context:
+    """What the verdict on one layer needs to know of the others."""
+
+    def __init__(self, model: nn.Layer):
+        self._weight_owners: dict[int, set[int]] = {}
+        self._held: dict[int, str] = {}
+        for layer in model.sublayers(include_self=True):
+            for parameter in layer._parameters.values():
+                if parameter is not None:
+                    self._weight_owners.setdefault(id(parameter), set()).add(id(layer))
+            for attribute, value in vars(layer).items():
+                if attribute not in _LAYER_INTERNALS:
+                    for conv in _convolutions_in(value):
+                        self._held[id(conv)] = f"{type(layer).__name__}.{attribute}"
+
+    def holder(self, conv: nn.Layer) -> str | None:
+        """The plain attribute that holds `conv` past its registration, if there is one."""
+        return self._held.get(id(conv))
+
+    def is_tied(self, conv: nn.Layer) -> bool:
+        """Whether another layer uses one of its parameters too."""
+        own = [parameter for parameter in conv._parameters.values() if parameter is not None]
+        return any(len(self._weight_owners[id(parameter)]) > 1 for parameter in own)
+
+
+def _convolutions_in(value: Any, depth: int = 3) -> Iterator[nn.Layer]:
+    """Convolutions that a plain attribute holds: itself, a bound method, or inside containers."""
+    if isinstance(value, nn.Conv2D):
+        yield value
+    elif isinstance(value, MethodType):
+        yield from _convolutions_in(value.__self__, 0)
+    elif depth:
+        if isinstance(value, partial):
+            yield from _convolutions_in(value.func, depth - 1)
+        items = value.values() if isinstance(value, dict) else value
+        if isinstance(value, (dict, list, tuple, set)):
+            for item in items:
+                yield from _convolutions_in(item, depth - 1)
+
+
+def _why_not(conv: nn.Layer, context: _Context) -> str:
+    """Why `conv` can't become an SPConv2D; "" if it can. The geometry first: it reads best."""
+    if isinstance(conv, SPConv2D):
+        return "already an SPConv2D"
+    return _shape_reason(conv) or _padding_reason(conv) or _identity_reason(conv, context)
+
+
+def _shape_reason(conv: nn.Layer) -> str:
+    kernel, stride, dilation = (list(conv._kernel_size), list(conv._stride), list(conv._dilation))
+    if kernel != [3, 3]:
+        return f"kernel {kernel[0]}x{kernel[1]}"
+    if conv._groups != 1:
+        kind = "depthwise" if conv._groups == conv._in_channels else "already grouped"
+        return f"{kind}: groups={conv._groups}"
+    if stride not in ([1, 1], [2, 2]):
+        return f"stride {stride[0]}x{stride[1]}"
+    if dilation[0] != dilation[1]:
+        return f"dilation {dilation[0]}x{dilation[1]}"
+    if conv._in_channels < MIN_IN_CHANNELS:
+        return f"stem: {conv._in_channels} input channels are too few to split"
+    return ""
+
+
+def _padding_reason(conv: nn.Layer) -> str:
+    if padding_of(conv) is not None:
+        return ""
+    return f"padding {conv._padding!r} gives the 3x3 and the 1x1 branches maps of different sizes"
+
+
+def padding_of(conv: nn.Layer) -> int | str | None:
+    """The padding of a 3x3 convolution as SPConv2D takes it; None where it can't carry it.
+
+    `_updated_padding` is read since `_padding` is whatever the user wrote ('SAME', nested lists …).
+    """
+    if conv._padding_mode != "zeros":  # then Conv2D pads by itself, and `_updated_padding` is 0
+        padding = list(conv._reversed_padding_repeated_twice)
+    elif conv._padding_algorithm == "SAME":
+        return "SAME"
+    elif conv._padding_algorithm == "VALID":
+        return 0
+    else:
+        padding = conv._updated_padding
+        padding = [padding] if isinstance(padding, int) else list(padding)
+    if len(set(padding)) != 1 or padding[0] not in (0, conv._dilation[0]):
+        return None
+    return int(padding[0])
+
+
+def _identity_reason(conv: nn.Layer, context: _Context) -> str:
+    """Everything through which somebody could notice that the layer was swapped."""
+    if type(conv) is not nn.Conv2D:
+        return f"{type(conv).__name__} is a subclass of Conv2D with a forward of its own"
+    if "forward" in vars(conv):
+        return "its forward was replaced on the layer itself"
+    hooks = [*conv._forward_pre_hooks.values(), *conv._forward_post_hooks.values()]
+    if hooks:
+        kinds = ", ".join(sorted({getattr(h, "__name__", type(h).__name__) for h in hooks}))
+        return f"its forward hooks would be lost: {kinds}"
+    if context.is_tied(conv):
+        return "its weight is shared with another layer"
+    holder = context.holder(conv)
+    if holder:
+        return f"{holder} holds it past its registration and would keep the old one"
+    return ""

@@ -1,0 +1,158 @@
+"""Check a surgery with one forward before and one after: nothing stale, nothing left out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.errors import ArgumentError, ConversionError
+from spconvify.ops import Operation, watching
+from spconvify.spconv import ReplacedConvError, SPConv2D
+
+# Small first: they're cheap; fixed-size networks only take their own.
+USUAL_SIZES = (64, 32, 28, 224, 299, 128, 256, 96, 384)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one forward did."""
+
+    shapes: list[tuple[int, ...]]  # of the outputs
+    finite: bool  # whether every output is
+    used: set[int]  # which of the watched weights took part in an operator
+    called: set[int]  # ids of the layers that were called
+
+
+class Expectation:
+    """What a network did before the surgery, to hold the converted one to.
+
+    Args:
+        model: the network before the surgery.
+        convs: the convolutions that are going to be replaced.
+        input_shape: (N, C, H, W); None tries usual sizes, and gives up the check if none runs.
+
+    Raises:
+        ArgumentError: if `input_shape` is given and the network doesn't run on it.
+    """
+
+    def __init__(self, model: nn.Layer, convs: Sequence[Any], input_shape: Sequence[int] | None):
+        self._weights = {id(conv.weight): index for index, conv in enumerate(convs)}
+        self._before: _Run | None = None
+        if not convs:
+            return
+        shapes = [tuple(input_shape)] if input_shape else list(guess_input_shapes(model))
+        for shape in shapes:
+            self._input = random_input(shape, convs[0].weight.dtype)
+            try:
+                self._before = self._run(model)
+            except Exception as error:  # whatever the user's network raises: try the next size
+                if input_shape:
+                    raise ArgumentError(does_not_fit(shape, error)) from error
+                continue
+            return
+
+    def _run(self, model: nn.Layer) -> _Run:
+        used: set[int] = set()
+
+        def note(operation: Operation) -> None:
+            for argument in (*operation.args, *operation.kwargs.values()):
+                if id(argument) in self._weights:
+                    used.add(self._weights[id(argument)])
+
+        with evaluating(model), paddle.no_grad(), watching(note) as called:
+            outputs = list(_tensors(model(self._input)))
+        shapes = [tuple(tensor.shape) for tensor in outputs]
+        return _Run(shapes, all(map(_is_finite, outputs)), used, set(called))
+
+    def check(self, converted: nn.Layer, replacements: Mapping[str, SPConv2D]) -> None:
+        """Run the converted network; `replacements` by site name, in the order of `convs`.
+
+        Raises:
+            ConversionError: if a new layer isn't called though the old one was, an old weight is still
+                used, an output's shape changed or isn't finite any more, or the network reads the
+                weight of a convolution that is gone.
+        """
+        before = self._before
+        if before is None:
+            return
+        try:
+            after = self._run(converted)
+        except ReplacedConvError as error:
+            name = next((n for n, layer in replacements.items() if layer is error.layer), "?")
+            raise ConversionError(
+                f"layer {name!r}: the network reads its {error.attribute!r}, which an SPConv2D hasn't; "
+                f"exclude it with --exclude {name!r}"
+            ) from error
+        except Exception as error:
+            raise ConversionError(f"the converted network doesn't run: {first_line(error)}") from error
+        for index, (name, layer) in enumerate(replacements.items()):
+            if index in after.used or (index in before.used and id(layer) not in after.called):
+                raise ConversionError(
+                    f"layer {name!r}: the network still runs the old convolution, held outside of its "
+                    f"sub-layers; exclude it with --exclude {name!r}"
+                )
+        if after.shapes != before.shapes:
+            raise ConversionError(f"the output's shape changed from {before.shapes} to {after.shapes}")
+        if before.finite and not after.finite:
+            raise ConversionError("the converted network's output isn't finite")
+
+
+def guess_input_shapes(model: nn.Layer) -> Iterator[tuple[int, ...]]:
+    """Inputs that an image network might take, from the channels of its first convolution."""
+    first: Any = next((m for m in model.sublayers(True) if isinstance(m, (nn.Conv2D, SPConv2D))), None)
+    if first is None:
+        return
+    channels = first.in_channels if isinstance(first, SPConv2D) else first._in_channels
+    layout = first.data_format if isinstance(first, SPConv2D) else first._data_format
+    for size in USUAL_SIZES:
+        yield (1, channels, size, size) if layout == "NCHW" else (1, size, size, channels)
+
+
+def random_input(shape: Sequence[int], dtype: Any = "float32", seed: int = 0) -> paddle.Tensor:
+    """A standard normal input; leaves Paddle's own random state alone."""
+    values = np.random.default_rng(seed).standard_normal(tuple(shape), dtype="float32")
+    return paddle.to_tensor(values).astype(dtype)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Layer) -> Iterator[None]:
+    """Eval mode for the block, every layer's own mode afterwards."""
+    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+    try:
+        for layer, _ in modes:
+            layer.training = False
+        yield
+    finally:
+        for layer, training in modes:
+            layer.training = training
+
+
+def does_not_fit(shape: Sequence[int], error: Exception) -> str:
+    """The message for an input shape on which a network doesn't run."""
+    text = "x".join(map(str, shape))
+    return f"the network doesn't run on an input of {text}: {first_line(error)}; give another --input"
+
+
+def first_line(error: BaseException) -> str:
+    """The line of an error that says what is wrong: Paddle's come behind a C++ traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "Error:" in line or line.startswith("(")]
+    return (telling or lines or [type(error).__name__])[0]
+
+
+def _tensors(outputs: Any) -> Iterator[paddle.Tensor]:
+    if isinstance(outputs, paddle.Tensor):
+        yield outputs
+    elif isinstance(outputs, (list, tuple, Mapping)):
+        for output in outputs.values() if isinstance(outputs, Mapping) else outputs:
+            yield from _tensors(output)
+
+
+def _is_finite(tensor: paddle.Tensor) -> bool:
+    return "float" not in str(tensor.dtype) or bool(paddle.isfinite(tensor).all())
