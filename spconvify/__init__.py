@@ -1,1 +1,87 @@
-"""spconvify: make a trained Paddle network slim with SPConv."""
+"""spconvify: make a trained Paddle network slim with SPConv, and see what that gives.
+
+The names below are imported when they are first used, so that ``import spconvify`` and
+``spconvify --help`` don't wait for Paddle.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spconvify.comparison import Comparison, compare
+    from spconvify.conversion import convert
+    from spconvify.counting import Cost, cost
+    from spconvify.errors import (
+        ArgumentError,
+        CheckpointError,
+        ConversionError,
+        EngineError,
+        NoEffectWarning,
+        SpconvifyError,
+    )
+    from spconvify.loading import load, save
+    from spconvify.planning import Plan, plan
+    from spconvify.sites import Site, find_sites
+    from spconvify.spconv import SPConv2D
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ArgumentError": "errors",
+    "CheckpointError": "errors",
+    "Comparison": "comparison",
+    "ConversionError": "errors",
+    "Cost": "counting",
+    "EngineError": "errors",
+    "NoEffectWarning": "errors",
+    "Plan": "planning",
+    "SPConv2D": "spconv",
+    "Site": "sites",
+    "SpconvifyError": "errors",
+    "compare": "comparison",
+    "convert": "conversion",
+    "cost": "counting",
+    "find_sites": "sites",
+    "load": "loading",
+    "plan": "planning",
+    "save": "loading",
+}
+
+__all__ = [
+    "ArgumentError",
+    "CheckpointError",
+    "Comparison",
+    "ConversionError",
+    "Cost",
+    "EngineError",
+    "NoEffectWarning",
+    "Plan",
+    "SPConv2D",
+    "Site",
+    "SpconvifyError",
+    "__version__",
+    "compare",
+    "convert",
+    "cost",
+    "find_sites",
+    "load",
+    "plan",
+    "save",
+    "zoo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "zoo":
+        return import_module("spconvify.zoo")
+    if name not in _HOME:
+        raise AttributeError(f"module 'spconvify' has no attribute {name!r}")
+    value = getattr(import_module(f"spconvify.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,19 +58,6 @@ class Cost:
     def overhead(self) -> int:
         """The part of `macs` that is SPConv2D's own pooling, gates, BatchNorms and additions."""
         return sum(layer.overhead for layer in self.layers)
-
-    def under(self, names: Iterable[str]) -> LayerCost:
-        """The summed cost of the layers with one of these names."""
-        names = tuple(names)
-        chosen = [layer for layer in self.layers if layer.name in names]
-        return LayerCost(
-            names[0],
-            chosen[0].kind if chosen else "",
-            sum(layer.params for layer in chosen),
-            sum(layer.macs for layer in chosen),
-            sum(layer.overhead for layer in chosen),
-            chosen[0].output_shape if chosen else (),
-        )
 
 
 def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:

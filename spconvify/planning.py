@@ -17,6 +17,7 @@ from spconvify.spconv import (
     DEFAULT_GROUPS,
     DEFAULT_RATIO,
     FUSIONS,
+    SPConv2D,
     representative_channels,
 )
 
@@ -129,6 +130,22 @@ def plan(
         name, reason = next(iter(unsplittable.items()))
         raise ArgumentError(f"groups {groups} fits no convolution of this network; {name!r}: {reason}")
     return result
+
+
+def plan_of(model: nn.Layer) -> Plan:
+    """The plan that a converted network was made with, read off its SPConv2D layers."""
+    sites = {}
+    for site in find_sites(model):
+        layer: Any = site.layer
+        if isinstance(layer, SPConv2D):
+            sites[site.name] = SPConvSettings(
+                layer.representative / layer.in_channels,
+                layer.groups,
+                layer.fusion,
+                layer.conv1x1.bias is not None,
+                layer.channels is not None,
+            )
+    return Plan(sites)
 
 
 def _check(settings: SPConvSettings) -> None:

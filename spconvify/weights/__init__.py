@@ -7,8 +7,7 @@ from typing import Any
 from spconvify.spconv import SPConv2D
 from spconvify.weights.copy import copy_weights
 
-# "lstsq" starts from "copy" and is then fitted by `calibrate`, network-wide.
-INITS = ("copy", "none", "lstsq")
+INITS = ("copy", "none")
 
 
 def initialise(spconv: SPConv2D, conv: Any, init: str) -> None:

@@ -1,0 +1,10 @@
+"""Show a Comparison: on the terminal, as JSON, CSV or Markdown, or as a plot."""
+
+from __future__ import annotations
+
+from spconvify.report.table import inspect_table, print_table
+from spconvify.report.text import to_csv, to_json, to_markdown
+
+FORMATS = ("table", "json", "csv", "md")
+
+__all__ = ["FORMATS", "inspect_table", "print_table", "to_csv", "to_json", "to_markdown"]

@@ -1,0 +1,39 @@
+"""The MACs of every converted layer before and after, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spconvify.comparison import Comparison
+from spconvify.errors import EngineError
+from spconvify.report.rows import settings, title
+
+
+def save_plot(comparison: Comparison, path: Path) -> None:
+    """Draw MACs before and after for each converted layer; the file's suffix decides the format.
+
+    Raises:
+        EngineError: if matplotlib isn't installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise EngineError("--plot needs matplotlib: pip install 'spconvify[plot]'") from error
+    sites = comparison.converted
+    figure = Figure(figsize=(max(6.0, 1.5 + 0.28 * len(sites)), 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    places = range(len(sites))
+    for offset, label, colour, hatch, values in (
+        (-0.2, "before", "0.75", "", [site.macs_before / 1e6 for site in sites]),
+        (+0.2, "after", "#1f5fa8", "//", [site.macs_after / 1e6 for site in sites]),
+    ):
+        left = [place + offset for place in places]
+        axes.bar(left, values, 0.4, label=label, color=colour, hatch=hatch, edgecolor="black", lw=0.4)
+    axes.set_xticks(list(places), [site.name or "(root)" for site in sites], rotation=90, fontsize=7)
+    axes.set_ylabel("million MACs")
+    axes.set_title(f"{title(comparison)}\n{settings(comparison)}", fontsize=9)
+    axes.margins(x=0.01)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)

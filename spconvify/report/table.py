@@ -1,0 +1,71 @@
+"""The table on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spconvify.comparison import Comparison, SiteComparison
+from spconvify.report.rows import HEADER, SITE_HEADER, captions, settings, site_row, summary, title
+from spconvify.report.units import quantity
+
+
+def print_table(console: Console, comparison: Comparison, per_layer: bool = False) -> None:
+    """Print the summary, a line per convolution if `per_layer`, and what the numbers mean."""
+    console.print()
+    console.print(Text(title(comparison), style="bold"))
+    console.print(Text(settings(comparison)))
+    if per_layer:
+        console.print(_site_table(comparison))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in HEADER:
+        table.add_column(column, justify="left" if not column else "right", no_wrap=column != "")
+    for name, *cells, factor in summary(comparison):
+        style = "dim" if name.startswith(" ") else ""
+        table.add_row(name, *cells, _coloured(factor), style=style)
+    console.print(table)
+    for line in captions(comparison):
+        console.print(Text(line, style="dim"))
+
+
+def _coloured(factor: str) -> Text:
+    if "slower" in factor:
+        return Text(factor, style="bold red")
+    return Text(factor, style="bold green" if factor and "no " not in factor else "")
+
+
+def _site_table(comparison: Comparison) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in SITE_HEADER:
+        number = column not in ("layer", "verdict")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for site in comparison.sites:
+        table.add_row(*site_row(site), style="" if site.eligible else "dim")
+    return table
+
+
+def inspect_table(console: Console, name: str, sites: list[SiteComparison]) -> None:
+    """Print every convolution of a network with its verdict."""
+    eligible = [site for site in sites if site.eligible]
+    console.print(Text(f"{name}: {len(eligible)} of {len(sites)} convolutions are eligible", "bold"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", overflow="fold")
+    for column in ("in", "out", "stride", "params"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    for site in sites:
+        verdict = Text("eligible", style="green") if site.eligible else Text(site.reason, style="dim")
+        if site.eligible:
+            kept = round((site.effective_ratio or 0) * site.in_channels)
+            verdict.append(f": {kept} + {site.in_channels - kept} channels", style="default")
+        table.add_row(
+            site.name or "(root)",
+            str(site.in_channels),
+            str(site.out_channels),
+            str(site.stride),
+            quantity(site.params_before),
+            verdict,
+        )
+    console.print(table)

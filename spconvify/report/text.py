@@ -1,0 +1,40 @@
+"""JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from spconvify.comparison import Comparison, SiteComparison
+from spconvify.report.rows import HEADER, SITE_HEADER, captions, settings, site_row, summary, title
+
+
+def to_json(data: Any) -> str:
+    """Indented JSON of a Comparison, or of anything that json takes."""
+    return json.dumps(data.to_dict() if isinstance(data, Comparison) else data, indent=2)
+
+
+def to_csv(sites: list[SiteComparison]) -> str:
+    """One line per convolution, with a header."""
+    columns = list(SiteComparison.__dataclass_fields__)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(vars(site) for site in sites)
+    return text.getvalue().rstrip("\n")
+
+
+def to_markdown(comparison: Comparison, per_layer: bool = False) -> str:
+    """The table as GitHub-flavoured Markdown."""
+    lines = [f"**{title(comparison)}**", "", settings(comparison), ""]
+    lines += _markdown_table(HEADER, summary(comparison))
+    if per_layer:
+        lines += ["", *_markdown_table(SITE_HEADER, map(site_row, comparison.sites))]
+    return "\n".join([*lines, "", *(f"{line}  " for line in captions(comparison))])
+
+
+def _markdown_table(header, rows) -> list[str]:
+    lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
+    return lines + ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in rows]

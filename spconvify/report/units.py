@@ -1,0 +1,46 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from spconvify.engines import Latency
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def quantity(value: float, unit: str = "") -> str:
+    """25557032 -> '25.56 M'; `unit` follows the prefix."""
+    for size, prefix in _PREFIXES:
+        if value >= 0.9995 * size:
+            return f"{value / size:.{_decimals(value / size)}f} {prefix}{unit}"
+    return f"{value:g} {unit}".rstrip()
+
+
+def _decimals(value: float) -> int:
+    return 2 if value < 100 else 1
+
+
+def change(before: float, after: float) -> str:
+    """How much less (or more), in per cent of `before`."""
+    if not before:
+        return ""
+    percent = 100.0 * (after - before) / before
+    return f"{percent:+.1f} %".replace("-", "−")
+
+
+def factor(before: float, after: float) -> str:
+    """How many times less; '' where that says nothing."""
+    return f"{before / after:.2f}x" if before and after else ""
+
+
+def milliseconds(latency: Latency) -> str:
+    """Median with its p10-p90 interval."""
+    digits = 1 if latency.median >= 10 else 2
+    low, middle, high = (f"{v:.{digits}f}" for v in (latency.p10, latency.median, latency.p90))
+    return f"{middle} ms ({low}–{high})"
+
+
+def verdict(before: Latency, after: Latency, speedup: float | None) -> str:
+    """What the latencies say, and nothing more than they say."""
+    if speedup is None:
+        return "no difference"
+    return f"{speedup:.2f}x faster" if speedup > 1 else f"{1 / speedup:.2f}x slower"
