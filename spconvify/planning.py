@@ -20,6 +20,7 @@ from spconvify.spconv import (
     SPConv2D,
     representative_channels,
 )
+from spconvify.zoo.spconv_keys import SPConvKeys
 
 FORMAT = "spconvify-plan-1"
 
@@ -130,6 +131,18 @@ def plan(
         name, reason = next(iter(unsplittable.items()))
         raise ArgumentError(f"groups {groups} fits no convolution of this network; {name!r}: {reason}")
     return result
+
+
+def plan_from_keys(sites: Mapping[str, SPConvKeys]) -> Plan:
+    """The plan that a converted checkpoint was made with, read off its keys and shapes."""
+    return Plan(
+        {
+            name: SPConvSettings(
+                keys.representative / keys.in_channels, keys.groups, keys.fusion, keys.bias, keys.channels
+            )
+            for name, keys in sites.items()
+        }
+    )
 
 
 def plan_of(model: nn.Layer) -> Plan:

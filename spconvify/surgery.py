@@ -26,6 +26,7 @@ def apply_plan(
     init: str = "copy",
     inplace: bool = False,
     input_shape: Sequence[int] | None = None,
+    verify: bool = True,
 ) -> nn.Layer:
     """Replace every site of `plan` and check, with one forward, that nothing else changed.
 
@@ -38,6 +39,7 @@ def apply_plan(
         init: how the new weights start: "copy" or "none" (Paddle's random initialiser).
         inplace: change `model` instead of a copy.
         input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
+        verify: run that check; a network whose weights are yet to come can't.
 
     Raises:
         ArgumentError: if the plan names a site that the model hasn't, or that isn't eligible.
@@ -46,7 +48,8 @@ def apply_plan(
     if not inplace:
         model = copy.deepcopy(model)
     sites = _planned_sites(model, plan)
-    expectation = Expectation(model, [site.layer for site in sites], input_shape)
+    watched = [site.layer for site in sites] if verify else []
+    expectation = Expectation(model, watched, input_shape)
     replacements = {
         id(site.layer): replacement(site.layer, plan.sites[site.name], init, site.name) for site in sites
     }
@@ -105,7 +108,8 @@ def replacement(conv: Any, settings: SPConvSettings, init: str, name: str) -> SP
             channels=range(conv._in_channels) if settings.reorder else None,
             data_format=conv._data_format,
         )
-    if str(new.gwc.weight.place) != str(conv.weight.place):
+    initialised = conv.weight._is_initialized()  # not under LazyGuard
+    if initialised and str(new.gwc.weight.place) != str(conv.weight.place):
         new.to(device=conv.weight.place)
     initialise(new, conv, init)
     _inherit(new, conv, name)

@@ -1,0 +1,93 @@
+"""The command line: parse, call, print. `main` is the program's entry point."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from spconvify.cli.convert import convert
+from spconvify.cli.inspect import inspect
+from spconvify.cli.output import error
+from spconvify.cli.report import report
+from spconvify.errors import ArgumentError, SpconvifyError
+
+app = typer.Typer(
+    name="spconvify",
+    help="Make a trained PaddlePaddle network slim with SPConv, and see what that gives.",
+    epilog="spconvify COMMAND --help shows each command's options and examples.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command()(convert)
+app.command()(report)
+app.command()(inspect)
+
+# Newer versions of Typer bring their own click: find its base class through Typer.
+_ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_INSTALL = (
+    "PaddlePaddle isn't installed: pip install 'spconvify[cpu]' (or 'spconvify[gpu]', never both)"
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from spconvify import __version__
+
+        print(f"spconvify {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 a job that failed, 2 a wrong call."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(arguments, standalone_mode=False)
+    except Exception as problem:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        code = _explain(problem)
+    except KeyboardInterrupt:
+        error("interrupted")
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(problem: Exception) -> int:
+    """One line on stderr that says what is wrong and what to do; returns the exit code."""
+    if isinstance(problem, ArgumentError):
+        error(str(problem))
+        return 2
+    if isinstance(problem, SpconvifyError):
+        error(str(problem))
+        return 1
+    if isinstance(problem, _ClickException):
+        message = problem.format_message()  # type: ignore[attr-defined]
+        if message:  # no_args_is_help raises with an empty one, after the help
+            error(f"{message} Try 'spconvify --help'.")
+        return 2
+    if isinstance(problem, ImportError) and (problem.name or "").split(".")[0] == "paddle":
+        error(_INSTALL)
+        return 1
+    if type(problem).__name__ == "Abort":
+        error("interrupted")
+        return 130
+    if isinstance(problem, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    error(f"{type(problem).__name__}: {problem} (run again with --debug for the traceback)")
+    return 1

@@ -1,0 +1,114 @@
+"""The options that commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from spconvify.errors import ArgumentError
+
+CONVERSION, MEASUREMENT, OUTPUT = "Conversion", "Measurement", "Output"
+
+
+def _option(panel: str, *names: str, help: str, **more):
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+Ratio = Annotated[
+    float,
+    _option(CONVERSION, "--ratio", help="Share of the input channels that keep a 3x3, in (0, 1)."),
+]
+Groups = Annotated[int, _option(CONVERSION, "--groups", help="Groups of that 3x3.")]
+Fusion = Annotated[
+    str, _option(CONVERSION, "--fusion", help="gap: the paper's gate; sum: one linear layer.")
+]
+Include = Annotated[
+    Optional[list[str]],
+    _option(CONVERSION, "--include", metavar="GLOB", help="Convert only layers that match; repeatable."),
+]
+Exclude = Annotated[
+    Optional[list[str]],
+    _option(CONVERSION, "--exclude", metavar="GLOB", help="Leave these layers alone; repeatable."),
+]
+RatioFor = Annotated[
+    Optional[list[str]],
+    _option(CONVERSION, "--ratio-for", metavar="GLOB=R", help="A ratio for these layers; repeatable."),
+]
+Input = Annotated[
+    Optional[str],
+    _option(MEASUREMENT, "--input", metavar="N,C,H,W", help="Shape of the input [default: the network's]."),
+]
+Engine = Annotated[
+    str, _option(MEASUREMENT, "--engine", help="What runs the networks: inference or eager.")
+]
+Threads = Annotated[int, _option(MEASUREMENT, "--threads", min=1, help="CPU threads.")]
+Batch = Annotated[
+    Optional[int],
+    _option(MEASUREMENT, "--batch", min=1, help="Images in an input [default: that of --input]."),
+]
+Device = Annotated[str, _option(MEASUREMENT, "--device", help="cpu or gpu:0.")]
+Arch = Annotated[
+    Optional[str],
+    typer.Option(
+        "--arch",
+        metavar="NAME",
+        help="The checkpoint's network: a name, or package.module:factory [default: found from its keys].",
+    ),
+]
+Format = Annotated[str, _option(OUTPUT, "--format", help="table, json, csv or md.")]
+PerLayer = Annotated[bool, _option(OUTPUT, "--per-layer", help="A line for every convolution.")]
+Plot = Annotated[
+    Optional[Path], _option(OUTPUT, "--plot", metavar="F.png", help="Draw MACs per layer into a file.")
+]
+Force = Annotated[bool, _option(OUTPUT, "--force", "-f", help="Replace existing files.")]
+Quiet = Annotated[bool, _option(OUTPUT, "--quiet", "-q", help="No progress and no notes.")]
+Debug = Annotated[bool, _option(OUTPUT, "--debug", help="Show the traceback of an error.")]
+
+
+def parse_ratios(texts: list[str] | None) -> dict[str, float]:
+    """``["layer4.*=0.25"]`` -> ``{"layer4.*": 0.25}``.
+
+    Raises:
+        ArgumentError: if a text has another form.
+    """
+    ratios = {}
+    for text in texts or []:
+        glob, equals, number = text.rpartition("=")
+        try:
+            ratios[glob] = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not glob:
+            raise ArgumentError(f"--ratio-for {text!r} isn't GLOB=R; write it like 'layer4.*=0.25'")
+    return ratios
+
+
+def parse_shape(text: str | None, batch: int | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    """``"1,3,224,224"`` -> ``(1, 3, 224, 224)``, with the batch and the default put in.
+
+    Raises:
+        ArgumentError: if the text has another form, or contradicts --batch.
+    """
+    shape = default
+    if text is not None:
+        try:
+            shape = tuple(int(number) for number in text.replace("x", ",").split(","))
+        except ValueError:
+            shape = ()
+        if len(shape) != 4 or min(shape) < 1:
+            raise ArgumentError(f"--input {text!r} isn't a shape; write it like 1,3,224,224")
+        if batch is not None and batch != shape[0]:
+            raise ArgumentError(f"--batch {batch} contradicts --input {text}; give one of them")
+    return shape if batch is None else (batch, *shape[1:])
+
+
+def check_format(name: str, formats: tuple[str, ...]) -> None:
+    """Refuse an unknown output format.
+
+    Raises:
+        ArgumentError: with the known ones.
+    """
+    if name not in formats:
+        raise ArgumentError(f"--format {name!r} is unknown; use one of: {', '.join(formats)}")

@@ -1,0 +1,152 @@
+"""From a name, a factory or a checkpoint to a network, and from a network to a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spconvify.checkpoint import SUFFIXES, read_state, write_state
+from spconvify.errors import ArgumentError, CheckpointError
+from spconvify.zoo import Architecture, CustomArchitecture, identify, resolve, spconv_sites
+
+if TYPE_CHECKING:
+    import numpy as np
+    from paddle import nn
+
+    from spconvify.planning import Plan
+
+
+@dataclass
+class Source:
+    """Where a network comes from: an architecture, and the weights if there is a checkpoint."""
+
+    name: str
+    architecture: Architecture | CustomArchitecture
+    state: dict[str, np.ndarray] | None = None
+
+    @property
+    def converted(self) -> bool:
+        """Whether the checkpoint is that of a converted network."""
+        return self.state is not None and bool(spconv_sites(shapes_of(self.state)))
+
+    def build(self) -> nn.Layer:
+        """The network with its weights, which are handed over: call it once.
+
+        Raises:
+            CheckpointError: if the weights don't fit the architecture; it names the first keys.
+        """
+        if self.state is None:
+            return self.architecture.build()
+        model = self.architecture.build(lazy=True)
+        state, self.state = self.state, None
+        return fill(model, state, self.name)
+
+    def build_dense(self) -> nn.Layer:
+        """The architecture before any conversion, with random weights."""
+        return self.architecture.build()
+
+
+def open_source(source: str, arch: str | None = None) -> Source:
+    """Find out what a command was given: a checkpoint, a name of the zoo, or ``module:factory``.
+
+    Raises:
+        ArgumentError: for a name that is none of these.
+        CheckpointError: if the file can't be read, or no architecture has its keys and no `arch` is
+            given.
+    """
+    if not is_checkpoint(source):
+        if arch is not None:
+            raise ArgumentError(f"--arch goes with a checkpoint, and {source!r} isn't one")
+        return Source(source, resolve(source))
+    state = read_state(source)
+    architecture = resolve(arch) if arch else identify(shapes_of(state))
+    name = f"{Path(source).name} ({architecture.name})"
+    if isinstance(architecture, Architecture) and arch:
+        architecture = _with_head_of(architecture, state)
+    return Source(name, architecture, state)
+
+
+def is_checkpoint(source: str) -> bool:
+    """Whether `source` is meant to be a file: by its suffix, or because it is one."""
+    path = Path(source)
+    return path.suffix in SUFFIXES or path.is_file() or (path.suffix != "" and ":" not in source)
+
+
+def _with_head_of(named: Architecture, state: Mapping[str, Any]) -> Architecture:
+    """The named architecture with the checkpoint's number of classes and input channels."""
+    try:
+        found = identify(shapes_of(state))
+    except CheckpointError:
+        return named
+    return found if named.name in (found.name, *found.ambiguous_with) else named
+
+
+def shapes_of(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Key -> shape of every tensor."""
+    return {key: tuple(array.shape) for key, array in state.items()}
+
+
+def fill(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
+    """Give `model` the weights of `state`, after the surgery that the state's keys tell of.
+
+    `state` is emptied as it goes, so that no second copy of the weights stays alive.
+    """
+    from spconvify.checkpoint.apply import apply_state
+    from spconvify.planning import plan_from_keys
+    from spconvify.sites import find_sites
+    from spconvify.spconv import SPConv2D
+    from spconvify.surgery import apply_plan
+
+    already = {site.name for site in find_sites(model) if isinstance(site.layer, SPConv2D)}
+    found = spconv_sites(shapes_of(state))
+    plan = plan_from_keys({name: keys for name, keys in found.items() if name not in already})
+    if plan.sites:
+        try:
+            model = apply_plan(model, plan, init="none", inplace=True, verify=False)
+        except ArgumentError as error:
+            raise CheckpointError(f"{source} doesn't fit this network: {error}") from error
+    apply_state(model, state, source)
+    return model
+
+
+def load(path: str | os.PathLike[str], model_or_arch: nn.Layer | str | None = None) -> nn.Layer:
+    """Load a checkpoint, dense or converted, into a network that is ready to run.
+
+    Args:
+        path: a ``.pdparams`` or ``.safetensors`` file; it is read without executing anything in it.
+        model_or_arch: the network to fill (dense or converted; it is changed in place), the name of
+            an architecture of ``spconvify.zoo``, or ``"package.module:factory"``. None identifies
+            the architecture from the keys and shapes.
+
+    Returns:
+        The network; where a given model is itself a Conv2D, its replacement.
+
+    Raises:
+        CheckpointError: if the file is damaged, isn't a checkpoint, or doesn't fit the network.
+        ArgumentError: if there is no such architecture.
+    """
+    if model_or_arch is None or isinstance(model_or_arch, str):
+        return open_source(os.fspath(path), model_or_arch).build()
+    return fill(model_or_arch, read_state(path), str(path))
+
+
+def save(model: nn.Layer, path: str | os.PathLike[str]) -> Path:
+    """Write the weights of `model`, atomically: the file is complete or not there.
+
+    Args:
+        model: the network, converted or not.
+        path: ends in ``.pdparams`` (read by ``paddle.load`` too) or ``.safetensors``. An existing
+            file is replaced.
+
+    Raises:
+        ArgumentError: if the suffix is another one.
+        CheckpointError: if the file can't be written; an old one is then as it was.
+    """
+    from spconvify.checkpoint.apply import state_of
+
+    state, bfloat16 = state_of(model)
+    write_state(path, state, bfloat16=bfloat16)
+    return Path(path)
