@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spconvify.engines import Latency, speedup
+from spconvify.settings import representative_channels
 
 if TYPE_CHECKING:
     from paddle import nn
@@ -40,8 +41,7 @@ class Side:
             "params": self.params,
             "macs": self.macs,
             "spconv_overhead_macs": self.overhead,
-            "latency_ms": latency
-            and {"median": latency.median, "p10": latency.p10, "p90": latency.p90},
+            "latency_ms": latency and {"median": latency.median, "p10": latency.p10, "p90": latency.p90},
             "bytes": self.bytes,
         }
 
@@ -208,7 +208,7 @@ def common_settings(plan: Plan) -> dict[str, Any]:
 def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
     """A row for every convolution of `before`, without costs yet."""
     from spconvify.sites import find_sites
-    from spconvify.spconv import SPConv2D, representative_channels
+    from spconvify.spconv import SPConv2D
 
     rows = []
     for site in find_sites(before):
@@ -227,12 +227,13 @@ def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
     return rows
 
 
-def fill_costs(rows: list[SiteComparison], before: Cost, after: Cost) -> None:
-    """Put each site's parameters and MACs into its row."""
-    old = {layer.name: layer for layer in before.layers}
-    new = {layer.name: layer for layer in after.layers}
-    for row in rows:
-        if row.name in old:
-            row.params_before, row.macs_before = old[row.name].params, old[row.name].macs
-        if row.name in new:
-            row.params_after, row.macs_after = new[row.name].params, new[row.name].macs
+def fill_costs(
+    rows: list[SiteComparison], before: Cost | None = None, after: Cost | None = None
+) -> None:
+    """Put each site's parameters and MACs into its row, for the sides that are given."""
+    for side, cost in (("before", before), ("after", after)):
+        layers = {layer.name: layer for layer in cost.layers} if cost else {}
+        for row in rows:
+            if row.name in layers:
+                setattr(row, f"params_{side}", layers[row.name].params)
+                setattr(row, f"macs_{side}", layers[row.name].macs)

@@ -12,10 +12,9 @@ from paddle import nn
 from spconvify.errors import ArgumentError, NoEffectWarning
 from spconvify.planning import Plan
 from spconvify.planning import plan as make_plan
+from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO, INITS
 from spconvify.sites import check_model
-from spconvify.spconv import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 from spconvify.surgery import apply_plan
-from spconvify.weights import INITS
 
 
 def convert(
@@ -24,7 +23,7 @@ def convert(
     groups: int = DEFAULT_GROUPS,
     *,
     fusion: str = DEFAULT_FUSION,
-    init: str = "copy",
+    init: str = DEFAULT_INIT,
     calibration: Iterable[Any] | None = None,
     include: Iterable[str] | str | None = None,
     exclude: Iterable[str] | str | None = None,

@@ -12,32 +12,17 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.sites import Site, find_sites
-from spconvify.spconv import (
+from spconvify.settings import (
     DEFAULT_FUSION,
     DEFAULT_GROUPS,
     DEFAULT_RATIO,
-    FUSIONS,
-    SPConv2D,
+    SPConvSettings,
     representative_channels,
 )
+from spconvify.spconv import SPConv2D
 from spconvify.zoo.spconv_keys import SPConvKeys
 
 FORMAT = "spconvify-plan-1"
-
-
-@dataclass(frozen=True)
-class SPConvSettings:
-    """How one convolution is replaced.
-
-    `bias` None keeps a bias where the convolution has one and there is a place for it (`sum`);
-    `reorder` adds the `channels` buffer, a permutation of the input channels.
-    """
-
-    ratio: float = DEFAULT_RATIO
-    groups: int = DEFAULT_GROUPS
-    fusion: str = DEFAULT_FUSION
-    bias: bool | None = None
-    reorder: bool = False
 
 
 @dataclass
@@ -81,7 +66,7 @@ class Plan:
                 raise
             raise ArgumentError(f"this isn't a plan written by Plan.to_json: {error!r}") from error
         for settings in sites.values():
-            _check(settings)
+            settings.check()
         return plan
 
 
@@ -110,9 +95,9 @@ def plan(
         ArgumentError: for a ratio, group or fusion that can't be, a glob that matches no convolution,
             or groups that fit none of the network's convolutions.
     """
-    _check(SPConvSettings(ratio, groups, fusion))
+    SPConvSettings(ratio, groups, fusion).check()
     for own_ratio in (ratios or {}).values():
-        _check(SPConvSettings(own_ratio, groups, fusion))
+        SPConvSettings(own_ratio, groups, fusion).check()
     sites = find_sites(model)
     included, excluded = _globs(include), _globs(exclude)
     _check_globs(sites, {"include": included, "exclude": excluded, "ratio-for": list(ratios or {})})
@@ -138,7 +123,11 @@ def plan_from_keys(sites: Mapping[str, SPConvKeys]) -> Plan:
     return Plan(
         {
             name: SPConvSettings(
-                keys.representative / keys.in_channels, keys.groups, keys.fusion, keys.bias, keys.channels
+                keys.representative / keys.in_channels,
+                keys.groups,
+                keys.fusion,
+                keys.bias,
+                keys.channels,
             )
             for name, keys in sites.items()
         }
@@ -159,12 +148,6 @@ def plan_of(model: nn.Layer) -> Plan:
                 layer.channels is not None,
             )
     return Plan(sites)
-
-
-def _check(settings: SPConvSettings) -> None:
-    representative_channels(max(settings.groups, 1) + 1, settings.ratio, settings.groups)
-    if settings.fusion not in FUSIONS:
-        raise ArgumentError(f"fusion {settings.fusion!r} is unknown; use one of: {', '.join(FUSIONS)}")
 
 
 def _cannot_split(site: Site, settings: SPConvSettings) -> str:

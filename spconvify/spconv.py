@@ -10,32 +10,13 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-
-FUSIONS = ("gap", "sum")
-DEFAULT_RATIO = 0.5
-DEFAULT_GROUPS = 2
-DEFAULT_FUSION = "gap"
-
-
-def representative_channels(in_channels: int, ratio: float, groups: int) -> int:
-    """How many of `in_channels` are representative: ratio x in_channels, as a multiple of `groups`.
-
-    At least `groups` and at most ``in_channels - 1``, since both parts need a channel.
-
-    Raises:
-        ArgumentError: if the ratio isn't inside (0, 1), groups < 1, or no multiple of `groups` fits.
-    """
-    if not 0 < ratio < 1:
-        raise ArgumentError(f"ratio {ratio:g} isn't inside (0, 1); 0.5 keeps half of the channels 3x3")
-    if groups < 1:
-        raise ArgumentError(f"groups {groups} is less than 1; the paper uses 2")
-    largest = (in_channels - 1) // groups * groups
-    if largest < groups:
-        raise ArgumentError(
-            f"{in_channels} input channels can't be split into {groups} groups of representative "
-            "channels and an uncertain rest"
-        )
-    return max(groups, min(largest, int(ratio * in_channels / groups + 0.5) * groups))
+from spconvify.settings import (
+    DEFAULT_FUSION,
+    DEFAULT_GROUPS,
+    DEFAULT_RATIO,
+    FUSIONS,
+    representative_channels,
+)
 
 
 class ReplacedConvError(AttributeError):

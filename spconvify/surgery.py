@@ -12,7 +12,8 @@ from paddle import nn
 from paddle.utils import unique_name
 
 from spconvify.errors import ArgumentError
-from spconvify.planning import Plan, SPConvSettings
+from spconvify.planning import Plan
+from spconvify.settings import SPConvSettings
 from spconvify.sites import Site, find_sites, padding_of, walk
 from spconvify.spconv import SPConv2D
 from spconvify.verify import Expectation

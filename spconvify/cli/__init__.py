@@ -9,10 +9,8 @@ from collections.abc import Sequence
 
 import typer
 
-from spconvify.cli.convert import convert
-from spconvify.cli.inspect import inspect
+from spconvify.cli import convert, inspect, report
 from spconvify.cli.output import error
-from spconvify.cli.report import report
 from spconvify.errors import ArgumentError, SpconvifyError
 
 app = typer.Typer(
@@ -24,15 +22,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command()(convert)
-app.command()(report)
-app.command()(inspect)
+app.command(epilog=convert.EPILOG)(convert.convert)
+app.command(epilog=report.EPILOG)(report.report)
+app.command(epilog=inspect.EPILOG)(inspect.inspect)
 
 # Newer versions of Typer bring their own click: find its base class through Typer.
 _ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-_INSTALL = (
-    "PaddlePaddle isn't installed: pip install 'spconvify[cpu]' (or 'spconvify[gpu]', never both)"
-)
+_INSTALL = "PaddlePaddle isn't installed: pip install 'spconvify[cpu]' (or 'spconvify[gpu]', never both)"
 
 
 def _version(value: bool) -> None:

@@ -1,4 +1,4 @@
-"""One conversion with its comparison: what `convert` and `report` have in common."""
+"""What the commands do with their options: open a network, convert it, compare, show."""
 
 from __future__ import annotations
 
@@ -12,95 +12,61 @@ from spconvify.cli.output import note, progress_bar, silence_paddle, stdout, wor
 from spconvify.comparison import (
     Comparison,
     Side,
+    SiteComparison,
     add_latency,
     common_settings,
     fill_costs,
     site_table,
 )
+from spconvify.engines import check_engine
 from spconvify.errors import ArgumentError, SpconvifyError
+from spconvify.loading import Source, open_source
 from spconvify.report import FORMATS, print_table, to_csv, to_json, to_markdown
+from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
 
 
 @dataclass
-class Job:
-    """What the user asked for."""
+class Selection:
+    """Which network, and how to convert it."""
 
     source: str
     arch: str | None
     ratio: float
     groups: int
-    fusion: str
-    init: str
-    include: list[str] | None
-    exclude: list[str] | None
-    ratio_for: list[str] | None
-    input: str | None
-    batch: int | None
-    engine: str | None
-    threads: int
-    device: str
-    quiet: bool
-    format: str = "table"
-    per_layer: bool = False
-    plot: Path | None = None
+    fusion: str = DEFAULT_FUSION
+    init: str = DEFAULT_INIT
+    include: list[str] | None = None
+    exclude: list[str] | None = None
+    ratio_for: list[str] | None = None
 
     def check(self) -> None:
-        """Everything that can be found wrong before Paddle is loaded.
+        """Find wrong values before Paddle is loaded.
 
         Raises:
-            ArgumentError: for an option's value that can't be.
+            ArgumentError: names the value and what would do.
         """
-        from spconvify.engines import check_engine
+        for ratio in (self.ratio, *parse_ratios(self.ratio_for).values()):
+            SPConvSettings(ratio, self.groups, self.fusion).check()
+        if self.init not in INITS:
+            raise ArgumentError(f"init {self.init!r} is unknown; use one of: {', '.join(INITS)}")
 
-        check_format(self.format, FORMATS)
-        parse_ratios(self.ratio_for)
-        parse_shape(self.input, self.batch, (1, 1, 1, 1))
-        if self.plot is not None and (self.plot.is_dir() or not self.plot.resolve().parent.is_dir()):
-            raise ArgumentError(f"--plot {self.plot}: not a file in an existing folder")
-        if self.engine is not None:
-            check_engine(self.engine, self.device)
-
-    def run(self) -> tuple[Any, Comparison]:
-        """Convert, or take an already converted checkpoint as it is.
-
-        Returns:
-            The converted network and the comparison with the original one.
-        """
-        from spconvify.loading import open_source
-
-        with working(f"reading {self.source}", self.quiet):
+    def open(self, quiet: bool) -> Source:
+        """Read the source and load Paddle."""
+        with working(f"reading {self.source}", quiet):
             source = open_source(self.source, self.arch)
-        with working("loading Paddle", self.quiet):
-            import paddle
-
+        with working("loading Paddle", quiet):
             silence_paddle()
-            if self.engine is None and self.device.startswith("gpu"):
-                paddle.set_device(self.device)
+            import paddle  # noqa: F401
         ambiguous = getattr(source.architecture, "ambiguous_with", ())
         if ambiguous and source.state is not None:
-            note(f"the same keys also fit {', '.join(ambiguous)}; use --arch if it is that", self.quiet)
-        shape = parse_shape(self.input, self.batch, source.architecture.input_shape)
-        with working(f"converting {source.name}", self.quiet):
-            if source.converted:
-                before, after = source.build_dense(), source.build()
-                comparison = self._compare_converted(source.name, shape, before, after)
-            else:
-                before, after, comparison = self._convert(source.name, shape, source.build())
-        if self.engine is not None:
-            with progress_bar(f"timing in {self.engine}", self.quiet) as progress:
-                add_latency(
-                    comparison, before, after, self.engine, self.threads, self.device, progress
-                )
-        return after, comparison
+            note(f"the same keys also fit {', '.join(ambiguous)}; name it with --arch", quiet)
+        return source
 
-    def _convert(self, name: str, shape: tuple[int, ...], model: Any) -> tuple[Any, Any, Comparison]:
-        from spconvify.conversion import check_init, nothing_to_convert
-        from spconvify.counting import cost
+    def plan(self, model: Any) -> Any:
+        """Plan the conversion of `model`."""
         from spconvify.planning import plan
-        from spconvify.surgery import apply_plan
 
-        check_init(self.init, None)
-        planned = plan(
+        return plan(
             model,
             self.ratio,
             self.groups,
@@ -109,41 +75,50 @@ class Job:
             exclude=self.exclude,
             ratios=parse_ratios(self.ratio_for),
         )
-        if not planned.sites:
-            raise SpconvifyError(f"{name}: {nothing_to_convert(planned)}")
-        comparison = self._comparison(name, shape, cost(model, shape), site_table(model, planned))
-        # The original is only needed again where latency is measured.
-        before = copy.deepcopy(model) if self.engine is not None else None
-        after = apply_plan(model, planned, init=self.init, inplace=True)
-        self._finish(comparison, cost(after, shape))
-        return before, after, comparison
 
-    def _compare_converted(self, name: str, shape: tuple[int, ...], before: Any, after: Any) -> Comparison:
-        from spconvify.counting import cost
-        from spconvify.planning import plan_of
 
-        planned = plan_of(after)
-        comparison = self._comparison(name, shape, cost(before, shape), site_table(before, planned))
-        for key, value in common_settings(planned).items():
-            setattr(comparison, key, value)
-        self._finish(comparison, cost(after, shape))
-        return comparison
+@dataclass
+class Measurement:
+    """What to measure; `engine` None leaves the latency out."""
 
-    def _comparison(self, name: str, shape: tuple[int, ...], cost: Any, sites: list) -> Comparison:
-        side = Side.of(cost)
-        comparison = Comparison(
-            name, shape, side, side, self.ratio, self.groups, self.fusion, sites, device=self.device
-        )
-        fill_costs(sites, cost, cost)
-        return comparison
+    input: str | None
+    batch: int | None
+    engine: str | None
+    threads: int
+    device: str
 
-    def _finish(self, comparison: Comparison, cost: Any) -> None:
-        comparison.after = Side.of(cost)
-        comparison.uncounted = list(cost.uncounted)
-        fill_costs(comparison.sites, cost, cost)
+    def check(self) -> None:
+        """Find wrong values before Paddle is loaded.
+
+        Raises:
+            ArgumentError: names the value and what would do.
+        """
+        parse_shape(self.input, self.batch, (1, 1, 1, 1))
+        if self.engine is not None:
+            check_engine(self.engine, self.device)
+
+
+@dataclass
+class Output:
+    """How to show the result."""
+
+    format: str
+    per_layer: bool
+    plot: Path | None
+    quiet: bool
+
+    def check(self) -> None:
+        """Find wrong values before Paddle is loaded.
+
+        Raises:
+            ArgumentError: names the value and what would do.
+        """
+        check_format(self.format, FORMATS)
+        if self.plot is not None and (self.plot.is_dir() or not self.plot.resolve().parent.is_dir()):
+            raise ArgumentError(f"--plot {self.plot} isn't a file in an existing folder")
 
     def show(self, comparison: Comparison) -> None:
-        """Print the comparison in the format asked for, and draw the plot."""
+        """Print the comparison, and draw the plot."""
         if self.format == "table":
             print_table(stdout(), comparison, self.per_layer)
         elif self.format == "json":
@@ -157,3 +132,95 @@ class Job:
 
             save_plot(comparison, self.plot)
             note(f"drew {self.plot}", self.quiet)
+
+
+def run(selection: Selection, measurement: Measurement, quiet: bool) -> tuple[Any, Comparison]:
+    """Convert a network (or take a converted checkpoint as it is) and compare before with after.
+
+    Raises:
+        SpconvifyError: if there is nothing to convert, or anything on the way fails.
+    """
+    source = selection.open(quiet)
+    shape = parse_shape(measurement.input, measurement.batch, source.architecture.input_shape)
+    with working(f"converting {source.name}", quiet):
+        if source.converted:
+            before, after, comparison = _as_it_is(source, shape)
+        else:
+            before, after, comparison = _converted(source, shape, selection, measurement)
+    if measurement.engine is not None:
+        with progress_bar(f"timing in {measurement.engine}", quiet) as progress:
+            add_latency(
+                comparison,
+                before,
+                after,
+                measurement.engine,
+                measurement.threads,
+                measurement.device,
+                progress,
+            )
+    return after, comparison
+
+
+def _converted(
+    source: Source, shape: tuple[int, ...], selection: Selection, measurement: Measurement
+) -> tuple[Any, Any, Comparison]:
+    from spconvify.conversion import nothing_to_convert
+    from spconvify.counting import cost
+    from spconvify.surgery import apply_plan
+
+    model = source.build()
+    plan = selection.plan(model)
+    if not plan.sites:
+        raise SpconvifyError(f"{source.name}: {nothing_to_convert(plan)}")
+    cost_before, sites = cost(model, shape), site_table(model, plan)
+    # Only a latency needs the original again: without it, one network in memory is enough.
+    before = copy.deepcopy(model) if measurement.engine is not None else None
+    after = apply_plan(model, plan, init=selection.init, inplace=True)
+    settings = {"ratio": selection.ratio, "groups": selection.groups, "fusion": selection.fusion}
+    return before, after, _comparison(source.name, shape, cost_before, after, sites, settings)
+
+
+def _as_it_is(source: Source, shape: tuple[int, ...]) -> tuple[Any, Any, Comparison]:
+    """A converted checkpoint: the network as it was before has random weights, and the same cost."""
+    from spconvify.counting import cost
+    from spconvify.planning import plan_of
+
+    before, after = source.build_dense(), source.build()
+    plan = plan_of(after)
+    sites = site_table(before, plan)
+    comparison = _comparison(
+        source.name, shape, cost(before, shape), after, sites, common_settings(plan)
+    )
+    return before, after, comparison
+
+
+def _comparison(
+    name: str,
+    shape: tuple[int, ...],
+    cost_before: Any,
+    after: Any,
+    sites: list[SiteComparison],
+    settings: dict[str, Any],
+) -> Comparison:
+    from spconvify.counting import cost
+
+    cost_after = cost(after, shape)
+    fill_costs(sites, cost_before, cost_after)
+    uncounted = list(cost_after.uncounted)
+    sides = Side.of(cost_before), Side.of(cost_after)
+    return Comparison(name, shape, *sides, **settings, sites=sites, uncounted=uncounted)
+
+
+def inspect_sites(selection: Selection, quiet: bool) -> tuple[str, list[SiteComparison]]:
+    """The verdict on every convolution of a network, with its parameters."""
+    source = selection.open(quiet)
+    with working(f"building {source.name}", quiet):
+        model = source.build()
+        plan = selection.plan(model)
+        sites = site_table(model, plan)
+        parameters = dict(model.named_parameters())
+    for site in sites:
+        prefix = f"{site.name}." if site.name else ""
+        own = [p for key, p in parameters.items() if key in (f"{prefix}weight", f"{prefix}bias")]
+        site.params_before = sum(int(p.size) for p in own)
+    return source.name, sites

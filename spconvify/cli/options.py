@@ -38,7 +38,9 @@ RatioFor = Annotated[
 ]
 Input = Annotated[
     Optional[str],
-    _option(MEASUREMENT, "--input", metavar="N,C,H,W", help="Shape of the input [default: the network's]."),
+    _option(
+        MEASUREMENT, "--input", metavar="N,C,H,W", help="Shape of the input [default: the network's]."
+    ),
 ]
 Engine = Annotated[
     str, _option(MEASUREMENT, "--engine", help="What runs the networks: inference or eager.")

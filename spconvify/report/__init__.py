@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from spconvify.report.table import inspect_table, print_table
-from spconvify.report.text import to_csv, to_json, to_markdown
+from spconvify.report.text import sites_to_markdown, to_csv, to_json, to_markdown
 
 FORMATS = ("table", "json", "csv", "md")
 
-__all__ = ["FORMATS", "inspect_table", "print_table", "to_csv", "to_json", "to_markdown"]
+__all__ = [
+    "FORMATS",
+    "inspect_table",
+    "print_table",
+    "sites_to_markdown",
+    "to_csv",
+    "to_json",
+    "to_markdown",
+]

@@ -31,8 +31,13 @@ def to_markdown(comparison: Comparison, per_layer: bool = False) -> str:
     lines = [f"**{title(comparison)}**", "", settings(comparison), ""]
     lines += _markdown_table(HEADER, summary(comparison))
     if per_layer:
-        lines += ["", *_markdown_table(SITE_HEADER, map(site_row, comparison.sites))]
+        lines += ["", sites_to_markdown(comparison.sites)]
     return "\n".join([*lines, "", *(f"{line}  " for line in captions(comparison))])
+
+
+def sites_to_markdown(sites: list[SiteComparison]) -> str:
+    """Every convolution with its verdict, as a Markdown table."""
+    return "\n".join(_markdown_table(SITE_HEADER, map(site_row, sites)))
 
 
 def _markdown_table(header, rows) -> list[str]:

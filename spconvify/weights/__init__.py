@@ -7,8 +7,6 @@ from typing import Any
 from spconvify.spconv import SPConv2D
 from spconvify.weights.copy import copy_weights
 
-INITS = ("copy", "none")
-
 
 def initialise(spconv: SPConv2D, conv: Any, init: str) -> None:
     """Give `spconv` its first weights: from `conv`, or (init "none") Paddle's random ones."""

@@ -1,0 +1,88 @@
+"""spconvify convert: a checkpoint in, a converted checkpoint out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from spconvify.cli import options as o
+from spconvify.cli.output import note
+from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  spconvify convert model.pdparams --ratio 0.5 --out sp.pdparams
+
+  spconvify convert w.pdparams --arch my_pkg.nets:build --exclude 'stem.*'
+
+  spconvify convert model.pdparams --ratio-for 'layer4.*=0.25' --dry-run --per-layer
+"""
+
+
+def convert(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A .pdparams or .safetensors file.")
+    ],
+    arch: o.Arch = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The converted checkpoint [default: NAME-spconv.SUFFIX]."
+        ),
+    ] = None,
+    ratio: o.Ratio = DEFAULT_RATIO,
+    groups: o.Groups = DEFAULT_GROUPS,
+    fusion: o.Fusion = DEFAULT_FUSION,
+    init: Annotated[
+        str,
+        typer.Option("--init", help="copy or none (random).", rich_help_panel=o.CONVERSION),
+    ] = DEFAULT_INIT,
+    include: o.Include = None,
+    exclude: o.Exclude = None,
+    ratio_for: o.RatioFor = None,
+    input: o.Input = None,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)
+    ] = False,
+    engine: o.Engine = "inference",
+    threads: o.Threads = 1,
+    batch: o.Batch = None,
+    device: o.Device = "cpu",
+    format: o.Format = "table",
+    per_layer: o.PerLayer = False,
+    plot: o.Plot = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")
+    ] = False,
+    force: o.Force = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Replace the dense 3x3 convolutions of a trained network with SPConv."""
+    from spconvify.checkpoint import check_output
+    from spconvify.cli.job import Measurement, Output, Selection, run
+    from spconvify.errors import ArgumentError
+    from spconvify.loading import is_checkpoint, save
+
+    selection = Selection(checkpoint, arch, ratio, groups, fusion, init, include, exclude, ratio_for)
+    measurement = Measurement(input, batch, engine if latency else None, threads, device)
+    output = Output(format, per_layer, plot, quiet)
+    for options in (selection, measurement, output):
+        options.check()
+    if not is_checkpoint(checkpoint):
+        raise ArgumentError(
+            f"{checkpoint!r} isn't a .pdparams or .safetensors file; "
+            "`spconvify report` takes the name of a network"
+        )
+    source = Path(checkpoint)
+    target = out or source.with_name(f"{source.stem}-spconv{source.suffix}")
+    if not dry_run:
+        check_output(target, force)
+    model, comparison = run(selection, measurement, quiet)
+    if not dry_run:
+        save(model, target)
+    output.show(comparison)
+    note("dry run: nothing was written" if dry_run else f"saved {target}", quiet)

@@ -1,0 +1,53 @@
+"""spconvify inspect: every convolution of a network, and why it is or isn't eligible."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spconvify.cli import options as o
+from spconvify.settings import DEFAULT_GROUPS, DEFAULT_RATIO
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  spconvify inspect resnet18
+
+  spconvify inspect model.pdparams --ratio 0.25 --exclude 'layer1.*' --format csv
+"""
+
+
+def inspect(
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="A name, a checkpoint, or package.module:factory.")
+    ],
+    arch: o.Arch = None,
+    ratio: o.Ratio = DEFAULT_RATIO,
+    groups: o.Groups = DEFAULT_GROUPS,
+    include: o.Include = None,
+    exclude: o.Exclude = None,
+    ratio_for: o.RatioFor = None,
+    format: o.Format = "table",
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """List every convolution of a network with its verdict. Runs nothing and writes nothing."""
+    from spconvify.cli.job import Selection, inspect_sites
+    from spconvify.cli.output import stdout
+    from spconvify.report import FORMATS, inspect_table, sites_to_markdown, to_csv, to_json
+
+    selection = Selection(
+        network, arch, ratio, groups, include=include, exclude=exclude, ratio_for=ratio_for
+    )
+    selection.check()
+    o.check_format(format, FORMATS)
+    name, sites = inspect_sites(selection, quiet)
+    if format == "table":
+        inspect_table(stdout(), name, sites)
+    elif format == "json":
+        print(to_json({"model": name, "sites": [vars(site) for site in sites]}))
+    elif format == "csv":
+        print(to_csv(sites))
+    else:
+        print(sites_to_markdown(sites))

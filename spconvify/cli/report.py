@@ -1,0 +1,66 @@
+"""spconvify report: before and after, with latency."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from spconvify.cli import options as o
+from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  spconvify report resnet18
+
+  spconvify report resnet50 --ratio 0.25 --no-latency --per-layer
+
+  spconvify report sp.pdparams --threads 2 --format json
+"""
+
+
+def report(
+    network: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A name, a checkpoint (also a converted one), or package.module:factory.",
+        ),
+    ],
+    arch: o.Arch = None,
+    ratio: o.Ratio = DEFAULT_RATIO,
+    groups: o.Groups = DEFAULT_GROUPS,
+    fusion: o.Fusion = DEFAULT_FUSION,
+    include: o.Include = None,
+    exclude: o.Exclude = None,
+    ratio_for: o.RatioFor = None,
+    input: o.Input = None,
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency/--no-latency", help="Time both networks.", rich_help_panel=o.MEASUREMENT
+        ),
+    ] = True,
+    engine: o.Engine = "inference",
+    threads: o.Threads = 1,
+    batch: o.Batch = None,
+    device: o.Device = "cpu",
+    format: o.Format = "table",
+    per_layer: o.PerLayer = False,
+    plot: o.Plot = None,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Show a network before and after SPConv: parameters, MACs, latency. Writes no checkpoint."""
+    from spconvify.cli.job import Measurement, Output, Selection, run
+
+    selection = Selection(
+        network, arch, ratio, groups, fusion, include=include, exclude=exclude, ratio_for=ratio_for
+    )
+    measurement = Measurement(input, batch, engine if latency else None, threads, device)
+    output = Output(format, per_layer, plot, quiet)
+    for options in (selection, measurement, output):
+        options.check()
+    _, comparison = run(selection, measurement, quiet)
+    output.show(comparison)
