@@ -58,9 +58,10 @@ def _transposed_convolution(operation: Operation) -> int:
 
 
 def _matmul(operation: Operation) -> int:
-    x, _, *transposes = _arguments(operation)
-    shape = list(x.shape)
-    inner = shape[-2] if transposes and transposes[0] is True and len(shape) > 1 else shape[-1]
+    shape = list(_arguments(operation)[0].shape)
+    third = operation.args[2] if len(operation.args) > 2 else None  # a linear layer has its bias there
+    transposed = operation.kwargs.get("transpose_x", third) is True and len(shape) > 1
+    inner = shape[-2] if transposed else shape[-1]
     return _size(operation.result) * int(inner)
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from paddle import nn
 
-    from spconvify.planning import Plan
-
 
 @dataclass
 class Source:

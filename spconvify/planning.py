@@ -11,7 +11,6 @@ from typing import Any
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.sites import Site, find_sites
 from spconvify.settings import (
     DEFAULT_FUSION,
     DEFAULT_GROUPS,
@@ -19,6 +18,7 @@ from spconvify.settings import (
     SPConvSettings,
     representative_channels,
 )
+from spconvify.sites import Site, find_sites
 from spconvify.spconv import SPConv2D
 from spconvify.zoo.spconv_keys import SPConvKeys
 

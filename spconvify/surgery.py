@@ -46,11 +46,12 @@ def apply_plan(
         ArgumentError: if the plan names a site that the model hasn't, or that isn't eligible.
         ConversionError: if the converted network would not run as the original does.
     """
+    sites = originals = _planned_sites(model, plan)
     if not inplace:
         model = copy.deepcopy(model)
-    sites = _planned_sites(model, plan)
-    watched = [site.layer for site in sites] if verify else []
-    expectation = Expectation(model, watched, input_shape)
+        sites = _planned_sites(model, plan)
+    watched = [(site.layer, original.layer) for site, original in zip(sites, originals)]
+    expectation = Expectation(model, watched if verify else [], input_shape)
     replacements = {
         id(site.layer): replacement(site.layer, plan.sites[site.name], init, site.name) for site in sites
     }

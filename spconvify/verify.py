@@ -34,21 +34,27 @@ class Expectation:
 
     Args:
         model: the network before the surgery.
-        convs: the convolutions that are going to be replaced.
+        convs: the convolutions that are going to be replaced, each with the one that it's a copy of
+            (a closure of a copied network may still hold that one).
         input_shape: (N, C, H, W); None tries usual sizes, and gives up the check if none runs.
 
     Raises:
         ArgumentError: if `input_shape` is given and the network doesn't run on it.
     """
 
-    def __init__(self, model: nn.Layer, convs: Sequence[Any], input_shape: Sequence[int] | None):
-        self._weights = {id(conv.weight): index for index, conv in enumerate(convs)}
+    def __init__(
+        self,
+        model: nn.Layer,
+        convs: Sequence[tuple[Any, Any]],
+        input_shape: Sequence[int] | None,
+    ):
+        self._weights = {id(conv.weight): index for index, pair in enumerate(convs) for conv in pair}
         self._before: _Run | None = None
         if not convs:
             return
         shapes = [tuple(input_shape)] if input_shape else list(guess_input_shapes(model))
         for shape in shapes:
-            self._input = random_input(shape, convs[0].weight.dtype)
+            self._input = random_input(shape, convs[0][0].weight.dtype)
             try:
                 self._before = self._run(model)
             except Exception as error:  # whatever the user's network raises: try the next size

@@ -56,7 +56,7 @@ Arch = Annotated[
     typer.Option(
         "--arch",
         metavar="NAME",
-        help="The checkpoint's network: a name, or package.module:factory [default: found from its keys].",
+        help="Its network: a name, or package.module:factory [default: found from its keys].",
     ),
 ]
 Format = Annotated[str, _option(OUTPUT, "--format", help="table, json, csv or md.")]

@@ -1,0 +1,229 @@
+"""Conversion: what is replaced, what must survive, what is refused."""
+
+import copy
+
+import networks as nets
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from spconvify import (
+    ArgumentError,
+    ConversionError,
+    NoEffectWarning,
+    Plan,
+    SPConv2D,
+    convert,
+    find_sites,
+)
+from spconvify.settings import SPConvSettings
+
+
+def state(model):
+    return {key: value.numpy().copy() for key, value in model.state_dict().items()}
+
+
+def assert_same_state(model, before):
+    after = state(model)
+    assert list(after) == list(before)
+    for key in before:
+        np.testing.assert_array_equal(after[key], before[key], err_msg=key)
+
+
+def test_copy_leaves_the_original_alone():
+    model = nets.PlainNet()
+    before = state(model)
+    converted = convert(model)
+    assert isinstance(converted.conv1, SPConv2D)
+    assert isinstance(converted.conv2, SPConv2D)
+    assert type(model.conv1) is nn.Conv2D
+    assert_same_state(model, before)
+    assert converted(paddle.randn([3, 3, 9, 11])).shape == [3, 5]
+
+
+def test_inplace_returns_the_same_object():
+    model = nets.PlainNet()
+    assert convert(model, inplace=True) is model
+    assert isinstance(model.conv1, SPConv2D)
+
+
+def test_shared_layer_stays_shared():
+    model = convert(nets.SharedConvNet())
+    assert isinstance(model.first, SPConv2D)
+    assert model.first is model.second
+    assert model.first is model.block[0]
+
+
+def test_root_convolution():
+    conv = nets.conv(8, 4)
+    converted = convert(conv)
+    assert isinstance(converted, SPConv2D)
+    assert isinstance(convert(conv, inplace=True), SPConv2D)
+
+
+def test_dotted_names_and_none():
+    model = convert(nets.dotted_names())
+    assert isinstance(model._sub_layers["a.b"][0], SPConv2D)
+    assert isinstance(convert(nets.NoneSubLayer()).conv, SPConv2D)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_keeps_training_flag(training):
+    model = nets.PlainNet()
+    model.train() if training else model.eval()
+    model.conv2.eval()
+    converted = convert(model)
+    assert converted.conv1.bn1.training == converted.conv1.training == training
+    assert not converted.conv2.gwc.training
+    assert converted.bn.training == training
+
+
+def test_keeps_dtype():
+    converted = convert(nets.PlainNet().to(dtype="float64"))
+    dtypes = {str(p.dtype) for p in converted.parameters()}
+    assert dtypes == {"paddle.float64"}
+    assert paddle.get_default_dtype() == "float32"
+    assert converted(paddle.randn([1, 3, 8, 8]).astype("float64")).dtype == paddle.float64
+
+
+def test_keeps_param_attr_settings():
+    decay = paddle.regularizer.L2Decay(1e-3)
+    attr = paddle.ParamAttr("named", learning_rate=0.1, regularizer=decay, need_clip=False)
+    model = nn.Sequential(nets.conv(weight_attr=attr))
+    regularizer = model[0].weight.regularizer
+    converted = convert(model, fusion="sum", inplace=True)
+    for parameter in (converted[0].gwc.weight, converted[0].pwc.weight, converted[0].conv1x1.weight):
+        assert parameter.optimize_attr == {"learning_rate": 0.1}
+        assert parameter.regularizer is regularizer
+        assert parameter.need_clip is False
+        assert parameter.trainable
+
+
+def test_keeps_frozen_parameters_frozen():
+    model = nets.PlainNet()
+    model.conv1.weight.trainable = False
+    model.conv2.bias.trainable = False
+    converted = convert(model, fusion="sum")
+    assert all(p.stop_gradient for p in converted.conv1.parameters())
+    assert converted.conv2.conv1x1.bias.stop_gradient
+    assert not converted.conv2.gwc.weight.stop_gradient
+
+
+def test_parameter_names_are_unique():
+    with paddle.utils.unique_name.guard():
+        model = nets.PlainNet()
+    names = [p.name for p in convert(convert(model, include="conv1"), inplace=True).parameters()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("fusion", ["gap", "sum"])
+def test_trains(fusion):
+    model = convert(nets.PlainNet(), fusion=fusion)
+    optimizer = paddle.optimizer.SGD(0.1, parameters=model.parameters())
+    before = state(model)
+    model(paddle.randn([4, 3, 9, 9])).square().mean().backward()
+    optimizer.step()
+    unchanged = [key for key, value in state(model).items() if np.array_equal(value, before[key])]
+    assert unchanged == []
+
+
+def test_second_conversion_changes_nothing():
+    once = convert(nets.PlainNet())
+    before = state(once)
+    with pytest.warns(NoEffectWarning, match="none of the 4 convolutions is eligible"):
+        twice = convert(once)
+    assert_same_state(twice, before)
+
+
+def test_nothing_to_convert_warns():
+    with pytest.warns(NoEffectWarning, match="the network has no Conv2D"):
+        convert(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("padding", [0, 1, "SAME", [1, 1, 1, 1], [[0, 0], [0, 0], [1, 1], [1, 1]]])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
+def test_constant_maps_are_exact_inside(padding, stride, data_format):
+    """Where the input doesn't vary, a 1x1 with the sum of the taps is the 3x3."""
+    if data_format == "NHWC" and isinstance(padding, list) and isinstance(padding[0], list):
+        padding = [padding[0], padding[2], padding[3], padding[1]]
+    conv = nets.trained(nets.conv(8, 4, padding=padding, stride=stride, data_format=data_format))
+    converted = convert(conv, fusion="sum")
+    x = paddle.randn([3, 8, 1, 1]).expand([3, 8, 11, 12])
+    inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    if data_format == "NHWC":
+        x, inside = x.transpose([0, 2, 3, 1]), (slice(None), *inside[2:], slice(None))
+    np.testing.assert_allclose(
+        converted(x)[inside].numpy(), conv(x)[inside].numpy(), rtol=1e-4, atol=2e-5
+    )
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_keeps_padding_mode(mode):
+    conv = nets.trained(nets.conv(8, 4, padding_mode=mode))
+    converted = convert(conv, fusion="sum")
+    x = paddle.randn([1, 8, 1, 1]).expand([1, 8, 6, 7])  # constant: exact at the border too
+    np.testing.assert_allclose(converted(x).numpy(), conv(x).numpy(), rtol=1e-4, atol=2e-5)
+
+
+def test_unused_layer_is_converted_too():
+    assert isinstance(convert(nets.UnusedNet()).unused, SPConv2D)
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nets.ParentReadsWeight, "layer 'conv': the network reads its 'weight'"),
+        (nets.HiddenAlias, "layer 'conv': the network still runs the old convolution"),
+    ],
+)
+def test_refuses_and_rolls_back(model, message, inplace):
+    network = model()
+    layers, before = dict(network._sub_layers), state(network)
+    with pytest.raises(ConversionError, match=message) as error:
+        convert(network, inplace=inplace)
+    assert str(error.value).endswith("exclude it with --exclude 'conv'")
+    assert {k: id(v) for k, v in network._sub_layers.items()} == {k: id(v) for k, v in layers.items()}
+    assert_same_state(network, before)
+
+
+def test_refused_layer_can_be_excluded():
+    assert isinstance(convert(nets.ParentReadsWeight(), exclude="conv").other, SPConv2D)
+
+
+def test_statically_held_layers_are_skipped_not_broken():
+    model = nn.Sequential(
+        nets.conv(), nets.ConvInPlainList(), nets.TiedWeightNet(), nets.HookedConvNet()
+    )
+    converted = convert(model)
+    assert [site.name for site in find_sites(converted) if isinstance(site.layer, SPConv2D)] == ["0"]
+
+
+def test_plan_that_does_not_belong():
+    with pytest.raises(ArgumentError, match=r"the plan's site 'nope' isn't a convolution"):
+        convert(nets.PlainNet(), plan=Plan({"nope": SPConvSettings()}))
+    with pytest.raises(ArgumentError, match=r"the plan's site 'stem' isn't eligible: stem"):
+        convert(nets.PlainNet(), plan=Plan({"stem": SPConvSettings()}))
+
+
+def test_wrong_calls():
+    with pytest.raises(ArgumentError, match="init 'magic' is unknown; use one of: copy, none"):
+        convert(nets.PlainNet(), init="magic")
+    with pytest.raises(ArgumentError, match="doesn't run on an input of 1x5x8x8"):
+        convert(nets.PlainNet(), input_shape=(1, 5, 8, 8))
+
+
+def test_verification_leaves_modes_and_statistics_alone():
+    model = nets.PlainNet()
+    mean = model.bn._mean.numpy().copy()
+    converted = convert(model)
+    assert converted.bn.training
+    np.testing.assert_array_equal(converted.bn._mean.numpy(), mean)
+
+
+def test_deepcopy_of_a_converted_network():
+    model = convert(nets.trained(nets.PlainNet()))
+    x = paddle.randn([1, 3, 8, 8])
+    np.testing.assert_array_equal(copy.deepcopy(model)(x).numpy(), model(x).numpy())
