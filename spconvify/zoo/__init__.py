@@ -1,1 +1,22 @@
 """Architectures by name, and which one a state dict belongs to."""
+
+from __future__ import annotations
+
+from spconvify.zoo.architecture import Architecture, find
+from spconvify.zoo.catalogue import names
+from spconvify.zoo.custom import CustomArchitecture, build_custom, resolve
+from spconvify.zoo.identification import identify
+from spconvify.zoo.spconv_keys import SPConvKeys, dense_shapes, spconv_sites
+
+__all__ = [
+    "Architecture",
+    "CustomArchitecture",
+    "SPConvKeys",
+    "build_custom",
+    "dense_shapes",
+    "find",
+    "identify",
+    "names",
+    "resolve",
+    "spconv_sites",
+]

@@ -66,7 +66,7 @@ class CifarVGG(nn.Layer):
         super().__init__()
         layers: list[nn.Layer] = []
         for width in _VGG16_WIDTHS:
-            if width == "M":
+            if isinstance(width, str):
                 layers.append(nn.MaxPool2D(2, 2))
                 continue
             layers += [

@@ -1,0 +1,146 @@
+"""Networks that the catalogue doesn't hold: ``--arch package.module:factory``."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from spconvify.errors import ArgumentError
+from spconvify.zoo.architecture import Architecture, find
+from spconvify.zoo.catalogue import near
+
+if TYPE_CHECKING:
+    from paddle import nn
+
+
+@dataclass(frozen=True)
+class CustomArchitecture:
+    """A network that a function of the user builds; `name` is ``package.module:factory``."""
+
+    name: str
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(1, 3, 224, 224): a guess, since a network doesn't tell the input it was designed for."""
+        return (1, 3, 224, 224)
+
+    def build(self, lazy: bool = False) -> nn.Layer:
+        """Call the factory, see `build_custom`; never lazily, since it may compute with its weights."""
+        return build_custom(self.name)
+
+
+def resolve(arch: str) -> Architecture | CustomArchitecture:
+    """What ``--arch`` stands for: a name of the catalogue, or ``package.module:factory``.
+
+    Raises:
+        ArgumentError: if it is a name and an unknown one; it gives the nearest ones.
+    """
+    return CustomArchitecture(arch) if ":" in arch else find(arch)
+
+
+def build_custom(arch: str) -> nn.Layer:
+    """Build a network by calling ``package.module:factory`` without arguments.
+
+    Modules of the current directory are found, as with ``python -m``.
+
+    Raises:
+        ArgumentError: if `arch` has another form, the module or the factory isn't there or fails, or
+            the factory returns something that isn't a ``paddle.nn.Layer``.
+    """
+    module_name, _, factory_name = arch.partition(":")
+    if not module_name or not factory_name:
+        raise ArgumentError(
+            f"architecture {arch!r} names no module and factory; write it as package.module:factory"
+        )
+    with _current_directory_on_path():
+        factory = _factory(arch, _import(arch, module_name), factory_name)
+        return _network(arch, factory)
+
+
+@contextlib.contextmanager
+def _current_directory_on_path() -> Iterator[None]:
+    directory = os.getcwd()
+    sys.path.insert(0, directory)
+    try:
+        yield
+    finally:
+        # A module may have changed the path itself: take away what was added here, and no more.
+        with contextlib.suppress(ValueError):
+            sys.path.remove(directory)
+
+
+def _import(arch: str, module_name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    # SystemExit: a script that runs its command line when it is imported.
+    except (Exception, SystemExit) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{module_name}.".startswith(f"{missing}."):
+            raise ArgumentError(
+                f"architecture {arch!r}: there is no module {missing!r}, neither installed nor in "
+                f"{os.getcwd()}; run spconvify from the folder that holds it"
+            ) from error
+        raise ArgumentError(
+            f"architecture {arch!r}: module {module_name!r} can't be imported: {_described(error)}; "
+            f"try python -c 'import {module_name}'"
+        ) from error
+
+
+def _factory(arch: str, module: ModuleType, factory_name: str) -> Any:
+    from paddle import nn
+
+    if not hasattr(module, factory_name):
+        nearest = near(factory_name, [name for name in vars(module) if not name.startswith("_")])
+        remedy = f"did you mean {' or '.join(nearest)}?" if nearest else "name a function that it holds"
+        raise ArgumentError(
+            f"architecture {arch!r}: module {module.__name__!r} has no {factory_name!r}; {remedy}"
+        )
+    factory = getattr(module, factory_name)
+    # A network is callable, yet calling it would run its forward.
+    if isinstance(factory, nn.Layer) or not callable(factory):
+        raise ArgumentError(
+            f"architecture {arch!r}: {factory_name!r} is {_a(factory)}, not something to call; "
+            "name a function or a class that builds the network"
+        )
+    return factory
+
+
+def _network(arch: str, factory: Any) -> nn.Layer:
+    import paddle
+
+    try:
+        with paddle.utils.unique_name.guard():
+            network = factory()
+    except (Exception, SystemExit) as error:
+        raise ArgumentError(
+            f"architecture {arch!r}: calling it without arguments failed: {_described(error)}; "
+            "name a function that needs no argument and returns the network"
+        ) from error
+    if isinstance(network, paddle.Model):
+        raise ArgumentError(
+            f"architecture {arch!r} returned a paddle.Model; return its .network instead"
+        )
+    if not isinstance(network, paddle.nn.Layer):
+        raise ArgumentError(
+            f"architecture {arch!r} returned {_a(network)}; return the network, a paddle.nn.Layer"
+        )
+    return network
+
+
+def _described(error: BaseException) -> str:
+    """The error in one line: Paddle's go on for several."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _a(thing: Any) -> str:
+    if thing is None:
+        return "None"
+    kind = type(thing).__name__
+    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"

@@ -1,0 +1,80 @@
+"""Which architecture a state dict belongs to, from its keys and shapes. Needs no Paddle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spconvify.errors import CheckpointError
+from spconvify.zoo.architecture import Architecture
+from spconvify.zoo.catalogue import USE_ARCH, entry, names
+from spconvify.zoo.difference import Difference, difference
+from spconvify.zoo.spconv_keys import Shapes, dense_shapes, join, spconv_sites
+from spconvify.zoo.table import IN_CHANNELS, NUM_CLASSES, load
+
+
+def identify(shapes: Shapes, name: str | None = None) -> Architecture:
+    """The architecture that has these parameters, with its number of classes and input channels.
+
+    Dense and converted state dicts are identified, and those of a trunk without its head
+    (``num_classes`` 0).
+
+    Args:
+        shapes: structured name -> shape of every parameter and buffer.
+        name: take no other architecture than this one.
+
+    Raises:
+        ArgumentError: if `name` is unknown.
+        CheckpointError: if nothing fits; it tells what comes nearest and which keys differ. Also if
+            the keys of an SPConv are incomplete, see `spconv_sites`.
+    """
+    if name is not None:
+        entry(name)
+    if not shapes:
+        raise CheckpointError("the checkpoint holds no parameters, so there is no network to identify")
+    differences = _differences(shapes)
+    fitting = [found for found in map(_fitting, differences, differences.values()) if found]
+    for found in fitting:
+        if name in (None, found.name):
+            others = tuple(other.name for other in fitting if other is not found)
+            return replace(found, ambiguous_with=others)
+    raise CheckpointError(_misfit(name, differences[name], fitting) if name else _unknown(differences))
+
+
+def _differences(shapes: Shapes) -> dict[str, Difference]:
+    # A converted convolution doesn't tell whether it had a bias, so no such bias is missing.
+    biases = frozenset(join(site, "bias") for site in spconv_sites(shapes))
+    dense = {key: tuple(shape) for key, shape in dense_shapes(shapes).items()}
+    table = load()
+    return {name: difference(table[name].shapes, dense, biases) for name in names()}
+
+
+def _fitting(name: str, differing: Difference) -> Architecture | None:
+    if differing.unexpected or differing.misshaped or IN_CHANNELS not in differing.symbols:
+        return None
+    if differing.missing and load()[name].head != set(differing.missing):
+        return None
+    return Architecture(name, differing.symbols.get(NUM_CLASSES, 0), differing.symbols[IN_CHANNELS])
+
+
+def _misfit(name: str, differing: Difference, fitting: list[Architecture]) -> str:
+    remedy = f"it fits {fitting[0].name}" if fitting else USE_ARCH
+    return f"the checkpoint doesn't fit {name}: {differing.describe()}; {remedy}"
+
+
+def _unknown(differences: dict[str, Difference]) -> str:
+    nearest = max(differences, key=lambda name: differences[name].likeness)
+    differing = differences[nearest]
+    if not differing.common:
+        return (
+            "the checkpoint has no key in common with any known architecture "
+            f"({differing.describe_unexpected()}); {USE_ARCH}"
+        )
+    return (
+        f"the checkpoint fits no known architecture; most like {nearest} "
+        f"({_percent(differing.share)} of the keys in common), with {differing.describe()}; {USE_ARCH}"
+    )
+
+
+def _percent(share: float) -> str:
+    # Rounded down: 100 % means that the keys are the same.
+    return f"{int(share * 100)} %"
