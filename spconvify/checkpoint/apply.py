@@ -1,0 +1,128 @@
+"""Between a network and a dict of arrays: everything is checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.errors import CheckpointError
+
+_SHOWN = 3  # keys of each kind in an error message
+
+
+def state_of(model: nn.Layer) -> tuple[dict[str, np.ndarray], set[str]]:
+    """The state dict as arrays, and which keys are bfloat16 (held as uint16)."""
+    state, bfloat16 = {}, set()
+    for key, tensor in model.state_dict().items():
+        if _dtype_of(tensor) == "bfloat16":
+            bfloat16.add(key)
+        state[key] = tensor.numpy()
+    return state, bfloat16
+
+
+def apply_state(model: nn.Layer, state: dict[str, np.ndarray], source: str) -> None:
+    """Give every parameter and buffer of `model` its array; `state` is emptied on the way.
+
+    A parameter takes on the floating dtype of its array, so that no precision is lost.
+
+    Args:
+        model: may be built under ``paddle.LazyGuard``.
+        state: key -> array; an array is let go of as soon as the network has it.
+        source: the file's name, for error messages.
+
+    Raises:
+        CheckpointError: if a key is missing, unexpected, or has another shape or kind of dtype. The
+            model is then as it was.
+    """
+    targets = model.state_dict()
+    _check(targets, state, source)
+    changed = {}
+    for key in list(state):
+        array = state.pop(key)
+        target = targets[key]
+        if _floating(target) and array.dtype.name != _storage_dtype(target):
+            changed[key] = paddle.to_tensor(array)
+            continue
+        target.set_value(array)
+    if changed:
+        _replace(model, changed)
+
+
+def _check(targets: Mapping[str, Any], state: Mapping[str, np.ndarray], source: str) -> None:
+    missing = [key for key in targets if key not in state]
+    unexpected = [key for key in state if key not in targets]
+    common = [key for key in targets if key in state]
+    shapes = [
+        f"{key} is {_text(state[key].shape)} and not {_text(targets[key].shape)}"
+        for key in common
+        if tuple(state[key].shape) != tuple(targets[key].shape)
+    ]
+    dtypes = [
+        f"{key} is {state[key].dtype} and not {_dtype_of(targets[key])}"
+        for key in common
+        if not _compatible(state[key], targets[key])
+    ]
+    problems = [
+        f"{len(found)} {kind} ({', '.join(found[:_SHOWN])}{', …' if len(found) > _SHOWN else ''})"
+        for kind, found in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", shapes),
+            ("of another dtype", dtypes),
+        )
+        if found
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{source} doesn't fit this network: {'; '.join(problems)}; is it the right --arch?"
+        )
+
+
+def _compatible(array: np.ndarray, target: Any) -> bool:
+    """Whether a network can hold the array: both floating, or the same integers."""
+    if _floating(target):
+        return array.dtype.kind == "f" or (array.dtype == np.uint16 and _dtype_of(target) == "bfloat16")
+    return array.dtype.name == _dtype_of(target)
+
+
+def _replace(model: nn.Layer, values: Mapping[str, paddle.Tensor]) -> None:
+    """Give parameters and buffers another floating dtype, which ``set_value`` can't."""
+    for name, layer in model.named_sublayers(include_self=True):
+        for table in (layer._parameters, layer._buffers):
+            for key, tensor in list(table.items()):
+                full = f"{name}.{key}" if name else key
+                if tensor is None or full not in values:
+                    continue
+                value = values[full]
+                if table is layer._parameters:
+                    value = _parameter_like(tensor, value)
+                table[key] = value
+
+
+def _parameter_like(old: Any, value: paddle.Tensor) -> Any:
+    new = paddle.create_parameter(value.shape, _dtype_of(value), name=old.name)
+    new.set_value(value)
+    new.trainable = old.trainable
+    new.optimize_attr, new.regularizer, new.need_clip = old.optimize_attr, old.regularizer, old.need_clip
+    return new
+
+
+def _floating(tensor: Any) -> bool:
+    return "float" in _dtype_of(tensor)
+
+
+def _dtype_of(tensor: Any) -> str:
+    return str(tensor.dtype).rsplit(".", 1)[-1]
+
+
+def _storage_dtype(tensor: Any) -> str:
+    name = _dtype_of(tensor)
+    return "uint16" if name == "bfloat16" else name
+
+
+def _text(shape: Iterable[int]) -> str:
+    return "x".join(map(str, shape)) or "a scalar"

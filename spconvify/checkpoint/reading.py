@@ -1,0 +1,149 @@
+"""Read a .pdparams or .safetensors file into arrays, without running anything in it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spconvify.checkpoint.unpickling import unpickle
+from spconvify.errors import CheckpointError
+
+# Paddle's own entries beside the parameters.
+_NAMES = "StructuredToParameterName@@"
+_SLICES = "UnpackBigParamInfor@@"
+_OPTIMIZER_HINTS = ("LR_Scheduler", "master_weights")
+_SAFETENSORS_DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "uint16", "I64": "int64",
+    "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "U16": "uint16", "BOOL": "bool",
+}  # fmt: skip
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read the arrays of a checkpoint, by key; bfloat16 as the bits in uint16, as Paddle keeps it.
+
+    The format is told from the content.
+
+    Raises:
+        CheckpointError: if the file isn't there, is damaged, or is something else than a state dict.
+    """
+    path = Path(path)
+    head = _head(path)
+    try:
+        if _is_safetensors(head):
+            return _read_safetensors(path)
+        _refuse_other_formats(head)
+        with open(path, "rb") as file:
+            content = unpickle(file)
+        return _arrays(content, path.stat().st_size)
+    except CheckpointError as error:
+        raise CheckpointError(f"can't read {path}: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"can't read {path}: {error.strerror}") from error
+    except MemoryError as error:
+        raise CheckpointError(f"can't read {path}: it claims more data than fits in memory") from error
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a regular file.
+
+    Raises:
+        CheckpointError: if there is none; it names files that are called alike.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"can't read {path}: it is a folder; name a .pdparams file in it")
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, siblings, 2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise CheckpointError(f"can't read {path}: there is no such file{hint}")
+    if not path.is_file():
+        raise CheckpointError(f"can't read {path}: it isn't a regular file")
+    try:
+        with open(path, "rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise CheckpointError(f"can't read {path}: {error.strerror}") from error
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """Eight bytes of header length, then JSON. A pickle of protocol 2 to 4 starts with 0x80."""
+    return len(head) > 8 and head[8:9] == b"{" and head[:1] != b"\x80"
+
+
+def _refuse_other_formats(head: bytes) -> None:
+    if not head:
+        raise CheckpointError("the file is empty")
+    if head.startswith(b"PK"):
+        raise CheckpointError(
+            "it is a zip archive (a PyTorch checkpoint?); only .pdparams and .safetensors are read"
+        )
+    if head[:1] != b"\x80":
+        raise CheckpointError("it is neither a .pdparams nor a .safetensors file")
+
+
+def _arrays(content: Any, size: int) -> dict[str, np.ndarray]:
+    """The state dict in what was unpickled: Paddle's own entries resolved, everything checked."""
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"it holds a {type(content).__name__}, not a state dict; save model.state_dict()"
+        )
+    content = dict(content)
+    content.pop(_NAMES, None)
+    slices = content.pop(_SLICES, {})
+    state = {}
+    for key, value in content.items():
+        # Outside of a state dict Paddle writes a tensor as (name, array).
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], np.ndarray):
+            value = value[1]
+        _check_entry(key, value, size)
+        state[key] = value
+    if not state:
+        raise CheckpointError("it holds no parameters")
+    return _joined(state, slices) if slices else state
+
+
+def _check_entry(key: Any, value: Any, size: int) -> None:
+    if not isinstance(key, str):
+        raise CheckpointError(f"it holds a key {key!r} that isn't a name; save model.state_dict()")
+    if key in _OPTIMIZER_HINTS or (key.endswith("_0") and ("_moment" in key or "_velocity_" in key)):
+        raise CheckpointError("it is the state of an optimizer (.pdopt); name the .pdparams file")
+    if not isinstance(value, np.ndarray):
+        raise CheckpointError(
+            f"{key!r} is a {type(value).__name__}, not an array; save model.state_dict() alone"
+        )
+    if value.dtype.hasobject or value.nbytes > size:
+        raise CheckpointError(f"{key!r} isn't an array that the file holds")
+
+
+def _joined(state: dict[str, np.ndarray], slices: Any) -> dict[str, np.ndarray]:
+    """Put together what Paddle cut because protocols 2 and 3 hold at most 4 GB an array."""
+    try:
+        for key, info in slices.items():
+            parts = [state.pop(name).reshape(-1) for name in info["slices"]]
+            state[key] = np.concatenate(parts).reshape(info["OriginShape"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"a parameter that was cut into parts isn't complete ({error})") from error
+    return state
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError, deserialize
+
+    try:
+        entries: list[tuple[str, Mapping[str, Any]]] = deserialize(path.read_bytes())
+    except SafetensorError as error:
+        raise CheckpointError(f"it is a damaged .safetensors file ({error})") from error
+    state = {}
+    for key, entry in entries:
+        if entry["dtype"] not in _SAFETENSORS_DTYPES:
+            raise CheckpointError(f"{key!r} has dtype {entry['dtype']}, which Paddle doesn't know")
+        array = np.frombuffer(entry["data"], _SAFETENSORS_DTYPES[entry["dtype"]])
+        state[key] = array.reshape(entry["shape"])
+    if not state:
+        raise CheckpointError("it holds no parameters")
+    return state

@@ -1,0 +1,83 @@
+"""Write a checkpoint atomically: beside the target first, then in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from spconvify.checkpoint.paths import check_suffix
+from spconvify.errors import CheckpointError
+
+_PROTOCOL = 4  # what paddle.save writes
+_NEW_FILE_MODE = 0o666
+
+
+def write_state(
+    path: str | os.PathLike[str],
+    state: Mapping[str, np.ndarray],
+    bfloat16: Collection[str] = (),
+) -> None:
+    """Write arrays by key as `path`'s suffix says; an existing file is replaced as a whole.
+
+    Args:
+        path: ends in ``.pdparams`` (a pickle that ``paddle.load`` reads) or ``.safetensors``.
+        state: key -> array.
+        bfloat16: keys of uint16 arrays that are bfloat16 bits; safetensors says so in its header.
+
+    Raises:
+        ArgumentError: for another suffix.
+        CheckpointError: if writing fails; an old file is then as it was.
+    """
+    path = Path(path)
+    check_suffix(path)
+    try:
+        with atomic(path.resolve()) as file:
+            if path.suffix == ".pdparams":
+                pickle.Pickler(file, _PROTOCOL).dump(dict(state))
+            else:
+                file.write(_safetensors(state, bfloat16))
+    except OSError as error:
+        raise CheckpointError(f"can't write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` if the block ends well, and is gone if it doesn't."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _mode(path))
+        os.replace(temporary, path)
+    except BaseException:  # Ctrl-C too
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _mode(path: Path) -> int:
+    """The old file's mode, or that of any new file: mkstemp gives one that only its owner reads."""
+    if path.exists():
+        return path.stat().st_mode & 0o7777
+    umask = os.umask(0)
+    os.umask(umask)
+    return _NEW_FILE_MODE & ~umask
+
+
+def _safetensors(state: Mapping[str, np.ndarray], bfloat16: Collection[str]) -> bytes:
+    from safetensors import serialize
+
+    entries = {}
+    for key, array in state.items():
+        dtype = "bfloat16" if key in bfloat16 else array.dtype.name
+        entries[key] = {"dtype": dtype, "shape": list(array.shape), "data": array.tobytes()}
+    return serialize(entries)

@@ -1,0 +1,85 @@
+"""Time networks against each other: each in a process of its own, run alternately."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+from spconvify.engines.latency import Latency
+from spconvify.engines.process import Worker
+from spconvify.engines.support import check_engine
+
+ROUNDS = 8
+# A block must be long enough to reach its steady state, and the whole stay a matter of seconds.
+BLOCK_SECONDS = 0.4
+
+
+def measure(
+    networks: Mapping[str, Any],
+    input_shape: Sequence[int],
+    *,
+    engine: str = "inference",
+    threads: int = 1,
+    device: str = "cpu",
+    seconds: float = BLOCK_SECONDS,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Latency]:
+    """Time every network on one random float32 input, in ms.
+
+    Each network runs in a fresh process, whose thread counts are set before Paddle is loaded. After a
+    warm-up they take turns, a block of runs each, so that a slow moment of the machine hits all.
+
+    Args:
+        networks: name -> ``nn.Layer``; they come back unchanged.
+        input_shape: (N, C, H, W).
+        engine: "inference" (Paddle Inference with its defaults) or "eager".
+        threads: CPU threads.
+        device: "cpu" or "gpu:0" (synchronised around every run).
+        seconds: of each network's turn, of which there are `ROUNDS`.
+        progress: called with (done, total) turns.
+
+    Raises:
+        ArgumentError: for an unknown engine or device.
+        EngineError: if the device isn't there, or a network can't be handed over or run.
+    """
+    check_engine(engine, device)
+    with tempfile.TemporaryDirectory(prefix="spconvify-") as folder, contextlib.ExitStack() as stack:
+        workers = {}
+        for index, (name, network) in enumerate(networks.items()):
+            place = Path(folder) / str(index)
+            place.mkdir()
+            hand_over(engine, network, place, input_shape)
+            job = {
+                "engine": engine,
+                "folder": str(place),
+                "input_shape": list(input_shape),
+                "threads": threads,
+                "device": device,
+            }
+            workers[name] = stack.enter_context(Worker(job, name))
+        return _take_turns(workers, seconds, progress)
+
+
+def hand_over(engine: str, network: Any, folder: Path, input_shape: Sequence[int]) -> None:
+    """Write `network` into `folder` in the form that the engine's worker reads."""
+    if engine == "eager":
+        from spconvify.engines.eager import write
+    else:
+        from spconvify.engines.inference import write
+    write(network, folder, input_shape)
+
+
+def _take_turns(
+    workers: Mapping[str, Worker], seconds: float, progress: Callable[[int, int], None] | None
+) -> dict[str, Latency]:
+    samples: dict[str, list[float]] = {name: [] for name in workers}
+    runs = {name: worker.warm_up(seconds) for name, worker in workers.items()}
+    for turn in range(ROUNDS):
+        for name, worker in workers.items():
+            samples[name] += worker.run(runs[name])
+        if progress is not None:
+            progress(turn + 1, ROUNDS)
+    return {name: Latency.of(values) for name, values in samples.items()}

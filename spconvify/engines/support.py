@@ -1,0 +1,64 @@
+"""Which engines and devices there are here, and what a caption says of them."""
+
+from __future__ import annotations
+
+import difflib
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from spconvify.errors import ArgumentError, EngineError
+
+ENGINES: Mapping[str, str] = {"inference": "Paddle Inference", "eager": "Paddle eager"}
+
+
+def check_engine(engine: str, device: str = "cpu") -> None:
+    """Refuse an engine or a device that isn't there. Loads Paddle only to look for a GPU.
+
+    Raises:
+        ArgumentError: for a name that is unknown.
+        EngineError: for a GPU that isn't there; it says what to do.
+    """
+    if engine not in ENGINES:
+        near = difflib.get_close_matches(engine, ENGINES, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ArgumentError(f"engine {engine!r} is unknown; {hint}use one of: {', '.join(ENGINES)}")
+    if device == "cpu":
+        return
+    if not re.fullmatch(r"gpu:\d+", device):
+        raise ArgumentError(f"device {device!r} is unknown; use cpu or gpu:0")
+    import paddle
+
+    if not paddle.is_compiled_with_cuda():
+        raise EngineError(
+            f"device {device}: this Paddle is built for the CPU; "
+            "install 'spconvify[gpu]' instead of 'spconvify[cpu]', or use --device cpu"
+        )
+    count = paddle.device.cuda.device_count()
+    if gpu_index(device) >= count:
+        raise EngineError(f"device {device} isn't there: Paddle sees {count} GPUs; use --device cpu")
+
+
+def gpu_index(device: str) -> int:
+    """'gpu:1' -> 1."""
+    return int(device.partition(":")[2])
+
+
+def describe(engine: str, device: str = "cpu") -> dict[str, str]:
+    """The facts for a caption: version of the engine, name of the processor, dtype."""
+    import paddle
+
+    name = cpu_name()
+    if device != "cpu":
+        name = paddle.device.cuda.get_device_name(gpu_index(device))
+    return {"version": paddle.__version__, "processor": name, "dtype": "float32"}
+
+
+def cpu_name() -> str:
+    """The processor's model name, as the operating system knows it."""
+    try:
+        match = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    return match.group(1).strip() if match else platform.processor() or platform.machine()
