@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pickle
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from spconvify.errors import CheckpointError
 
 _PROTOCOL = 4  # what paddle.save writes
 _NEW_FILE_MODE = 0o666
+_SAFETENSORS_NAMES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32",
+    "int16": "I16", "int8": "I8", "uint8": "U8", "uint16": "U16", "bool": "BOOL",
+}  # fmt: skip
 
 
 def write_state(
@@ -42,7 +47,7 @@ def write_state(
             if path.suffix == ".pdparams":
                 pickle.Pickler(file, _PROTOCOL).dump(dict(state))
             else:
-                file.write(_safetensors(state, bfloat16))
+                _write_safetensors(file, state, bfloat16)
     except OSError as error:
         raise CheckpointError(f"can't write {path}: {error.strerror or error}") from error
 
@@ -73,11 +78,19 @@ def _mode(path: Path) -> int:
     return _NEW_FILE_MODE & ~umask
 
 
-def _safetensors(state: Mapping[str, np.ndarray], bfloat16: Collection[str]) -> bytes:
-    from safetensors import serialize
-
-    entries = {}
+def _write_safetensors(
+    file: BinaryIO, state: Mapping[str, np.ndarray], bfloat16: Collection[str]
+) -> None:
+    """Header length, JSON header, data. Written here since the library keeps all arrays twice."""
+    header: dict[str, Any] = {"__metadata__": {"format": "np"}}
+    offset = 0
     for key, array in state.items():
-        dtype = "bfloat16" if key in bfloat16 else array.dtype.name
-        entries[key] = {"dtype": dtype, "shape": list(array.shape), "data": array.tobytes()}
-    return serialize(entries)
+        dtype = "BF16" if key in bfloat16 else _SAFETENSORS_NAMES[array.dtype.name]
+        offsets = [offset, offset + array.nbytes]
+        header[key] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": offsets}
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the data starts at a multiple of eight
+    file.write(len(text).to_bytes(8, "little") + text)
+    for array in state.values():
+        file.write(np.ascontiguousarray(array).data)

@@ -134,8 +134,12 @@ class Output:
             note(f"drew {self.plot}", self.quiet)
 
 
-def run(selection: Selection, measurement: Measurement, quiet: bool) -> tuple[Any, Comparison]:
-    """Convert a network (or take a converted checkpoint as it is) and compare before with after.
+def run(
+    selection: Selection, measurement: Measurement, quiet: bool, keep_converted: bool = False
+) -> tuple[Any, Comparison]:
+    """Convert a network and compare before with after.
+
+    With `keep_converted` a converted checkpoint is taken as it is, and compared with its original.
 
     Raises:
         SpconvifyError: if there is nothing to convert, or anything on the way fails.
@@ -143,7 +147,7 @@ def run(selection: Selection, measurement: Measurement, quiet: bool) -> tuple[An
     source = selection.open(quiet)
     shape = parse_shape(measurement.input, measurement.batch, source.architecture.input_shape)
     with working(f"converting {source.name}", quiet):
-        if source.converted:
+        if keep_converted and source.converted:
             before, after, comparison = _as_it_is(source, shape)
         else:
             before, after, comparison = _converted(source, shape, selection, measurement)

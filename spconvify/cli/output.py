@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -56,3 +57,4 @@ def progress_bar(message: str, quiet: bool = False) -> Iterator:
 def silence_paddle() -> None:
     """Keep Paddle's notes about its own installation and layers out of our output."""
     warnings.filterwarnings("ignore", module=r"paddle\.")
+    os.environ.setdefault("GLOG_minloglevel", "2")  # its C++ side, before it is loaded

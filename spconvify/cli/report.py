@@ -62,5 +62,5 @@ def report(
     output = Output(format, per_layer, plot, quiet)
     for options in (selection, measurement, output):
         options.check()
-    _, comparison = run(selection, measurement, quiet)
+    _, comparison = run(selection, measurement, quiet, keep_converted=True)
     output.show(comparison)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spconvify.comparison import Comparison, SiteComparison
+from spconvify.engines import ENGINES
 from spconvify.report.units import change, factor, milliseconds, quantity, verdict
 
 HEADER = ("", "before", "after", "change", "factor")
@@ -69,10 +70,8 @@ def latency_caption(comparison: Comparison) -> str:
     """What was timed, how and where."""
     facts = comparison.facts
     threads = "1 thread" if comparison.threads == 1 else f"{comparison.threads} threads"
-    engine = {"eager": "Paddle eager", "inference": "Paddle Inference"}.get(
-        comparison.engine or "", comparison.engine
-    )
-    where = ", ".join(filter(None, (facts.get("dtype"), facts.get("cpu") or comparison.device)))
+    engine = ENGINES.get(comparison.engine or "", comparison.engine)
+    where = ", ".join(filter(None, (facts.get("dtype"), comparison.device, facts.get("processor"))))
     text = f"median (p10–p90), {engine} {facts.get('version', '')}, batch {comparison.batch}, {threads}"
     text += f", {where}."
     if comparison.speedup is None:
