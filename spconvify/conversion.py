@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -92,8 +93,6 @@ def nothing_to_convert(plan: Plan) -> str:
     """Why a plan is empty, in one line."""
     if not plan.skipped:
         return "nothing to convert: the network has no Conv2D"
-    name, reason = next(iter(plan.skipped.items()))
-    return (
-        f"nothing to convert: none of the {len(plan.skipped)} convolutions is eligible; "
-        f"{name or '(root)'!r}: {reason}"
-    )
+    reasons = Counter(plan.skipped.values())
+    common = "; ".join(f"{count}x {reason}" for reason, count in reasons.most_common(3))
+    return f"nothing to convert: none of the {len(plan.skipped)} convolutions is eligible ({common})"

@@ -99,6 +99,7 @@ def test_a_headless_trunk_gives_features():
 def test_a_lazily_built_network_can_be_filled():
     source = zoo.find("resnet20", num_classes=4).build()
     target = zoo.find("resnet20", num_classes=4).build(lazy=True)
+    assert not any(tensor._is_initialized() for tensor in target.state_dict().values())
     values = source.state_dict()
     for name, tensor in target.state_dict().items():
         tensor.set_value(values[name].numpy())

@@ -121,6 +121,12 @@ def test_a_wider_network_of_the_same_family_is_like_the_family():
     )
 
 
+def test_shapes_decide_between_networks_with_the_same_keys():
+    shapes = built("wide_resnet50_2")
+    shapes["conv1.weight"] = (64, 3, 3, 3)
+    assert "most like wide_resnet50_2 (100 % of the keys in common)" in message(shapes)
+
+
 def test_the_wrong_architecture_says_which_one_fits():
     text = message(built("resnet20"), "resnet56")
     assert text.startswith("the checkpoint doesn't fit resnet56: missing: 'layer1.3.bn1._mean', ")
