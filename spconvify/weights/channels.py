@@ -9,9 +9,11 @@ import numpy as np
 
 from spconvify.weights.exchange import GroupSelection
 from spconvify.weights.gram import Moments
-from spconvify.weights.solve import RIDGE, solve_spd
+from spconvify.weights.solve import solve_spd
 
 PROPOSALS = 300
+# Of the features' mean variance: more than in the fit, so that factors of collinear channels exist.
+CHOICE_RIDGE = 1e-4
 _NEGLIGIBLE = 1e-6  # of what is explained; a smaller gain isn't worth a step
 
 
@@ -33,7 +35,7 @@ class _Move(NamedTuple):
 
 
 def reduce_problem(
-    moments: Moments, groups: int, gain: np.ndarray | None = None, ridge: float = RIDGE
+    moments: Moments, groups: int, gain: np.ndarray | None = None, ridge: float = CHOICE_RIDGE
 ) -> Problem:
     """Eliminate the pooled features, which every split has in common."""
     taps = np.arange(moments.channels * moments.taps)

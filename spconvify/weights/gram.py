@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -116,6 +116,7 @@ class Moments:
     target_mean: np.ndarray
     rows: int
     channels: int
+    intercept: bool = True
 
     @property
     def taps(self) -> int:
@@ -134,66 +135,75 @@ class Moments:
 
 
 class MomentsAccumulator:
-    """Adds up `Moments` batch by batch: memory O(F^2), whatever the number of images.
+    """Adds up `Moments` part by part: memory O(F^2), whatever the number of rows.
 
     Products are float32 within a block of rows, taken about the first block's mean, and summed in
     float64: on ReLU features that differs from float64 throughout by 1e-7 of the largest entry, and
     takes half the time.
     """
 
-    def __init__(
-        self, geometry: Geometry, positions: Positions | None = None, *, intercept: bool = True
-    ):
-        self.geometry, self.positions = geometry, positions or Positions()
-        self.intercept, self.rows, self._calls = intercept, 0, 0
-        self._channels = 0
+    def __init__(self, channels: int, *, intercept: bool = True):
+        self._channels, self._intercept, self._rows = channels, intercept, 0
 
-    def add(self, x: np.ndarray, target: np.ndarray) -> None:
-        """Take a batch in: input (N, H, W, C) and target (N, H', W', L), channels last."""
-        images, height, width, _ = target.shape
-        where = self.positions.choose(images, height, width, self._calls)
-        self._calls += 1
-        for start in range(0, len(where[0]), _BLOCK_ROWS):
-            part = tuple(index[start : start + _BLOCK_ROWS] for index in where)
-            self._add_rows(feature_rows(x, self.geometry, part), target[part], x.shape[3])
+    def add(self, features: np.ndarray, target: np.ndarray) -> None:
+        """Take features (rows, F) and targets (rows, L) in."""
+        for start in range(0, len(features), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            self._add_block(features[block], target[block])
 
-    def _add_rows(self, features: np.ndarray, target: np.ndarray, channels: int) -> None:
-        target = target.astype(np.float32)
-        if not self.rows:
-            self._start(features, target, channels)
-        features -= self._origin
+    def _add_block(self, features: np.ndarray, target: np.ndarray) -> None:
+        if not self._rows:
+            self._start(features, target)
+        features = features - self._origin
         target = target - self._target_origin
         self._gram += features.T @ features
         self._cross += features.T @ target
         self._power += np.square(target, dtype=np.float64).sum(0)
         self._sum += features.sum(0, dtype=np.float64)
         self._target_sum += target.sum(0, dtype=np.float64)
-        self.rows += len(features)
+        self._rows += len(features)
 
-    def _start(self, features: np.ndarray, target: np.ndarray, channels: int) -> None:
+    def _start(self, features: np.ndarray, target: np.ndarray) -> None:
         width, outputs = features.shape[1], target.shape[1]
-        self._channels = channels
         self._gram, self._cross = np.zeros((width, width)), np.zeros((width, outputs))
         self._power, self._sum, self._target_sum = np.zeros(outputs), np.zeros(width), np.zeros(outputs)
         self._origin, self._target_origin = np.zeros(width, np.float32), np.zeros(outputs, np.float32)
-        if self.intercept:
+        if self._intercept:
             self._origin, self._target_origin = features.mean(0), target.mean(0)
 
     def result(self) -> Moments:
-        """The moments of everything added so far; about the mean if there is an intercept.
+        """The moments of everything added; about the mean if there is an intercept.
 
         The accumulator gives its arrays away: it can't be added to afterwards.
         """
-        n = self.rows
+        n = self._rows
         mean, target_mean = self._sum / n, self._target_sum / n
         gram, cross, power = self._gram, self._cross, self._power / n
         gram /= n
         cross /= n
-        if self.intercept:
+        if self._intercept:
             gram -= np.outer(mean, mean)
             cross -= np.outer(mean, target_mean)
             power = power - target_mean**2
             mean, target_mean = mean + self._origin, target_mean + self._target_origin
         else:
             mean, target_mean = np.zeros_like(mean), np.zeros_like(target_mean)
-        return Moments(gram, cross, power, mean, target_mean, n, self._channels)
+        return Moments(gram, cross, power, mean, target_mean, n, self._channels, self._intercept)
+
+
+def retargeted(moments: Moments, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> Moments:
+    """The moments of the same features with other targets: `parts` are (features, target) rows."""
+    cross, power = np.zeros_like(moments.cross), np.zeros_like(moments.power)
+    target_sum, origin = np.zeros_like(power), moments.feature_mean.astype(np.float32)
+    for features, target in parts:
+        for start in range(0, len(features), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            cross += (features[block] - origin).T @ target[block]
+        power += np.square(target, dtype=np.float64).sum(0)
+        target_sum += target.sum(0, dtype=np.float64)
+    n, mean = moments.rows, np.zeros_like(power)
+    if moments.intercept:
+        mean = target_sum / n
+        # the features' mean isn't zero to the last bit in float32
+        cross -= np.outer((moments.feature_mean - origin) * n, mean)
+    return replace(moments, cross=cross / n, power=power / n - mean**2, target_mean=mean)

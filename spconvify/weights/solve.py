@@ -18,7 +18,7 @@ class Fit:
 
     Shapes: gwc (L, r / groups, 3, 3), pwc (L, r, 1, 1), conv1x1 (L, C - r, 1, 1), bias (L,).
     `channels` is the order of the input channels; `error` the share of the targets' variance that is
-    missed, outputs weighted by gain^2.
+    missed, outputs weighted by gain^2. `matrix` (F, L) holds the same weights by feature.
     """
 
     channels: list[int]
@@ -27,6 +27,13 @@ class Fit:
     conv1x1: np.ndarray
     bias: np.ndarray
     error: float
+    matrix: np.ndarray
+
+    @property
+    def uncertain_columns(self) -> np.ndarray:
+        """Columns of the uncertain channels' pooled features."""
+        inputs = len(self.channels)
+        return len(self.matrix) - inputs + np.array(self.channels[self.pwc.shape[1] :])
 
 
 def solve_spd(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -106,4 +113,5 @@ def _as_fit(
         conv1x1=pointwise[:, rest],
         bias=bias,
         error=error,
+        matrix=weights.astype(np.float32),
     )

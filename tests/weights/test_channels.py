@@ -9,7 +9,7 @@ import pytest
 
 from spconvify.weights.channels import choose_channels, reduce_problem
 from spconvify.weights.exchange import GroupSelection
-from spconvify.weights.gram import Geometry, MomentsAccumulator
+from spconvify.weights.gram import Geometry, MomentsAccumulator, Positions, feature_rows
 from spconvify.weights.solve import fit_split
 
 
@@ -24,8 +24,11 @@ def moments(channels=8, outputs=8, stride=1, seed=0, kernel=None):
     target = sum(
         border[:, t // 3 :: stride, t % 3 :: stride][:, :size, :size] @ kernel[t] for t in range(9)
     )
-    accumulator = MomentsAccumulator(Geometry(stride))
-    accumulator.add(x, target.astype("float32"))
+    accumulator = MomentsAccumulator(channels)
+    where = Positions().choose(4, size, size, 0)
+    accumulator.add(
+        feature_rows(x, Geometry(stride), where), target.reshape(-1, outputs).astype("float32")
+    )
     return accumulator.result()
 
 

@@ -24,10 +24,10 @@ def observe(geometry, kernel, size=(9, 8), images=6, seed=0, target=None):
             for tap in range(9)
         ]
         target = np.einsum("trc,lct->rl", np.array(windows), kernel) + 0.25
-    accumulator = MomentsAccumulator(geometry)
-    shape = (images, geometry.out_size(size[0]), geometry.out_size(size[1]), OUTPUTS)
-    accumulator.add(x, target.reshape(shape).astype("float32"))
-    return accumulator.result(), feature_rows(x, geometry, where), target
+    rows = feature_rows(x, geometry, where)
+    accumulator = MomentsAccumulator(CHANNELS)
+    accumulator.add(rows, target.astype("float32"))
+    return accumulator.result(), rows, target
 
 
 def dense_kernel(seed=1):

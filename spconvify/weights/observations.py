@@ -1,0 +1,93 @@
+"""What one layer sees on the calibration images, and what it should give: sampled rows, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from spconvify.weights.capture import Call
+from spconvify.weights.gram import Geometry, Positions, feature_rows
+
+# Feature values kept per layer (512 MiB of float32): memory doesn't grow with the images.
+BUDGET = 2**27
+
+
+@dataclass
+class Part:
+    """Rows of one call: `features` (rows, F), `wanted` (rows, L) and `shift` behind the BatchNorm.
+
+    `wanted` is what the original network has before the activation, `shift` (or None) the shortcut
+    that the converted network adds there. `image` numbers the images, `means` (images, F) are their
+    mean features over all positions (None unless asked for).
+    """
+
+    features: np.ndarray
+    wanted: np.ndarray
+    shift: np.ndarray | None
+    image: np.ndarray
+    means: np.ndarray | None = None
+
+
+class Observations:
+    """Feature rows from the converted network and targets from the original one.
+
+    Args:
+        geometry: of the convolution.
+        images: how many will come, every call of the layer counted.
+        gain: (L,) of the BatchNorm behind the layer.
+        offset: (L,) of it.
+        seed: of the sample.
+        budget: most feature values to keep; each image gives the same number of positions.
+        image_means: also keep every image's mean features.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        images: int,
+        gain: np.ndarray,
+        offset: np.ndarray,
+        *,
+        seed: int = 0,
+        budget: int = BUDGET,
+        image_means: bool = False,
+    ):
+        self.geometry, self.gain, self.offset = geometry, gain, offset
+        self._images, self._seed, self._budget = max(images, 1), seed, budget
+        self._image_means = image_means
+        self.parts: list[Part] = []
+
+    def add(self, original: Iterable[Call], converted: Iterable[Call]) -> None:
+        """Take the calls of one batch in: targets from the original network, inputs from the other."""
+        for wanted, current in zip(original, converted):
+            self._add_call(wanted, current)
+
+    def _add_call(self, wanted: Call, current: Call) -> None:
+        images, height, width, _ = wanted.output.shape
+        width_of_row = current.input.shape[3] * (len(self.geometry.taps) + 1)
+        per_image = max(1, self._budget // (width_of_row * self._images))
+        where = Positions(per_image, self._seed).choose(images, height, width, len(self.parts))
+        target = self.gain * wanted.output[where] + self.offset
+        shift = None
+        if wanted.addend is not None and current.addend is not None:
+            target, shift = target + wanted.addend[where], current.addend[where]
+        part = Part(feature_rows(current.input, self.geometry, where), target, shift, where[0])
+        if self._image_means:
+            part.means = np.stack(list(_means(current.input, self.geometry, height, width)))
+        self.parts.append(part)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(part.features) for part in self.parts)
+
+    @property
+    def channels(self) -> int:
+        return self.parts[0].features.shape[1] // (len(self.geometry.taps) + 1)
+
+
+def _means(x: np.ndarray, geometry: Geometry, height: int, width: int) -> Iterator[np.ndarray]:
+    where = Positions().choose(1, height, width, 0)
+    for image in x:
+        yield feature_rows(image[None], geometry, where).mean(0)
