@@ -60,26 +60,17 @@ def open_source(source: str, arch: str | None = None) -> Source:
             raise ArgumentError(f"--arch goes with a checkpoint, and {source!r} isn't one")
         return Source(source, resolve(source))
     state = read_state(source)
-    architecture = resolve(arch) if arch else identify(shapes_of(state))
-    name = f"{Path(source).name} ({architecture.name})"
-    if isinstance(architecture, Architecture) and arch:
-        architecture = _with_head_of(architecture, state)
-    return Source(name, architecture, state)
+    if arch is None or ":" not in arch:
+        architecture: Any = identify(shapes_of(state), arch)
+    else:
+        architecture = resolve(arch)
+    return Source(f"{Path(source).name} ({architecture.name})", architecture, state)
 
 
 def is_checkpoint(source: str) -> bool:
     """Whether `source` is meant to be a file: by its suffix, or because it is one."""
     path = Path(source)
     return path.suffix in SUFFIXES or path.is_file() or (path.suffix != "" and ":" not in source)
-
-
-def _with_head_of(named: Architecture, state: Mapping[str, Any]) -> Architecture:
-    """The named architecture with the checkpoint's number of classes and input channels."""
-    try:
-        found = identify(shapes_of(state))
-    except CheckpointError:
-        return named
-    return found if named.name in (found.name, *found.ambiguous_with) else named
 
 
 def shapes_of(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -85,7 +85,7 @@ def _check(targets: Mapping[str, Any], state: Mapping[str, np.ndarray], source: 
 def _compatible(array: np.ndarray, target: Any) -> bool:
     """Whether a network can hold the array: both floating, or the same integers."""
     if _floating(target):
-        return array.dtype.kind == "f" or (array.dtype == np.uint16 and _dtype_of(target) == "bfloat16")
+        return array.dtype.kind == "f" or array.dtype == np.uint16  # the bits of bfloat16
     return array.dtype.name == _dtype_of(target)
 
 
@@ -104,8 +104,9 @@ def _replace(model: nn.Layer, values: Mapping[str, paddle.Tensor]) -> None:
 
 
 def _parameter_like(old: Any, value: paddle.Tensor) -> Any:
-    new = paddle.create_parameter(value.shape, _dtype_of(value), name=old.name)
+    new = paddle.create_parameter(value.shape, _dtype_of(value))
     new.set_value(value)
+    new.name = old.name
     new.trainable = old.trainable
     new.optimize_attr, new.regularizer, new.need_clip = old.optimize_attr, old.regularizer, old.need_clip
     return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,12 +135,18 @@ def _joined(state: dict[str, np.ndarray], slices: Any) -> dict[str, np.ndarray]:
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError, deserialize
 
+    content = path.read_bytes()
     try:
-        entries: list[tuple[str, Mapping[str, Any]]] = deserialize(path.read_bytes())
+        entries: dict[str, Mapping[str, Any]] = dict(deserialize(content))
     except SafetensorError as error:
         raise CheckpointError(f"it is a damaged .safetensors file ({error})") from error
+    # The library checks everything and loses the order, which is the network's.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     state = {}
-    for key, entry in entries:
+    for key in header:
+        if key == "__metadata__":
+            continue
+        entry = entries[key]
         if entry["dtype"] not in _SAFETENSORS_DTYPES:
             raise CheckpointError(f"{key!r} has dtype {entry['dtype']}, which Paddle doesn't know")
         array = np.frombuffer(entry["data"], _SAFETENSORS_DTYPES[entry["dtype"]])
