@@ -45,7 +45,9 @@ def write_state(
     try:
         with atomic(path.resolve()) as file:
             if path.suffix == ".pdparams":
-                pickle.Pickler(file, _PROTOCOL).dump(dict(state))
+                pickler = pickle.Pickler(file, _PROTOCOL)
+                pickler.fast = True  # no memo: it would keep the bytes of every array alive
+                pickler.dump(dict(state))
             else:
                 _write_safetensors(file, state, bfloat16)
     except OSError as error:

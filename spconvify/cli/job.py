@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.cli.options import check_format, parse_ratios, parse_shape
-from spconvify.cli.output import note, progress_bar, silence_paddle, stdout, working
+from spconvify.cli.output import note, progress_bar, stdout, working
+from spconvify.cli.paddle_setup import load_paddle
 from spconvify.comparison import (
     Comparison,
     Side,
@@ -55,8 +56,7 @@ class Selection:
         with working(f"reading {self.source}", quiet):
             source = open_source(self.source, self.arch)
         with working("loading Paddle", quiet):
-            silence_paddle()
-            import paddle  # noqa: F401
+            load_paddle()
         ambiguous = getattr(source.architecture, "ambiguous_with", ())
         if ambiguous and source.state is not None:
             note(f"the same keys also fit {', '.join(ambiguous)}; name it with --arch", quiet)

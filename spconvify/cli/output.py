@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import warnings
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -52,9 +50,3 @@ def progress_bar(message: str, quiet: bool = False) -> Iterator:
     with Progress(*columns, console=stderr, transient=True, disable=hidden) as progress:
         task = progress.add_task(message, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def silence_paddle() -> None:
-    """Keep Paddle's notes about its own installation and layers out of our output."""
-    warnings.filterwarnings("ignore", module=r"paddle\.")
-    os.environ.setdefault("GLOG_minloglevel", "2")  # its C++ side, before it is loaded

@@ -11,6 +11,8 @@ from typing import Any
 
 from spconvify.errors import EngineError
 
+# Set by the command line for its own speed; a timed network runs with Paddle's defaults.
+MKL_VARIABLE = "MKL_DEBUG_CPU_TYPE"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -26,6 +28,7 @@ class Worker:
         self._name = name
         threads = str(job["threads"])
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads)}
+        environment.pop(MKL_VARIABLE, None)
         # The network's own class may come from anywhere that this process can import from.
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
