@@ -1,0 +1,176 @@
+"""Calibration of whole networks: exact where it can be, better than what it replaces elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from spconvify.errors import ArgumentError
+from spconvify.weights.calibrate import CalibrationWarning, calibrate
+from tests.weights.nets import Residual, converted, give_structure, images, settled
+
+
+def block(stride=1, structured=False):
+    paddle.seed(0)
+    model = nn.Sequential(Residual(stride=stride), Residual())
+    if structured:
+        for index, layer in enumerate([model[0].conv1, model[0].conv2, model[1].conv1, model[1].conv2]):
+            give_structure(layer, seed=index)
+    return settled(model, images(64, seed=9))
+
+
+def outputs(model, x):
+    model.eval()
+    with paddle.no_grad():
+        return model(paddle.to_tensor(x)).numpy()
+
+
+def miss(model, reference, x):
+    wanted = outputs(reference, x)
+    return np.square(outputs(model, x) - wanted).mean() / wanted.var()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_spconvs_own_structure_is_found_and_exact(stride):
+    """On a map with odd size too."""
+    model = block(stride, structured=True)
+    new, sites = converted(model)
+    errors = calibrate(model, sites, new, [images(32, size=11)])
+    assert list(errors) == ["0.conv1", "0.conv2", "1.conv1", "1.conv2"]
+    assert max(errors.values()) < 1e-6
+    fresh = images(8, size=11, seed=5)
+    np.testing.assert_allclose(outputs(new, fresh), outputs(model, fresh), atol=5e-3)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "gap"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_fits_far_better_than_a_copy_and_generalises(fusion, stride):
+    model = block(stride)
+    new, sites = converted(model, fusion=fusion)
+    fresh = images(16, seed=5)
+    before = miss(new, model, fresh)
+    errors = calibrate(model, sites, new, [images(48), images(16, seed=2)])
+    after = miss(new, model, fresh)
+    assert after < 0.5 * before
+    # the last error is that of the network's output
+    assert errors["1.conv2"] == pytest.approx(after, rel=0.5)
+
+
+def test_is_deterministic_for_a_seed():
+    model, states = block(), []
+    for seed in (0, 0):
+        new, sites = converted(model)
+        calibrate(model, sites, new, [images()], seed=seed)
+        states.append({key: value.numpy() for key, value in new.state_dict().items()})
+    assert states[0].keys() == states[1].keys()
+    assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_leaves_the_original_the_modes_and_the_hooks_as_they_were():
+    model = block()
+    kept = {key: value.numpy().copy() for key, value in model.state_dict().items()}
+    model.train()
+    new, sites = converted(model)
+    calibrate(model, sites, new, [images()])
+    assert all(np.array_equal(kept[key], value.numpy()) for key, value in model.state_dict().items())
+    assert all(layer.training for layer in [*model.sublayers(True), *new.sublayers(True)])
+    assert not any(layer._forward_post_hooks for layer in [*model.sublayers(True), *new.sublayers(True)])
+
+
+def test_the_order_of_channels_is_saved_and_loads():
+    model = block()
+    new, sites = converted(model)
+    calibrate(model, sites, new, [images()])
+    assert any(layer.channels.numpy().tolist() != list(range(8)) for layer in sites.values())
+    again, _ = converted(model)
+    again.set_state_dict(new.state_dict())
+    np.testing.assert_array_equal(outputs(again, images(2)), outputs(new, images(2)))
+
+
+class Shared(nn.Layer):
+    """One convolution at two places."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2D(8, 8, 3, padding=1)
+
+    def forward(self, x):
+        x = nn.functional.relu(self.conv(x))
+        return nn.functional.relu(self.conv(x * 0.5))
+
+
+def test_a_convolution_called_twice_is_fitted_on_both_calls():
+    paddle.seed(1)
+    model = Shared()
+    new, sites = converted(model)
+    before = miss(new, model, images(8, seed=5))
+    errors = calibrate(model, sites, new, [images()])
+    assert list(errors) == ["conv"]
+    assert miss(new, model, images(8, seed=5)) < 0.8 * before
+
+
+class Dead(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = (nn.Conv2D(8, 8, 3, padding=1) for _ in range(2))
+
+    def forward(self, x):
+        return self.used(x)
+
+
+def test_a_layer_that_is_never_reached_keeps_its_weights_and_is_named():
+    model = Dead()
+    new, sites = converted(model)
+    kept = sites["unused"].gwc.weight.numpy().copy()
+    with pytest.warns(CalibrationWarning, match="never reached .*'unused'"):
+        assert list(calibrate(model, sites, new, [images()])) == ["used"]
+    np.testing.assert_array_equal(sites["unused"].gwc.weight.numpy(), kept)
+
+
+def test_too_few_images_are_said():
+    model = block()
+    new, sites = converted(model)
+    with pytest.warns(CalibrationWarning, match="give more calibration images"):
+        calibrate(model, sites, new, [images(1, size=6)])
+    assert np.isfinite(outputs(new, images(2))).all()
+
+
+def test_images_that_do_not_fit_the_network_are_refused_before_anything_is_written():
+    model = block()
+    new, sites = converted(model)
+    kept = {key: value.numpy().copy() for key, value in new.state_dict().items()}
+    with pytest.raises(ArgumentError, match=r"doesn't run on an input of 1x3x10x10.*calibration images"):
+        calibrate(model, sites, new, [images(4, channels=3)])
+    assert all(np.array_equal(kept[key], value.numpy()) for key, value in new.state_dict().items())
+
+
+def test_progress_names_every_layer_and_the_end():
+    model, seen = block(), []
+    new, sites = converted(model)
+    calibrate(model, sites, new, [images()], progress=lambda *step: seen.append(step))
+    names = [*sites, ""]
+    assert seen == [(name, index, 4) for index, name in enumerate(names)]
+
+
+def test_channels_last():
+    paddle.seed(0)
+    model = settled(Residual(data_format="NHWC"), images(64).transpose(0, 2, 3, 1))
+    new, sites = converted(model)
+    x = images(32).transpose(0, 2, 3, 1)
+    before = miss(new, model, x)
+    calibrate(model, sites, new, [x])
+    assert miss(new, model, x) < 0.6 * before
+
+
+def test_float64_networks_and_a_layer_without_bias():
+    paddle.seed(0)
+    model = settled(Residual(), images(64)).to(dtype="float64")
+    new, sites = converted(model)
+    for layer in sites.values():
+        layer.conv1x1.bias = None
+    calibrate(model, sites, new, [images()])
+    assert sites["conv1"].gwc.weight.dtype == paddle.float64
+    fresh = images(8, seed=5).astype("float64")
+    assert miss(new, model, fresh) < 0.5

@@ -1,0 +1,59 @@
+"""Every form of calibration images, and every wrong one."""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+import pytest
+
+from spconvify.errors import ArgumentError
+from spconvify.weights.images import CalibrationImages
+
+X = np.arange(5 * 2 * 4 * 4, dtype="float32").reshape(5, 2, 4, 4)
+
+
+class Labelled(paddle.io.Dataset):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return X[index], index
+
+
+FORMS = {
+    "array": lambda: X,
+    "list": lambda: [X[:2], X[2:]],
+    "tensors": lambda: [paddle.to_tensor(X[:3]), paddle.to_tensor(X[3:])],
+    "bytes": lambda: [X.astype("uint8")],
+    "pairs": lambda: [(X[:1], [7]), (X[1:], [1, 2, 3, 4])],
+    "generator": lambda: (X[i : i + 1] for i in range(5)),
+    "loader": lambda: paddle.io.DataLoader(Labelled(), batch_size=2, num_workers=0),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_gives_the_same_batches_again_and_again(form):
+    calibration = CalibrationImages(form())
+    assert calibration.count == 5
+    assert calibration.first().shape == (1, 2, 4, 4)
+    for _ in range(2):
+        batches = list(calibration)
+        np.testing.assert_array_equal(np.concatenate(batches), X.astype(batches[0].dtype))
+        assert batches[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([], "calibration is empty"),
+        ([X[:0]], "calibration is empty"),
+        ([X, X[0]], "calibration batch 1 is 2x4x4"),
+        ([X, X * np.nan], "calibration batch 1 holds NaN or infinity"),
+        ([X + np.inf], "calibration batch 0 holds NaN or infinity"),
+        (["cat.png"], "calibration batch 0 is a str"),
+        ([{"image": X}], "calibration batch 0 is a dict"),
+    ],
+)
+def test_says_what_is_wrong(batches, message):
+    with pytest.raises(ArgumentError, match=message):
+        CalibrationImages(batches)
