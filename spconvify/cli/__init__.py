@@ -74,7 +74,7 @@ def _explain(problem: Exception) -> int:
     if isinstance(problem, _ClickException):
         message = problem.format_message()  # type: ignore[attr-defined]
         if message:  # no_args_is_help raises with an empty one, after the help
-            error(f"{message} Try 'spconvify --help'.")
+            error(f"{message.rstrip('.')}; see spconvify --help")
         return 2
     if isinstance(problem, ImportError) and (problem.name or "").split(".")[0] == "paddle":
         error(_INSTALL)

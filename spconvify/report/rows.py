@@ -30,7 +30,7 @@ def settings(comparison: Comparison) -> str:
     return "SPConv: " + ", ".join(parts)
 
 
-def summary(comparison: Comparison) -> Iterator[tuple[str, str, str, str, str]]:
+def summary(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Parameters, MACs, weights and (if measured) latency."""
     before, after = comparison.before, comparison.after
     yield _row("parameters", before.params, after.params)
@@ -45,7 +45,7 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, str, str, str, str]]:
         yield ("latency²", *latencies, change(before.latency.median, after.latency.median), says)
 
 
-def _row(name: str, before: int, after: int, unit: str = "") -> tuple[str, str, str, str, str]:
+def _row(name: str, before: int, after: int, unit: str = "") -> tuple[str, ...]:
     return (
         name,
         quantity(before, unit),

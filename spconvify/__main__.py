@@ -1,0 +1,5 @@
+"""``python -m spconvify``."""
+
+from spconvify.cli import main
+
+main()

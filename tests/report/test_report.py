@@ -1,0 +1,100 @@
+"""What the tables say, literally, and that columns add up."""
+
+import io
+import json
+
+import networks as nets
+import pytest
+from rich.console import Console
+
+from spconvify import compare, convert
+from spconvify.comparison import Comparison, Side, SiteComparison
+from spconvify.engines import Latency
+from spconvify.report import inspect_table, print_table, to_csv, to_json, to_markdown
+from spconvify.report.units import change, factor, milliseconds, quantity
+
+
+def sample(before=(33.0, 32.0, 34.0), after=(16.5, 16.0, 17.0)):
+    return Comparison(
+        "net", (1, 3, 32, 32),
+        Side(25557032, 4111412224, 102440608, 0, Latency(*before, 80)),
+        Side(18341672, 2944179264, 73600000, 14512192, Latency(*after, 80)),
+        0.5, 2, "gap",
+        [SiteComparison("conv1", False, "kernel 7x7", 3, 64, 2),
+         SiteComparison("conv2", True, "", 64, 64, 1, 0.5, 2, 36864, 13312, 1000, 400)],
+        ["relu"], "inference", 1, "cpu",
+        {"version": "3.3.1", "processor": "a processor", "dtype": "float32"},
+    )  # fmt: skip
+
+
+def printed(comparison, width=80, **options):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    print_table(console, comparison, **options)
+    return console.file.getvalue()
+
+
+def test_table_fits_80_columns_and_says_everything():
+    text = printed(sample())
+    assert max(map(len, text.splitlines())) <= 80
+    for part in (
+        "SPConv: ratio 0.5, 2 groups, gap fusion, 1 of 2 convolutions converted",
+        "25.56 M", "18.34 M", "−28.2 %", "4.11 G", "2.94 G", "14.51 M", "102.4 MB",
+        "33.0 ms", "(32.0–34.0)", "2.00x faster", "Operators not counted: relu.",
+    ):  # fmt: skip
+        assert part in " ".join(text.split()), part
+
+
+def test_nothing_is_called_faster_when_the_intervals_overlap():
+    comparison = sample(after=(31.0, 29.0, 33.0))
+    assert comparison.speedup is None
+    for text in (printed(comparison, 120), to_markdown(comparison)):
+        assert "faster" not in text
+        assert "no difference can be claimed" in " ".join(text.split())
+    assert json.loads(to_json(comparison))["speedup"] is None
+    assert "1.50x slower" in printed(sample(after=(49.5, 49.0, 50.0)), 120)
+
+
+def test_per_layer_has_every_site():
+    text = printed(sample(), 120, per_layer=True)
+    assert "kernel 7x7" in text
+    assert "36.86 k → 13.31 k" in text
+
+
+def test_csv_has_a_line_per_site():
+    lines = to_csv(sample().sites).splitlines()
+    assert lines[0].startswith("name,eligible,reason,in_channels,out_channels,stride,effective_ratio")
+    assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400"
+
+
+def test_inspect_table_names_the_split():
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    inspect_table(console, "net", sample().sites)
+    assert "eligible: 32 + 32 channels" in console.file.getvalue()
+
+
+def test_compare_of_two_networks():
+    model = nets.PlainNet()
+    comparison = compare(model, convert(model, fusion="sum"), (2, 3, 16, 16), engine=None)
+    assert (comparison.model, comparison.fusion, comparison.batch) == ("PlainNet", "sum", 2)
+    assert [site.name for site in comparison.converted] == ["conv1", "conv2"]
+    saved = comparison.before.macs - comparison.after.macs
+    assert saved == sum(site.macs_before - site.macs_after for site in comparison.sites)
+    saved = comparison.before.params - comparison.after.params
+    assert saved == sum(site.params_before - site.params_after for site in comparison.sites)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (896, "896"), (999.6, "1.00 k"), (25557032, "25.56 M"),
+     (123456789, "123.5 M"), (2e9, "2.00 G")],
+)  # fmt: skip
+def test_quantities(value, text):
+    assert quantity(value) == text
+
+
+def test_changes():
+    assert change(200, 150) == "−25.0 %"
+    assert change(100, 110) == "+10.0 %"
+    assert change(0, 5) == factor(0, 5) == ""
+    assert factor(300, 200) == "1.50x"
+    assert milliseconds(Latency(3.14159, 3, 4, 9)) == "3.14 ms (3.00–4.00)"
