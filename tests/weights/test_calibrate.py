@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import paddle
 import pytest
+from nets import Residual, converted, give_structure, images, settled
 from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.weights.calibrate import CalibrationWarning, calibrate
-from tests.weights.nets import Residual, converted, give_structure, images, settled
 
 
 def block(stride=1, structured=False):

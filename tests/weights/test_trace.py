@@ -6,10 +6,10 @@ import math
 
 import paddle
 import pytest
+from nets import Residual
 from paddle import nn
 
 from spconvify.weights.trace import trace
-from tests.weights.nets import Residual
 
 RELU = (0.0, math.inf)
 
@@ -89,15 +89,15 @@ def test_a_training_batchnorm_is_not_folded():
         assert trace(net, {"conv": net.conv}, paddle.ones([1, 4, 6, 6]))["conv"].tail.norm is None
 
 
-def test_affine_is_the_batchnorm():
+def test_the_path_is_the_batchnorm():
     block = Residual()
     block.bn1._mean.set_value(paddle.full([8], 0.5))
     block.bn1.weight.set_value(paddle.linspace(-1, 2, 8))
     calls = traced(block, {"conv1": block.conv1}, (1, 8, 6, 6))
-    gain, offset = calls["conv1"].tail.affine(8)
+    path = calls["conv1"].tail.path(8)
     x = paddle.randn([1, 8, 3, 3])
     expected = block.bn1(x).numpy()
-    got = x.numpy() * gain[:, None, None] + offset[:, None, None]
+    got = path.outward(x.numpy().transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     assert abs(got - expected).max() < 1e-5
 
 
