@@ -28,6 +28,7 @@ class Side:
     bytes: int
     overhead: int = 0
     latency: Latency | None = None
+    top1: float | None = None  # per cent, on images that were given with labels
 
     @classmethod
     def of(cls, cost: Cost, latency: Latency | None = None) -> Side:
@@ -43,6 +44,7 @@ class Side:
             "spconv_overhead_macs": self.overhead,
             "latency_ms": latency and {"median": latency.median, "p10": latency.p10, "p90": latency.p90},
             "bytes": self.bytes,
+            "top1": self.top1,
         }
 
 
@@ -62,6 +64,7 @@ class SiteComparison:
     params_after: int = 0
     macs_before: int = 0
     macs_after: int = 0
+    error: float | None = None  # relative reconstruction error, where the weights were fitted
 
 
 @dataclass

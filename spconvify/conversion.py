@@ -6,7 +6,8 @@ import copy
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Callable
 
 from paddle import nn
 
@@ -15,7 +16,10 @@ from spconvify.planning import Plan
 from spconvify.planning import plan as make_plan
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO, INITS
 from spconvify.sites import check_model
+from spconvify.spconv import SPConv2D
 from spconvify.surgery import apply_plan
+
+Progress = Callable[[str, int, int], None]
 
 
 def convert(
@@ -32,6 +36,8 @@ def convert(
     plan: Plan | None = None,
     inplace: bool = False,
     input_shape: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> nn.Layer:
     """Replace the dense 3x3 convolutions of a trained network with SPConv.
 
@@ -47,9 +53,13 @@ def convert(
         ratio: share of the input channels that keep a 3x3, in (0, 1).
         groups: groups of that 3x3.
         fusion: "gap" (the paper's gate) or "sum" (one linear layer; faster to deploy).
-        init: "copy" keeps the kernels that stay 3x3 and sums the taps of the others; "none" is
-            Paddle's random initialiser, for training from scratch.
-        calibration: image batches, for inits that fit the weights to data.
+        init: "copy" keeps the kernels that stay 3x3 and sums the taps of the others; "lstsq" fits each
+            layer to what the original one does on the calibration images, which keeps most of the
+            accuracy without training; "none" is Paddle's random initialiser, for training from
+            scratch.
+        calibration: image batches for "lstsq": any iterable of arrays or tensors (N, C, H, W), or of
+            (image, label) pairs, as a ``paddle.io.DataLoader`` gives; labels are ignored. A few hundred
+            images do.
         include: globs over structured names; only what matches is converted.
         exclude: globs; what matches is left alone.
         ratios: glob -> ratio, for some of the sites.
@@ -57,6 +67,8 @@ def convert(
         inplace: change `model` instead of a copy. A model that is itself a Conv2D can't be changed in
             place: use what is returned.
         input_shape: an input for the check; None tries usual image sizes.
+        seed: of "lstsq"'s sample of positions on large maps.
+        progress: called with (layer, done, total) while "lstsq" fits.
 
     Raises:
         ArgumentError: for a setting that can't be, or a glob that matches nothing.
@@ -74,19 +86,72 @@ def convert(
     if not plan.sites:
         warnings.warn(nothing_to_convert(plan), NoEffectWarning, stacklevel=2)
         return model if inplace else copy.deepcopy(model)
-    return apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape)
+    converted, _ = carry_out(
+        model,
+        plan,
+        init=init,
+        calibration=calibration,
+        inplace=inplace,
+        input_shape=input_shape,
+        seed=seed,
+        progress=progress,
+    )
+    return converted
+
+
+def carry_out(
+    model: nn.Layer,
+    plan: Plan,
+    *,
+    init: str,
+    calibration: Any = None,
+    inplace: bool = False,
+    input_shape: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[nn.Layer, dict[str, float]]:
+    """`convert` for a ready plan; also returns each site's relative reconstruction error ("lstsq")."""
+    if init != "lstsq":
+        return apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape), {}
+    from spconvify.weights.calibrate import calibrate
+    from spconvify.weights.images import CalibrationImages
+
+    images = CalibrationImages(calibration)
+    original = copy.deepcopy(model) if inplace else model
+    errors: dict[str, float] = {}
+
+    def fit(converted: nn.Layer, new: dict[str, SPConv2D]) -> None:
+        errors.update(calibrate(original, new, converted, images, seed=seed, progress=progress))
+
+    if input_shape is None:
+        input_shape = images.first().shape
+    converted = apply_plan(
+        model, _with_room(plan), init="copy", inplace=inplace, input_shape=input_shape, fit=fit
+    )
+    return converted, errors
+
+
+def _with_room(plan: Plan) -> Plan:
+    """The plan with what a fit makes use of: an order of the channels, and (`sum`) an intercept."""
+    sites = {
+        name: replace(settings, reorder=True, bias=settings.fusion == "sum")
+        for name, settings in plan.sites.items()
+    }
+    return Plan(sites, plan.skipped)
 
 
 def check_init(init: str, calibration: Any) -> None:
-    """Refuse an unknown init, and calibration data that would go unused.
+    """Refuse an unknown init, one that lacks its data, and data that would go unused.
 
     Raises:
         ArgumentError: with the known names, or the init to use.
     """
     if init not in INITS:
         raise ArgumentError(f"init {init!r} is unknown; use one of: {', '.join(INITS)}")
-    if calibration is not None:
-        raise ArgumentError(f"init {init!r} uses no calibration images; leave calibration out")
+    if init == "lstsq" and calibration is None:
+        raise ArgumentError('init "lstsq" needs calibration images; give calibration=batches')
+    if init != "lstsq" and calibration is not None:
+        raise ArgumentError(f'init {init!r} uses no calibration images; use init "lstsq" with them')
 
 
 def nothing_to_convert(plan: Plan) -> str:

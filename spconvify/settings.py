@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spconvify.errors import ArgumentError
 
 FUSIONS = ("gap", "sum")
-INITS = ("copy", "none")
+INITS = ("copy", "lstsq", "none")
 DEFAULT_RATIO = 0.5
 DEFAULT_GROUPS = 2
 DEFAULT_FUSION = "gap"

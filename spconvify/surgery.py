@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Callable
 
 import paddle
 from paddle import nn
@@ -28,6 +28,7 @@ def apply_plan(
     inplace: bool = False,
     input_shape: Sequence[int] | None = None,
     verify: bool = True,
+    fit: Callable[[nn.Layer, dict[str, SPConv2D]], None] | None = None,
 ) -> nn.Layer:
     """Replace every site of `plan` and check, with one forward, that nothing else changed.
 
@@ -41,6 +42,8 @@ def apply_plan(
         inplace: change `model` instead of a copy.
         input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
         verify: run that check; a network whose weights are yet to come can't.
+        fit: called at the end with the converted network and its new layers by site name; if it raises,
+            all replacements are undone too.
 
     Raises:
         ArgumentError: if the plan names a site that the model hasn't, or that isn't eligible.
@@ -56,7 +59,10 @@ def apply_plan(
         id(site.layer): replacement(site.layer, plan.sites[site.name], init, site.name) for site in sites
     }
     with _swapped(model, replacements) as converted:
-        expectation.check(converted, {site.name: replacements[id(site.layer)] for site in sites})
+        new = {site.name: replacements[id(site.layer)] for site in sites}
+        expectation.check(converted, new)
+        if fit is not None:
+            fit(converted, new)
     return converted
 
 

@@ -16,6 +16,8 @@ EPILOG = """
 
   spconvify convert model.pdparams --ratio 0.5 --out sp.pdparams
 
+  spconvify convert model.pdparams --calibration images/ --fusion sum --out sp.pdparams
+
   spconvify convert w.pdparams --arch my_pkg.nets:build --exclude 'stem.*'
 
   spconvify convert model.pdparams --ratio-for 'layer4.*=0.25' --dry-run --per-layer
@@ -37,12 +39,24 @@ def convert(
     groups: o.Groups = DEFAULT_GROUPS,
     fusion: o.Fusion = DEFAULT_FUSION,
     init: Annotated[
-        str,
-        typer.Option("--init", help="copy or none (random).", rich_help_panel=o.CONVERSION),
-    ] = DEFAULT_INIT,
+        Optional[str],
+        typer.Option(
+            "--init",
+            help="Weights to start from: lstsq (fitted to images), copy, or none (random) "
+            "[default: lstsq with --calibration, else copy].",
+            rich_help_panel=o.CONVERSION,
+        ),
+    ] = None,
     include: o.Include = None,
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
+    calibration: o.Calibration = None,
+    calibration_count: o.CalibrationCount = 256,
+    eval: o.Eval = None,
+    resize: o.Resize = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    seed: o.Seed = 0,
     input: o.Input = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)
@@ -63,10 +77,24 @@ def convert(
 ) -> None:
     """Replace the dense 3x3 convolutions of a trained network with SPConv."""
     from spconvify.checkpoint import check_output
-    from spconvify.cli.job import Measurement, Output, Selection, run
+    from spconvify.cli.job import Data, Measurement, Output, Selection, run
     from spconvify.errors import ArgumentError
     from spconvify.loading import is_checkpoint, save
 
+    data = Data(
+        calibration,
+        calibration_count,
+        eval,
+        o.parse_size(resize),
+        o.parse_numbers("--mean", mean),
+        o.parse_numbers("--std", std),
+        seed,
+    )
+    init = init or ("lstsq" if calibration else DEFAULT_INIT)
+    if init == "lstsq" and calibration is None:
+        raise ArgumentError("--init lstsq needs images: --calibration FOLDER (or an .npy or .npz file)")
+    if init != "lstsq" and calibration is not None:
+        raise ArgumentError(f"--init {init} uses no images; leave out --calibration or --init")
     selection = Selection(checkpoint, arch, ratio, groups, fusion, init, include, exclude, ratio_for)
     measurement = Measurement(input, batch, engine if latency else None, threads, device)
     output = Output(format, per_layer, plot, quiet)
@@ -81,7 +109,7 @@ def convert(
     target = out or source.with_name(f"{source.stem}-spconv{source.suffix}")
     if not dry_run:
         check_output(target, force)
-    model, comparison = run(selection, measurement, quiet)
+    model, comparison = run(selection, measurement, quiet, data)
     if not dry_run:
         save(model, target)
     output.show(comparison)

@@ -134,8 +134,39 @@ class Output:
             note(f"drew {self.plot}", self.quiet)
 
 
+@dataclass
+class Data:
+    """Images to fit the weights to, and labelled ones to see what that gave."""
+
+    calibration: Path | None = None
+    count: int = 256
+    eval: Path | None = None
+    resize: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    seed: int = 0
+
+    def read(self, path: Path | None, shape: tuple[int, ...], count: int | None, quiet: bool) -> Any:
+        """The images of `path` as the network wants them, or None; says how they were made."""
+        if path is None:
+            return None
+        from spconvify.images import Preparation, read_images
+
+        preparation = Preparation(shape[1], (shape[2], shape[3]), self.resize, self.mean, self.std)
+        with working(f"reading {path}", quiet):
+            images = read_images(path, preparation, count)
+        note(images.note, quiet)
+        for file in images.skipped:
+            note(f"skipped {file}: it isn't a readable image", quiet)
+        return images
+
+
 def run(
-    selection: Selection, measurement: Measurement, quiet: bool, keep_converted: bool = False
+    selection: Selection,
+    measurement: Measurement,
+    quiet: bool,
+    data: Data | None = None,
+    keep_converted: bool = False,
 ) -> tuple[Any, Comparison]:
     """Convert a network and compare before with after.
 
@@ -146,11 +177,13 @@ def run(
     """
     source = selection.open(quiet)
     shape = parse_shape(measurement.input, measurement.batch, source.architecture.input_shape)
-    with working(f"converting {source.name}", quiet):
-        if keep_converted and source.converted:
+    if keep_converted and source.converted:
+        with working(f"counting {source.name}", quiet):
             before, after, comparison = _as_it_is(source, shape)
-        else:
-            before, after, comparison = _converted(source, shape, selection, measurement)
+    else:
+        before, after, comparison = _converted(
+            source, shape, selection, measurement, data or Data(), quiet
+        )
     if measurement.engine is not None:
         with progress_bar(f"timing in {measurement.engine}", quiet) as progress:
             add_latency(
@@ -166,22 +199,58 @@ def run(
 
 
 def _converted(
-    source: Source, shape: tuple[int, ...], selection: Selection, measurement: Measurement
+    source: Source,
+    shape: tuple[int, ...],
+    selection: Selection,
+    measurement: Measurement,
+    data: Data,
+    quiet: bool,
 ) -> tuple[Any, Any, Comparison]:
-    from spconvify.conversion import nothing_to_convert
+    from spconvify.conversion import carry_out, check_init, nothing_to_convert
     from spconvify.counting import cost
-    from spconvify.surgery import apply_plan
 
-    model = source.build()
-    plan = selection.plan(model)
+    with working(f"building {source.name}", quiet):
+        model = source.build()
+        plan = selection.plan(model)
     if not plan.sites:
         raise SpconvifyError(f"{source.name}: {nothing_to_convert(plan)}")
+    calibration = data.read(data.calibration, shape, data.count, quiet)
+    labelled = data.read(data.eval, shape, None, quiet)
+    check_init(selection.init, calibration)
+    if calibration is not None and measurement.input is None:
+        shape = (shape[0], *calibration.values.shape[1:])
     cost_before, sites = cost(model, shape), site_table(model, plan)
+    accuracy_before = _accuracy(model, labelled, "before", quiet)
     # Only a latency needs the original again: without it, one network in memory is enough.
     before = copy.deepcopy(model) if measurement.engine is not None else None
-    after = apply_plan(model, plan, init=selection.init, inplace=True)
+    with progress_bar("fitting", quiet or calibration is None) as progress:
+        after, errors = carry_out(
+            model,
+            plan,
+            init=selection.init,
+            calibration=calibration and calibration.batches(),
+            inplace=True,
+            seed=data.seed,
+            progress=lambda name, done, total: progress(done, total, f"fitting {name}"),
+        )
+    for site in sites:
+        site.error = errors.get(site.name)
     settings = {"ratio": selection.ratio, "groups": selection.groups, "fusion": selection.fusion}
-    return before, after, _comparison(source.name, shape, cost_before, after, sites, settings)
+    comparison = _comparison(source.name, shape, cost_before, after, sites, settings)
+    comparison.before.top1 = accuracy_before
+    comparison.after.top1 = _accuracy(after, labelled, "after", quiet)
+    return before, after, comparison
+
+
+def _accuracy(model: Any, labelled: Any, when: str, quiet: bool) -> float | None:
+    if labelled is None:
+        return None
+    if labelled.labels is None:
+        raise ArgumentError("--eval needs a file with labels: an .npz with 'images' and 'labels'")
+    from spconvify.accuracy import top1
+
+    with progress_bar(f"accuracy {when}", quiet) as progress:
+        return top1(model, labelled.values, labelled.labels, progress=progress)
 
 
 def _as_it_is(source: Source, shape: tuple[int, ...]) -> tuple[Any, Any, Comparison]:

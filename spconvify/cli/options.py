@@ -9,7 +9,7 @@ import typer
 
 from spconvify.errors import ArgumentError
 
-CONVERSION, MEASUREMENT, OUTPUT = "Conversion", "Measurement", "Output"
+CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 
 
 def _option(panel: str, *names: str, help: str, **more):
@@ -36,6 +36,35 @@ RatioFor = Annotated[
     Optional[list[str]],
     _option(CONVERSION, "--ratio-for", metavar="GLOB=R", help="A ratio for these layers; repeatable."),
 ]
+Calibration = Annotated[
+    Optional[Path],
+    _option(
+        IMAGES,
+        "--calibration",
+        metavar="PATH",
+        help="Images to fit to: a folder, .npy or .npz.",
+    ),
+]
+CalibrationCount = Annotated[
+    int, _option(IMAGES, "--calibration-count", min=1, help="How many of them to use.")
+]
+Eval = Annotated[
+    Optional[Path],
+    _option(IMAGES, "--eval", metavar="F.npz", help="Images and labels for accuracy before and after."),
+]
+Resize = Annotated[
+    Optional[str],
+    _option(IMAGES, "--resize", metavar="H,W", help="Size of a folder's images [default: the input's]."),
+]
+Mean = Annotated[
+    Optional[str],
+    _option(IMAGES, "--mean", help="Of pixels in 0..1 [default: the file's, ImageNet's, or grey 0.5]."),
+]
+Std = Annotated[
+    Optional[str],
+    _option(IMAGES, "--std", help="Of pixels in 0..1 [default: the file's, ImageNet's, or grey 0.5]."),
+]
+Seed = Annotated[int, _option(IMAGES, "--seed", help="Of the positions sampled on large maps.")]
 Input = Annotated[
     Optional[str],
     _option(
@@ -104,6 +133,37 @@ def parse_shape(text: str | None, batch: int | None, default: tuple[int, ...]) -
         if batch is not None and batch != shape[0]:
             raise ArgumentError(f"--batch {batch} contradicts --input {text}; give one of them")
     return shape if batch is None else (batch, *shape[1:])
+
+
+def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """``"0.5,0.5,0.5"`` -> ``(0.5, 0.5, 0.5)``.
+
+    Raises:
+        ArgumentError: if the text has another form.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like 0.5,0.5,0.5") from error
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``"224"`` or ``"224,320"`` -> (H, W).
+
+    Raises:
+        ArgumentError: if the text has another form.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [int(number) for number in text.replace("x", ",").split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise ArgumentError(f"--resize {text!r} isn't a size; write it like 224 or 224,320")
+    return numbers[0], numbers[-1]
 
 
 def check_format(name: str, formats: tuple[str, ...]) -> None:

@@ -44,9 +44,13 @@ def working(message: str, quiet: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress_bar(message: str, quiet: bool = False) -> Iterator:
-    """Yields a function of (done, total) that moves a bar with the time left."""
+    """Yields a function of (done, total, message) that moves a bar with the time left."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     hidden = quiet or not stderr.is_terminal
     with Progress(*columns, console=stderr, transient=True, disable=hidden) as progress:
         task = progress.add_task(message, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+        def move(done: int, total: int, message: str | None = None) -> None:
+            progress.update(task, completed=done, total=total, description=message)
+
+        yield move

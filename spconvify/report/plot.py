@@ -1,4 +1,4 @@
-"""The MACs of every converted layer before and after, as a picture."""
+"""MACs of every converted layer before and after, and how well it was fitted, as a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from spconvify.report.rows import settings, title
 
 
 def save_plot(comparison: Comparison, path: Path) -> None:
-    """Draw MACs before and after for each converted layer; the file's suffix decides the format.
+    """Draw MACs before and after for each converted layer, and its reconstruction error if there is one.
+
+    The file's suffix decides the format.
 
     Raises:
         EngineError: if matplotlib isn't installed.
@@ -35,5 +37,13 @@ def save_plot(comparison: Comparison, path: Path) -> None:
     axes.set_ylabel("million MACs")
     axes.set_title(f"{title(comparison)}\n{settings(comparison)}", fontsize=9)
     axes.margins(x=0.01)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left")
+    if any(site.error is not None for site in sites):
+        right = axes.twinx()
+        errors = [float("nan") if site.error is None else site.error for site in sites]
+        right.plot(list(places), errors, "k.--", lw=0.8, label="reconstruction error")
+        right.set_ylabel("relative reconstruction error")
+        right.set_ylim(bottom=0)
+        right.legend(frameon=False, loc="upper right")
+    axes.set_ylim(top=1.2 * axes.get_ylim()[1])  # room for the legends
     figure.savefig(path, dpi=150)

@@ -9,6 +9,7 @@ from spconvify.engines import ENGINES
 from spconvify.report.units import change, factor, milliseconds, quantity, verdict
 
 HEADER = ("", "before", "after", "change", "factor")
+HIGH_ERROR = 0.3  # of a layer's output variance; such layers cost most of the accuracy that is lost
 SITE_HEADER = ("layer", "in", "out", "stride", "params", "MACs", "verdict")
 
 
@@ -39,10 +40,17 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, ...]]:
         own = (quantity(value) if value else "–" for value in (before.overhead, after.overhead))
         yield ("  of these SPConv's own¹", *own, "", "")
     yield _row("weights", before.bytes, after.bytes, "B")
+    if before.top1 is not None and after.top1 is not None:
+        yield _accuracy(before.top1, after.top1)
     if before.latency is not None and after.latency is not None:
         latencies = (milliseconds(before.latency), milliseconds(after.latency))
         says = verdict(before.latency, after.latency, comparison.speedup)
         yield ("latency²", *latencies, change(before.latency.median, after.latency.median), says)
+
+
+def _accuracy(before: float, after: float) -> tuple[str, ...]:
+    points = f"{after - before:+.2f}".replace("-", "−")
+    return ("top-1 accuracy", f"{before:.2f} %", f"{after:.2f} %", f"{points} points", "")
 
 
 def _row(name: str, before: int, after: int, unit: str = "") -> tuple[str, ...]:
@@ -62,6 +70,10 @@ def captions(comparison: Comparison) -> Iterator[str]:
         yield "¹ pooling, gates, additions and BatchNorm inside the SPConv layers."
     if comparison.before.latency is not None:
         yield "² " + latency_caption(comparison)
+    high = [site for site in comparison.converted if (site.error or 0) > HIGH_ERROR]
+    if high:
+        names = ", ".join(f"{site.name} {site.error:.2f}" for site in high)
+        yield f"High reconstruction error (above {HIGH_ERROR:g}): {names}; a higher ratio there helps."
     if comparison.uncounted:
         yield f"Operators not counted: {', '.join(comparison.uncounted)}."
 
@@ -84,9 +96,12 @@ def site_row(site: SiteComparison) -> tuple[str, ...]:
     common = (site.name or "(root)", str(site.in_channels), str(site.out_channels), str(site.stride))
     if not site.eligible:
         return (*common, quantity(site.params_before), quantity(site.macs_before), site.reason)
+    how = f"ratio {site.effective_ratio:.3g}, groups {site.groups}"
+    if site.error is not None:
+        how += f", error {site.error:.3f}"
     return (
         *common,
         f"{quantity(site.params_before)} → {quantity(site.params_after)}",
         f"{quantity(site.macs_before)} → {quantity(site.macs_after)}",
-        f"ratio {site.effective_ratio:.3g}, groups {site.groups}",
+        how,
     )
