@@ -9,12 +9,12 @@ import paddle
 
 from spconvify.spconv import SPConv2D
 from spconvify.weights.copy import assign
-from spconvify.weights.reconstruct import Reconstruction
+from spconvify.weights.gate import Gate
+from spconvify.weights.solve import Fit
 
 
-def assign_fit(spconv: SPConv2D, result: Reconstruction) -> None:
+def assign_fit(spconv: SPConv2D, fit: Fit, gate: Gate | None) -> None:
     """Set the channel order and all weights of `spconv`, its BatchNorms included."""
-    fit = result.fit
     spconv.channels = paddle.to_tensor(
         np.array(fit.channels, dtype=np.int64), place=spconv.gwc.weight.place
     )
@@ -23,9 +23,8 @@ def assign_fit(spconv: SPConv2D, result: Reconstruction) -> None:
     assign(spconv.conv1x1.weight, fit.conv1x1.astype(np.float32))
     bias = spconv.conv1x1.bias
     if bias is not None:
-        assign(bias, (fit.bias if result.gate is None else np.zeros_like(fit.bias)).astype(np.float32))
-    if result.gate is not None:
-        gate = result.gate
+        assign(bias, (fit.bias if gate is None else np.zeros_like(fit.bias)).astype(np.float32))
+    if gate is not None:
         _set_norm(spconv.bn1, gate.mean3, gate.variance3, gate.level)
         _set_norm(spconv.bn2, gate.mean1, gate.variance1, gate.level)
 

@@ -19,7 +19,7 @@ from spconvify.weights.capture import capture
 from spconvify.weights.gram import Geometry
 from spconvify.weights.images import CalibrationImages
 from spconvify.weights.observations import Observations
-from spconvify.weights.reconstruct import Reconstruction, Request, reconstruct
+from spconvify.weights.reconstruct import Request, reconstruct
 from spconvify.weights.trace import Calls, trace
 
 # name of the layer that comes next, layers done, layers in all; at the end: "", all, all
@@ -118,9 +118,9 @@ class _Fitter:
         if not observations.rows:
             return float("nan")
         self._check_determined(name, observations)
-        result = self._solve(observations)
-        assign_fit(self._spconv, result)
-        return result.fit.error
+        fit, gate = reconstruct(observations, self._request())
+        assign_fit(self._spconv, fit, gate)
+        return fit.error
 
     def _observe(self, images: CalibrationImages, seed: int) -> Observations:
         spconv = self._spconv
@@ -129,7 +129,7 @@ class _Fitter:
         observations = Observations(
             geometry,
             images.count * self._calls.number,
-            *self._calls.tail.affine(spconv.out_channels),
+            self._calls.tail.path(spconv.out_channels),
             seed=seed,
             image_means=spconv.fusion == "gap",
         )
@@ -141,17 +141,15 @@ class _Fitter:
         channels_last = self._spconv.data_format == "NHWC"
         return capture(model, layer, self._calls, _input(model, batch), channels_last)
 
-    def _solve(self, observations: Observations) -> Reconstruction:
+    def _request(self) -> Request:
         spconv = self._spconv
         gap = spconv.fusion == "gap"
-        request = Request(
+        return Request(
             groups=spconv.groups,
             per_group=spconv.representative // spconv.groups,
-            clip=self._calls.tail.clip,
             gap=gap,
             intercept=gap or spconv.conv1x1.bias is not None,
         )
-        return reconstruct(observations, request)
 
     def _check_determined(self, name: str, observations: Observations) -> None:
         spconv = self._spconv

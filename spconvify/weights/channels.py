@@ -9,7 +9,7 @@ import numpy as np
 
 from spconvify.weights.exchange import GroupSelection
 from spconvify.weights.gram import Moments
-from spconvify.weights.solve import solve_spd
+from spconvify.weights.solve import inverse_spd, loaded
 
 PROPOSALS = 300
 # Of the features' mean variance: more than in the fit, so that factors of collinear channels exist.
@@ -39,13 +39,11 @@ def reduce_problem(
 ) -> Problem:
     """Eliminate the pooled features, which every split has in common."""
     taps = np.arange(moments.channels * moments.taps)
-    loading = ridge * float(np.mean(np.diag(moments.gram)))
-    pooled = moments.gram[np.ix_(moments.pooled, moments.pooled)]
-    pooled[np.diag_indices_from(pooled)] += loading
+    pooled = loaded(moments.gram[np.ix_(moments.pooled, moments.pooled)], moments, ridge)
     between = moments.gram[np.ix_(moments.pooled, taps)]
-    explained = solve_spd(pooled, np.hstack([between, moments.cross[moments.pooled]]))
+    explained = inverse_spd(pooled) @ np.hstack([between, moments.cross[moments.pooled]])
     gram = moments.gram[: len(taps), : len(taps)] - between.T @ explained[:, : len(taps)]
-    gram[np.diag_indices_from(gram)] += loading
+    gram = loaded(gram, moments, ridge)
     cross = moments.cross[: len(taps)] - between.T @ explained[:, len(taps) :]
     if gain is not None:
         cross = cross * gain

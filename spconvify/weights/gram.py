@@ -133,6 +133,17 @@ class Moments:
         start = np.asarray(channels, dtype=np.intp)[:, None] * self.taps
         return (start + np.arange(self.taps)).ravel()
 
+    def part(self, columns: np.ndarray, outputs: slice) -> Moments:
+        """The moments of some of the features and outputs."""
+        return replace(
+            self,
+            gram=self.gram[np.ix_(columns, columns)],
+            cross=self.cross[columns][:, outputs],
+            power=self.power[outputs],
+            feature_mean=self.feature_mean[columns],
+            target_mean=self.target_mean[outputs],
+        )
+
 
 class MomentsAccumulator:
     """Adds up `Moments` part by part: memory O(F^2), whatever the number of rows.

@@ -9,6 +9,7 @@ import numpy as np
 
 from spconvify.weights.capture import Call
 from spconvify.weights.gram import Geometry, Positions, feature_rows
+from spconvify.weights.output_path import OutputPath
 
 # Feature values kept per layer (512 MiB of float32): memory doesn't grow with the images.
 BUDGET = 2**27
@@ -16,16 +17,16 @@ BUDGET = 2**27
 
 @dataclass
 class Part:
-    """Rows of one call: `features` (rows, F), `wanted` (rows, L) and `shift` behind the BatchNorm.
+    """Rows of one call: `features` (rows, F), `wanted` and `shortcut` (rows, L).
 
-    `wanted` is what the original network has before the activation, `shift` (or None) the shortcut
-    that the converted network adds there. `image` numbers the images, `means` (images, F) are their
+    `wanted` is what the original network's activation gets, `shortcut` (or None) what the converted
+    network adds there. `image` numbers the images, `means` (images, F) are their
     mean features over all positions (None unless asked for).
     """
 
     features: np.ndarray
     wanted: np.ndarray
-    shift: np.ndarray | None
+    shortcut: np.ndarray | None
     image: np.ndarray
     means: np.ndarray | None = None
 
@@ -36,8 +37,7 @@ class Observations:
     Args:
         geometry: of the convolution.
         images: how many will come, every call of the layer counted.
-        gain: (L,) of the BatchNorm behind the layer.
-        offset: (L,) of it.
+        path: what follows the layer in the original network.
         seed: of the sample.
         budget: most feature values to keep; each image gives the same number of positions.
         image_means: also keep every image's mean features.
@@ -47,14 +47,13 @@ class Observations:
         self,
         geometry: Geometry,
         images: int,
-        gain: np.ndarray,
-        offset: np.ndarray,
+        path: OutputPath,
         *,
         seed: int = 0,
         budget: int = BUDGET,
         image_means: bool = False,
     ):
-        self.geometry, self.gain, self.offset = geometry, gain, offset
+        self.geometry, self.path = geometry, path
         self._images, self._seed, self._budget = max(images, 1), seed, budget
         self._image_means = image_means
         self.parts: list[Part] = []
@@ -69,22 +68,37 @@ class Observations:
         width_of_row = current.input.shape[3] * (len(self.geometry.taps) + 1)
         per_image = max(1, self._budget // (width_of_row * self._images))
         where = Positions(per_image, self._seed).choose(images, height, width, len(self.parts))
-        target = self.gain * wanted.output[where] + self.offset
-        shift = None
+        shortcuts = (None, None)
         if wanted.addend is not None and current.addend is not None:
-            target, shift = target + wanted.addend[where], current.addend[where]
-        part = Part(feature_rows(current.input, self.geometry, where), target, shift, where[0])
+            shortcuts = (wanted.addend[where], current.addend[where])
+        target = self.path.outward(wanted.output[where], shortcuts[0])
+        part = Part(feature_rows(current.input, self.geometry, where), target, shortcuts[1], where[0])
         if self._image_means:
             part.means = np.stack(list(_means(current.input, self.geometry, height, width)))
         self.parts.append(part)
 
     @property
     def rows(self) -> int:
+        """Rows of all parts."""
         return sum(len(part.features) for part in self.parts)
 
     @property
     def channels(self) -> int:
+        """Input channels of the layer."""
         return self.parts[0].features.shape[1] // (len(self.geometry.taps) + 1)
+
+    def select(self, columns: np.ndarray, own: slice) -> list[Part]:
+        """The parts with some of the features and some of the outputs, copied."""
+        return [
+            Part(
+                part.features[:, columns],
+                part.wanted[:, own],
+                None if part.shortcut is None else part.shortcut[:, own],
+                part.image,
+                None if part.means is None else part.means[:, columns],
+            )
+            for part in self.parts
+        ]
 
 
 def _means(x: np.ndarray, geometry: Geometry, height: int, width: int) -> Iterator[np.ndarray]:

@@ -9,7 +9,10 @@ import numpy as np
 
 from spconvify.weights.gram import Geometry, Moments
 
-RIDGE = 1e-6  # of the features' mean variance
+# Of the features' mean variance. What the features can't explain is noise to the fit, which few images
+# don't average out: so the ridge grows with the share that is missed, and vanishes where all is met.
+LEAST_RIDGE = 1e-6
+RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Fit:
 
     Shapes: gwc (L, r / groups, 3, 3), pwc (L, r, 1, 1), conv1x1 (L, C - r, 1, 1), bias (L,).
     `channels` is the order of the input channels; `error` the share of the targets' variance that is
-    missed, outputs weighted by gain^2. `matrix` (F, L) holds the same weights by feature.
+    missed, outputs weighted by gain^2.
     """
 
     channels: list[int]
@@ -27,30 +30,36 @@ class Fit:
     conv1x1: np.ndarray
     bias: np.ndarray
     error: float
-    matrix: np.ndarray
-
-    @property
-    def uncertain_columns(self) -> np.ndarray:
-        """Columns of the uncertain channels' pooled features."""
-        inputs = len(self.channels)
-        return len(self.matrix) - inputs + np.array(self.channels[self.pwc.shape[1] :])
 
 
-def solve_spd(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a symmetric positive (semi-)definite system.
+def inverse_spd(matrix: np.ndarray) -> np.ndarray:
+    """Inverse of a symmetric positive definite matrix.
 
-    Cholesky; if the matrix isn't definite to working precision, the eigenvectors that carry no
-    variance are left out, which gives the solution of least norm.
+    Where it isn't definite to working precision, the directions that carry no variance are left out:
+    the pseudo-inverse, whose solutions have the least norm.
     """
     try:
-        factor = np.linalg.cholesky(matrix)
+        np.linalg.cholesky(matrix)
+        return np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrix)
         kept = values > len(matrix) * np.finfo(np.float64).eps * max(values[-1], 0.0)
-        scaled = vectors[:, kept] / values[kept] if kept.any() else vectors[:, :0]
-        return scaled @ (vectors[:, kept].T @ right)
-    # numpy has no triangular solve; LU of the triangle is exact and does no pivoting.
-    return np.linalg.solve(factor.T, np.linalg.solve(factor, right))
+        return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+
+
+def regularised_inverse(moments: Moments, ridge: float = RIDGE) -> np.ndarray:
+    """Inverse of the Gram matrix with a ridge of `ridge` x the share of the targets that is missed."""
+    inverse = inverse_spd(loaded(moments.gram.copy(), moments, LEAST_RIDGE))
+    share = ridge * relative_error(moments, inverse @ moments.cross)
+    if share <= LEAST_RIDGE:
+        return inverse
+    return inverse_spd(loaded(moments.gram.copy(), moments, share))
+
+
+def loaded(gram: np.ndarray, moments: Moments, ridge: float) -> np.ndarray:
+    """Add the ridge to a block of `moments.gram` (in place): a share of the features' mean variance."""
+    gram[np.diag_indices_from(gram)] += ridge * float(np.mean(np.diag(moments.gram)))
+    return gram
 
 
 def fit_split(
@@ -59,7 +68,7 @@ def fit_split(
     groups: Sequence[Sequence[int]],
     *,
     gain: np.ndarray | None = None,
-    ridge: float = RIDGE,
+    ridge: float = LEAST_RIDGE,
 ) -> Fit:
     """The least-squares weights when `groups` lists every group's representative channels.
 
@@ -68,16 +77,14 @@ def fit_split(
     output has its own least-squares problem.
     """
     outputs = len(moments.power) // len(groups)
-    loading = ridge * float(np.mean(np.diag(moments.gram)))
     weights = np.zeros((len(moments.gram), len(moments.power)))
     for index, channels in enumerate(groups):
         own = slice(index * outputs, (index + 1) * outputs)
         columns = np.concatenate([moments.tap_columns(channels), moments.pooled])
-        block = moments.gram[np.ix_(columns, columns)]
-        block[np.diag_indices_from(block)] += loading
-        weights[columns, own] = solve_spd(block, moments.cross[columns][:, own])
+        block = loaded(moments.gram[np.ix_(columns, columns)], moments, ridge)
+        weights[columns, own] = inverse_spd(block) @ moments.cross[columns][:, own]
     bias = moments.target_mean - moments.feature_mean @ weights
-    return _as_fit(weights, bias, relative_error(moments, weights, gain), moments, geometry, groups)
+    return as_fit(weights, bias, relative_error(moments, weights, gain), geometry, groups)
 
 
 def relative_error(moments: Moments, weights: np.ndarray, gain: np.ndarray | None = None) -> float:
@@ -89,23 +96,27 @@ def relative_error(moments: Moments, weights: np.ndarray, gain: np.ndarray | Non
     return max(float(missed @ scale), 0.0) / total if total > 0 else 0.0
 
 
-def _as_fit(
+def as_fit(
     weights: np.ndarray,
     bias: np.ndarray,
     error: float,
-    moments: Moments,
     geometry: Geometry,
     groups: Sequence[Sequence[int]],
 ) -> Fit:
-    representative = [channel for group in groups for channel in group]
-    rest = sorted(set(range(moments.channels)) - set(representative))
-    outputs = len(bias) // len(groups)
+    """Weights by feature (F, L) -> kernels."""
+    taps = len(geometry.taps)
+    inputs = len(weights) // (taps + 1)
+    representative = [int(channel) for group in groups for channel in group]
+    rest = sorted(set(range(inputs)) - set(representative))
+    by_channel = weights[: inputs * taps].reshape(inputs, taps, -1)
     kernels = np.zeros((len(bias), len(groups[0]), 9))
+    outputs = len(bias) // len(groups)
     for index, channels in enumerate(groups):
         own = slice(index * outputs, (index + 1) * outputs)
-        taps = weights[moments.tap_columns(channels)][:, own].reshape(len(channels), moments.taps, -1)
-        kernels[own][:, :, list(geometry.taps)] = taps.transpose(2, 0, 1)
-    pointwise = weights[moments.pooled].T[:, :, None, None]
+        kernels[own][:, :, list(geometry.taps)] = by_channel[list(channels)][:, :, own].transpose(
+            2, 0, 1
+        )
+    pointwise = weights[inputs * taps :].T[:, :, None, None]
     return Fit(
         channels=representative + rest,
         gwc=kernels.reshape(len(bias), -1, 3, 3),
@@ -113,5 +124,4 @@ def _as_fit(
         conv1x1=pointwise[:, rest],
         bias=bias,
         error=error,
-        matrix=weights.astype(np.float32),
     )

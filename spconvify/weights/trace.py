@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from spconvify.ops import Operation, watching
+from spconvify.weights.output_path import OutputPath
 
 # Between these bounds the activation is the identity, outside it is constant.
 _CLIPS = {"relu": (0.0, math.inf), "relu_": (0.0, math.inf), "relu6": (0.0, 6.0)}
@@ -29,11 +30,12 @@ class Tail:
     adds: bool = False
     clip: tuple[float, float] | None = None
 
-    def affine(self, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-        """The BatchNorm as gain and offset per output channel, float32 (L,)."""
+    def path(self, outputs: int) -> OutputPath:
+        """The same as numbers, for a convolution with `outputs` channels."""
         norm: Any = self.norm
+        clip = self.clip or (-math.inf, math.inf)
         if norm is None:
-            return np.ones(outputs, np.float32), np.zeros(outputs, np.float32)
+            return OutputPath(np.ones(outputs, np.float32), np.zeros(outputs, np.float32), clip)
         mean, variance = (t.astype("float32").numpy() for t in (norm._mean, norm._variance))
         gain = 1.0 / np.sqrt(variance + norm._epsilon)
         if norm.weight is not None:
@@ -41,7 +43,7 @@ class Tail:
         offset = -mean * gain
         if norm.bias is not None:
             offset = offset + norm.bias.astype("float32").numpy()
-        return gain.astype(np.float32), offset.astype(np.float32)
+        return OutputPath(gain.astype(np.float32), offset.astype(np.float32), clip)
 
 
 @dataclass(frozen=True, eq=False)
