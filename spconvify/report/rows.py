@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from spconvify.comparison import Comparison, SiteComparison
 from spconvify.engines import ENGINES
-from spconvify.report.units import change, factor, milliseconds, quantity, verdict
+from spconvify.report.units import change, factor, interval, median, quantity, verdict
 
 HEADER = ("", "before", "after", "change", "factor")
 HIGH_ERROR = 0.3  # of a layer's output variance; such layers cost most of the accuracy that is lost
@@ -43,9 +43,10 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     if before.top1 is not None and after.top1 is not None:
         yield _accuracy(before.top1, after.top1)
     if before.latency is not None and after.latency is not None:
-        latencies = (milliseconds(before.latency), milliseconds(after.latency))
+        latencies = (median(before.latency), median(after.latency))
         says = verdict(before.latency, after.latency, comparison.speedup)
         yield ("latency²", *latencies, change(before.latency.median, after.latency.median), says)
+        yield ("  p10–p90", interval(before.latency), interval(after.latency), "", "")
 
 
 def _accuracy(before: float, after: float) -> tuple[str, ...]:

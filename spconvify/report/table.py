@@ -21,7 +21,7 @@ def print_table(console: Console, comparison: Comparison, per_layer: bool = Fals
         console.print(_site_table(comparison))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in HEADER:
-        table.add_column(column, justify="left" if not column else "right", no_wrap=column != "")
+        table.add_column(column, justify="left" if not column else "right", no_wrap=True)
     for name, *cells, factor in summary(comparison):
         style = "dim" if name.startswith(" ") else ""
         table.add_row(name, *cells, _coloured(factor), style=style)

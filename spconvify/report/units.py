@@ -32,11 +32,18 @@ def factor(before: float, after: float) -> str:
     return f"{before / after:.2f}x" if before and after else ""
 
 
-def milliseconds(latency: Latency) -> str:
-    """Median with its p10-p90 interval."""
-    digits = 1 if latency.median >= 10 else 2
-    low, middle, high = (f"{v:.{digits}f}" for v in (latency.p10, latency.median, latency.p90))
-    return f"{middle} ms ({low}–{high})"
+def median(latency: Latency) -> str:
+    """The median in ms."""
+    return f"{latency.median:.{_digits(latency)}f} ms"
+
+
+def interval(latency: Latency) -> str:
+    """The p10-p90 interval in ms."""
+    return f"{latency.p10:.{_digits(latency)}f}–{latency.p90:.{_digits(latency)}f}"
+
+
+def _digits(latency: Latency) -> int:
+    return 1 if latency.median >= 10 else 2
 
 
 def verdict(before: Latency, after: Latency, speedup: float | None) -> str:

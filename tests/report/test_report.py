@@ -11,7 +11,7 @@ from spconvify import compare, convert
 from spconvify.comparison import Comparison, Side, SiteComparison
 from spconvify.engines import Latency
 from spconvify.report import inspect_table, print_table, to_csv, to_json, to_markdown
-from spconvify.report.units import change, factor, milliseconds, quantity
+from spconvify.report.units import change, factor, interval, median, quantity
 
 
 def sample(before=(33.0, 32.0, 34.0), after=(16.5, 16.0, 17.0)):
@@ -36,10 +36,12 @@ def printed(comparison, width=80, **options):
 def test_table_fits_80_columns_and_says_everything():
     text = printed(sample())
     assert max(map(len, text.splitlines())) <= 80
+    assert "of these SPConv's own¹" in text
+    assert "…" not in text
     for part in (
         "SPConv: ratio 0.5, 2 groups, gap fusion, 1 of 2 convolutions converted",
         "25.56 M", "18.34 M", "−28.2 %", "4.11 G", "2.94 G", "14.51 M", "102.4 MB",
-        "33.0 ms", "(32.0–34.0)", "2.00x faster", "Operators not counted: relu.",
+        "33.0 ms", "32.0–34.0", "2.00x faster", "Operators not counted: relu.",
     ):  # fmt: skip
         assert part in " ".join(text.split()), part
 
@@ -97,4 +99,5 @@ def test_changes():
     assert change(100, 110) == "+10.0 %"
     assert change(0, 5) == factor(0, 5) == ""
     assert factor(300, 200) == "1.50x"
-    assert milliseconds(Latency(3.14159, 3, 4, 9)) == "3.14 ms (3.00–4.00)"
+    assert median(Latency(3.14159, 3, 4, 9)) == "3.14 ms"
+    assert interval(Latency(33.14159, 30, 40.25, 9)) == "30.0–40.2"
