@@ -209,7 +209,7 @@ def test_plan_that_does_not_belong():
 
 
 def test_wrong_calls():
-    with pytest.raises(ArgumentError, match="init 'magic' is unknown; use one of: copy, none"):
+    with pytest.raises(ArgumentError, match="init 'magic' is unknown; use one of: copy, lstsq, none"):
         convert(nets.PlainNet(), init="magic")
     with pytest.raises(ArgumentError, match="doesn't run on an input of 1x5x8x8"):
         convert(nets.PlainNet(), input_shape=(1, 5, 8, 8))
