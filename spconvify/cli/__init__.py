@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import typer
 
 from spconvify.cli import convert, inspect, report
-from spconvify.cli.output import error
+from spconvify.cli.output import error, note
 from spconvify.errors import ArgumentError, SpconvifyError
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ def _common(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a job that failed, 2 a wrong call."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning
     try:
         code = app(arguments, standalone_mode=False)
     except Exception as problem:
@@ -61,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error("interrupted")
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    note(f"warning: {' '.join(str(message).split())}")
 
 
 def _explain(problem: Exception) -> int:
