@@ -74,6 +74,13 @@ class HiddenAlias(nn.Layer):
         return self.run(x)
 
 
+class HalfHiddenAlias(HiddenAlias):
+    """Calls its convolution both by its name and through the closure."""
+
+    def forward(self, x):
+        return self.conv(x) + self.run(x)
+
+
 class ParentReadsWeight(nn.Layer):
     def __init__(self):
         super().__init__()

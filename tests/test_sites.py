@@ -87,5 +87,7 @@ def test_refuses_to_static(full_graph):
 def test_refuses_what_is_no_network():
     with pytest.raises(ArgumentError, match=r"pass its network, model\.network"):
         find_sites(paddle.Model(nets.PlainNet()))
+    with pytest.raises(ArgumentError, match=r"pass model\._layers"):
+        find_sites(paddle.DataParallel(nets.PlainNet()))
     with pytest.raises(ArgumentError, match=r"this is a dict, not a paddle\.nn\.Layer"):
         find_sites({})

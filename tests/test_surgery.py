@@ -177,6 +177,7 @@ def test_unused_layer_is_converted_too():
     [
         (nets.ParentReadsWeight, "layer 'conv': the network reads its 'weight'"),
         (nets.HiddenAlias, "layer 'conv': the network still runs the old convolution"),
+        (nets.HalfHiddenAlias, "layer 'conv': the network still runs the old convolution"),
     ],
 )
 def test_refuses_and_rolls_back(model, message, inplace):
