@@ -57,3 +57,10 @@ def test_gives_the_same_batches_again_and_again(form):
 def test_says_what_is_wrong(batches, message):
     with pytest.raises(ArgumentError, match=message):
         CalibrationImages(batches)
+
+
+def test_large_batches_are_cut_so_that_memory_stays_flat():
+    images = CalibrationImages(np.zeros((20, 3, 224, 224), "float32"))
+    assert [len(batch) for batch in images] == [8, 8, 4]
+    assert [len(batch) for batch in CalibrationImages(np.zeros((2, 900, 900, 3)))] == [1, 1]
+    assert images.count == 20
