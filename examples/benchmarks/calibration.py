@@ -51,11 +51,12 @@ def main() -> None:
     if args.job:
         print(json.dumps(measure(args)))
         return
-    results = [run_alone(args, job) for job in args.only]
-    text = json.dumps(results, indent=2)
-    print(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    results = []
+    for job in args.only:
+        results.append(run_alone(args, job))
+        print(json.dumps(results[-1]), flush=True)
+        if args.out:
+            args.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def run_alone(args: argparse.Namespace, job: str) -> dict:
@@ -101,6 +102,7 @@ def trained(_network: str, count: int, args: argparse.Namespace):
     import numpy as np
 
     import spconvify
+    from spconvify.accuracy import top1
 
     sys.path.insert(0, str(EXAMPLES))
     from fashion_mnist import dataset, normalise
@@ -110,7 +112,7 @@ def trained(_network: str, count: int, args: argparse.Namespace):
         train, test = dataset("train", args.data_dir), dataset("test", args.data_dir)
         chosen = np.random.default_rng(args.seed).permutation(len(train))[:count]
         images = np.stack([train[int(i)][0] for i in chosen])
-        tests, labels = np.stack([x for x, _ in test]), np.array([int(y) for _, y in test])
+        tests, labels = np.stack([x for x, _ in test]), np.array([y.item() for _, y in test])
     else:
         images = np.stack(
             [*map(normalise, np.load(EXAMPLES / "fashion_mnist_calibration.npz")["images"])]
@@ -131,18 +133,6 @@ def untrained(network: str, count: int, args: argparse.Namespace):
     model = getattr(paddle.vision.models, network)()
     noise = np.random.default_rng(args.seed).standard_normal((count, 3, 28, 28), dtype="float32")
     return model, noise.repeat(8, axis=2).repeat(8, axis=3), None
-
-
-def top1(network, images, labels) -> float:
-    import paddle
-
-    network.eval()
-    right = 0
-    with paddle.no_grad():
-        for i in range(0, len(images), 250):
-            guess = network(paddle.to_tensor(images[i : i + 250])).numpy().argmax(1)
-            right += int((guess == labels[i : i + 250]).sum())
-    return right / len(images)
 
 
 def peak_mib() -> float:

@@ -62,7 +62,7 @@ def choose_channels(problem: Problem, per_group: int, proposals: int = PROPOSALS
     _select_greedily(groups, per_group)
     for group in groups:
         group.refresh()
-    at_once = max(1, per_group // 8)  # a table of gains is dear where there are many channels
+    at_once = max(1, per_group // 4)  # a table of gains is dear where there are many channels
     while proposals > 0:
         floor = _NEGLIGIBLE * sum(group.explained for group in groups)
         moves = _compatible([move for move in _moves(groups) if move.gain > floor], at_once)

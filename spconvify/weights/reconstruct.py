@@ -10,6 +10,7 @@ import numpy as np
 from spconvify.weights.channels import PROPOSALS, choose_channels, reduce_problem
 from spconvify.weights.gate import Gate
 from spconvify.weights.gram import Moments, MomentsAccumulator
+from spconvify.weights.image_means import ImageMeans
 from spconvify.weights.observations import Observations
 from spconvify.weights.refine import GroupFit, GroupRefinement
 from spconvify.weights.solve import RIDGE, Fit, as_fit, regularised_inverse
@@ -38,8 +39,9 @@ def reconstruct(observations: Observations, request: Request) -> tuple[Fit, Gate
     value, the present value will do, so the weights serve the values that are seen (as Zhang et al.,
     "Accelerating very deep convolutional networks", 2015, do for low-rank layers). With fusion "gap"
     the targets also take back what the gate adds to the linear layer. Every round is a least-squares
-    solve with the same moments. `Fit.error` is the share of the variance behind the activation that
-    is missed, all channels and rows together.
+    solve with the same moments, in which the images' means have a weight of their own (`ImageMeans`).
+    `Fit.error` is the share of the variance behind the activation that is missed, all channels and
+    rows together.
     """
     moments = _moments(observations, request.intercept)
     reduced = reduce_problem(moments, request.groups, np.abs(observations.path.gain))
@@ -58,9 +60,13 @@ def reconstruct(observations: Observations, request: Request) -> tuple[Fit, Gate
 
 def _moments(observations: Observations, intercept: bool) -> Moments:
     accumulator = MomentsAccumulator(observations.channels, intercept=intercept)
-    for part in observations.parts:
-        accumulator.add(part.features, observations.path.inward(part.wanted, part.shortcut))
-    return accumulator.result()
+    path, parts = observations.path, observations.parts
+    for part in parts:
+        accumulator.add(part.features, path.inward(part.wanted, part.shortcut))
+    moments = accumulator.result()
+    means = ImageMeans(parts, moments)
+    targets = (path.inward(part.wanted, part.shortcut) for part in parts)
+    return means.with_targets(means.with_gram(moments), targets)
 
 
 def _group(

@@ -8,6 +8,7 @@ import numpy as np
 
 from spconvify.weights.gate import Gate, split_output
 from spconvify.weights.gram import Moments, retargeted
+from spconvify.weights.image_means import ImageMeans
 from spconvify.weights.observations import Part
 from spconvify.weights.output_path import OutputPath
 
@@ -17,10 +18,14 @@ _STEP = 1.5
 
 @dataclass(frozen=True)
 class GroupFit:
-    """Weights (F, L) and bias (L,) of one output group, and the energies behind the activation."""
+    """Weights (F, L) and bias (L,) of one output group, and the energies behind the activation.
+
+    `objective` is what was to be small: `missed` per row, and the images' means on top.
+    """
 
     weights: np.ndarray
     bias: np.ndarray
+    objective: float
     missed: float
     power: float
     gate: Gate | None
@@ -47,6 +52,7 @@ class GroupRefinement:
     ):
         self._parts, self._moments, self._inverse, self._path = parts, moments, inverse, path
         self._uncertain = uncertain
+        self._means = ImageMeans(parts, moments)
 
     def best(self, rounds: int) -> GroupFit:
         """Solve, then move the targets and solve again; a round that doesn't help halves the step."""
@@ -55,10 +61,11 @@ class GroupRefinement:
             return best
         step = _STEP if self._uncertain is None else 1.0
         for _ in range(rounds):
-            targets = (plain + np.float32(step) * rest for plain, rest in zip(linear, residual))
+            targets = [plain + np.float32(step) * rest for plain, rest in zip(linear, residual)]
             moments = retargeted(self._moments, zip((p.features for p in self._parts), targets))
+            moments = self._means.with_targets(moments, targets)
             current, *rest = self._examine(*self._solve(moments))
-            if current.missed < best.missed:
+            if current.objective < best.objective:
                 best, (linear, residual) = current, rest
             else:
                 step /= 2
@@ -72,18 +79,20 @@ class GroupRefinement:
         """The error of a solution behind the activation; the linear layer's output, and what would
         have to be added to it, part by part."""
         linear, output, gate = self._outputs(weights.astype(np.float32), bias)
-        missed, total, square, rows, residual = 0.0, 0.0, 0.0, 0, []
+        total, square, rows, errors, residual = 0.0, 0.0, 0, [], []
         for part, given in zip(self._parts, output):
             value = self._path.outward(given, part.shortcut)
             seen = self._path.seen(part.wanted)
-            missed += float(np.square(seen - self._path.seen(value), dtype=np.float64).sum())
+            errors.append(seen - self._path.seen(value))
             total = total + seen.sum(0, dtype=np.float64)
             square = square + np.square(seen, dtype=np.float64).sum(0)
             rows += len(seen)
             target = self._path.inward(self._path.good_enough(part.wanted, value), part.shortcut)
             residual.append(target - given)
+        missed = sum(float(np.square(error, dtype=np.float64).sum()) for error in errors)
+        objective = missed / rows + self._means.energy(errors)
         power = float(np.sum(square - total**2 / rows))
-        return GroupFit(weights, bias, missed, power, gate), linear, residual
+        return GroupFit(weights, bias, objective, missed, power, gate), linear, residual
 
     def _outputs(self, weights: np.ndarray, bias: np.ndarray):
         """Part by part: the linear layer's output, the layer's output; and the gate, if there is one."""

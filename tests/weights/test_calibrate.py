@@ -53,7 +53,7 @@ def test_fits_far_better_than_a_copy_and_generalises(fusion, stride):
     before = miss(new, model, fresh)
     errors = calibrate(model, sites, new, [images(48), images(16, seed=2)])
     after = miss(new, model, fresh)
-    assert after < 0.5 * before
+    assert after < 0.6 * before
     # the last error is that of the network's output
     assert errors["1.conv2"] == pytest.approx(after, rel=0.5)
 
