@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Callable
 import numpy as np
 import paddle
 from paddle import nn
+from paddle.base.framework import EagerParamBase
 
 from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError
@@ -23,50 +25,65 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, paddle.Tensor):
-            is_parameter = isinstance(obj, type(paddle.create_parameter([1], "float32")))
-            dtype = str(obj.dtype).rsplit(".", 1)[-1]
-            array = obj.astype("float32").numpy() if dtype == "bfloat16" else obj.numpy()
-            return _tensor, (array, dtype, is_parameter, obj.stop_gradient)
+            # bfloat16 comes as uint16, and becomes bfloat16 again.
+            return _tensor, (obj.numpy(), _name(obj.dtype), isinstance(obj, EagerParamBase))
         if isinstance(obj, paddle.dtype):
-            return _dtype, (str(obj).rsplit(".", 1)[-1],)
+            return _dtype, (_name(obj),)
         if type(obj).__name__ in ("Place", "CPUPlace", "CUDAPlace"):
-            return _place, ()
+            return paddle.CPUPlace, ()
+        if getattr(obj, "__module__", None) == "__main__" and hasattr(obj, "__qualname__"):
+            # Another process has another __main__.
+            raise pickle.PicklingError(
+                f"{obj.__qualname__!r} is defined in the main script; move it into a module"
+            )
         return NotImplemented
 
 
-def _tensor(array: np.ndarray, dtype: str, is_parameter: bool, stop_gradient: bool) -> paddle.Tensor:
-    if is_parameter:
-        tensor = paddle.create_parameter(list(array.shape), dtype)
-        tensor.set_value(paddle.to_tensor(array).astype(dtype))
-    else:
-        tensor = paddle.to_tensor(array).astype(dtype)
-    tensor.stop_gradient = stop_gradient
-    return tensor
+def _name(dtype: Any) -> str:
+    return str(dtype).rpartition(".")[2]
 
 
 def _dtype(name: str) -> Any:
     return getattr(paddle, name)
 
 
-def _place() -> Any:
-    return paddle.CPUPlace()
+def _tensor(array: np.ndarray, dtype: str, is_parameter: bool) -> paddle.Tensor:
+    tensor = paddle.to_tensor(array).astype(dtype)
+    return EagerParamBase.from_tensor(tensor, trainable=False) if is_parameter else tensor
 
 
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
-    """Pickle `network` for the worker.
+    """Pickle `network` for the worker; an eager network takes any `input_shape`.
 
     Raises:
-        EngineError: if something in it can't be pickled.
+        EngineError: if something in it can't be pickled; names the attribute.
     """
-    del input_shape  # an eager network takes any
+    del input_shape
     try:
         with open(folder / _FILE, "wb") as file:
             _Pickler(file).dump(network)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
+    except Exception as error:  # an object's own __reduce__ or __getstate__ may raise anything
         raise EngineError(
-            f"{type(network).__name__} can't be handed to a process of its own: {first_line(error)}; "
-            "try --engine inference"
+            f"{type(network).__name__} can't be handed to a process of its own: {_culprit(network)}"
+            f"{first_line(error)}; try --engine inference"
         ) from error
+
+
+def _culprit(network: nn.Layer) -> str:
+    """ "layer '0', attribute 'act': " for the first that can't be pickled by itself."""
+    for name, layer in network.named_sublayers(include_self=True):
+        for attribute, value in vars(layer).items():
+            if attribute != "_sub_layers" and not _can_be_pickled(value):
+                return f"layer {name!r}, attribute {attribute!r}: "
+    return ""
+
+
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        _Pickler(io.BytesIO()).dump(value)
+    except Exception:
+        return False
+    return True
 
 
 def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:

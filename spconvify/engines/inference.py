@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -18,27 +19,59 @@ from spconvify.verify import evaluating, first_line
 _GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
 
 
+class _Traced(nn.Layer):
+    """What is traced in the network's place: Paddle skips the hooks of the layer that it traces, and
+    wants the first argument of its forward to be called `self`."""
+
+    def __init__(self, network: nn.Layer):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x)
+
+
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     """Export `network` in eval mode for one input shape; the network comes back unchanged.
 
     Raises:
-        EngineError: if it can't be traced into a static program.
+        EngineError: if it can't be traced into a static program; names the line.
     """
     spec = [paddle.static.InputSpec(list(input_shape), "float32", "x")]
-    had_forward = vars(network).get("forward")
+    traced = _Traced(network)
     try:
-        with evaluating(network):
-            paddle.jit.save(network, str(folder / "model"), input_spec=spec)
+        with _unchanged(network), evaluating(traced):
+            paddle.jit.save(traced, str(folder / "model"), input_spec=spec)
     except Exception as error:
         raise EngineError(
-            f"{type(network).__name__} can't be traced for Paddle Inference: {first_line(error)}; "
-            "try --engine eager"
+            f"{type(network).__name__} can't be traced for Paddle Inference: {_where(error)}"
+            f"{first_line(error)}; try --engine eager"
         ) from error
+
+
+@contextlib.contextmanager
+def _unchanged(network: nn.Layer) -> Iterator[None]:
+    """Put every layer's attributes back: Paddle 2.6 leaves a rewritten `forward` on each."""
+    before = [
+        (layer, dict(vars(layer)), dict(layer._original_funcs))
+        for layer in network.sublayers(include_self=True)
+    ]
+    try:
+        yield
     finally:
-        # paddle.jit.save may leave its program on the layer.
-        if had_forward is None and "forward" in vars(network):
-            with contextlib.suppress(AttributeError):
-                del network.forward
+        for layer, attributes, functions in before:
+            vars(layer).clear()
+            vars(layer).update(attributes)
+            layer._original_funcs.clear()
+            layer._original_funcs.update(functions)
+
+
+def _where(error: Exception) -> str:
+    """'nets.py, line 8: ' for the deepest line that isn't Paddle's, as the tracer's error has it."""
+    frames = re.findall(r'File "([^"]+)", line (\d+)', str(error))
+    not_ours = (str(Path(paddle.__file__).parent), __file__)
+    frames = [(file, line) for file, line in frames if not file.startswith(not_ours)]
+    return f"{frames[-1][0]}, line {frames[-1][1]}: " if frames else ""
 
 
 def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
@@ -51,7 +84,7 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
     config.disable_glog_info()
     if job["device"] == "cpu":
         config.disable_gpu()
-        config.enable_mkldnn()  # Paddle 3's default; on 2.6 everybody who deploys turns it on
+        _use_onednn(config)
         config.set_cpu_math_library_num_threads(job["threads"])
     else:
         config.enable_use_gpu(_GPU_MEMORY_MB, gpu_index(job["device"]))
@@ -65,3 +98,10 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
         fetch.copy_to_cpu()  # waits for the device
 
     return run
+
+
+def _use_onednn(config: Any) -> None:
+    """Turn oneDNN on where it isn't by default (it is in 2.6 and 3.3), as everyone who deploys does."""
+    name = "onednn" if hasattr(config, "enable_onednn") else "mkldnn"  # its name in Paddle 2
+    if not getattr(config, f"{name}_enabled")():
+        getattr(config, f"enable_{name}")()

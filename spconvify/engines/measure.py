@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Callable
 from spconvify.engines.latency import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.support import check_engine
+from spconvify.errors import ArgumentError
 
 ROUNDS = 8
 # A block must be long enough to reach its steady state, and the whole stay a matter of seconds.
@@ -38,38 +40,34 @@ def measure(
         engine: "inference" (Paddle Inference with its defaults) or "eager".
         threads: CPU threads.
         device: "cpu" or "gpu:0" (synchronised around every run).
-        seconds: of each network's turn, of which there are `ROUNDS`.
+        seconds: of each network's turn, of which there are `ROUNDS`; at least one run.
         progress: called with (done, total) turns.
 
     Raises:
-        ArgumentError: for an unknown engine or device.
+        ArgumentError: for an unknown engine or device, or threads < 1.
         EngineError: if the device isn't there, or a network can't be handed over or run.
     """
     check_engine(engine, device)
+    if threads < 1:
+        raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
+    shape = [int(size) for size in input_shape]
+    job = {"engine": engine, "input_shape": shape, "threads": threads, "device": device}
     with tempfile.TemporaryDirectory(prefix="spconvify-") as folder, contextlib.ExitStack() as stack:
         workers = {}
         for index, (name, network) in enumerate(networks.items()):
             place = Path(folder) / str(index)
             place.mkdir()
-            hand_over(engine, network, place, input_shape)
-            job = {
-                "engine": engine,
-                "folder": str(place),
-                "input_shape": list(input_shape),
-                "threads": threads,
-                "device": device,
-            }
-            workers[name] = stack.enter_context(Worker(job, name))
+            hand_over(engine, network, place, shape)
+            workers[name] = stack.enter_context(Worker({**job, "folder": str(place)}, name))
+        # Loading keeps the processor busy: nothing is timed before the last one is done.
+        for worker in workers.values():
+            worker.wait_until_loaded()
         return _take_turns(workers, seconds, progress)
 
 
 def hand_over(engine: str, network: Any, folder: Path, input_shape: Sequence[int]) -> None:
-    """Write `network` into `folder` in the form that the engine's worker reads."""
-    if engine == "eager":
-        from spconvify.engines.eager import write
-    else:
-        from spconvify.engines.inference import write
-    write(network, folder, input_shape)
+    """Write `network` into `folder` in the form that the engine's `load` reads in the worker."""
+    importlib.import_module(f"spconvify.engines.{engine}").write(network, folder, input_shape)
 
 
 def _take_turns(

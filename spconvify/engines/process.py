@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,18 +27,15 @@ class Worker:
 
     def __init__(self, job: dict[str, Any], name: str):
         self._name = name
-        threads = str(job["threads"])
-        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads)}
-        environment.pop(MKL_VARIABLE, None)
-        # The network's own class may come from anywhere that this process can import from.
-        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "spconvify.engines.worker", json.dumps(job)],
+            [sys.executable, "-m", "spconvify.engines.worker", json.dumps({**job, "cwd": os.getcwd()})],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment,
+            # -m looks for modules where it starts: not in the user's folder, which may hold a random.py.
+            cwd=job["folder"],
+            env=_environment(job["threads"]),
             text=True,
         )
 
@@ -49,36 +47,55 @@ class Worker:
         self._process.communicate()
         self._errors.close()
 
+    def wait_until_loaded(self) -> None:
+        """Return when the network is loaded and the process idle.
+
+        Raises:
+            EngineError: as every method here does, if the network can't be loaded or run.
+        """
+        self._answer()
+
     def warm_up(self, seconds: float) -> int:
         """Run until the time is steady; returns how many runs take about `seconds`."""
-        return max(1, int(self._ask({"warm_up": seconds})))
+        return self._ask({"warm_up": seconds})
 
     def run(self, runs: int) -> list[float]:
         """Milliseconds of each of `runs` runs."""
         return self._ask({"run": runs})
 
     def _ask(self, question: dict[str, Any]) -> Any:
-        """Send a line and read the answer, the one line that starts with a brace.
-
-        Raises:
-            EngineError: if the worker ends instead of answering; with the end of what it said.
-        """
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
+        assert self._process.stdin is not None
         try:
-            stdin.write(json.dumps(question) + "\n")
-            stdin.flush()
-            for line in stdout:
-                if line.startswith("{"):
-                    return json.loads(line)["answer"]
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
         except BrokenPipeError:
-            pass
-        raise EngineError(f"timing the network {self._name!r} failed: {self._last_words()}")
+            pass  # it has ended, and _answer says how
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        reply = json.loads(line) if line.endswith("\n") else {"error": self._last_words()}
+        if "error" in reply:
+            raise EngineError(f"timing the network {self._name!r} failed: {reply['error']}")
+        return reply["answer"]
 
     def _last_words(self) -> str:
+        """What a process that ended without an answer wrote last, or what ended it."""
         code = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         telling = [line.strip() for line in lines if "Error" in line]
+        if code < 0 and not telling:
+            hint = " (not enough memory?)" if code == -signal.SIGKILL else ""
+            return f"its process was ended by {signal.Signals(-code).name}{hint}"
         return (telling or lines or [f"its process ended with code {code}"])[-1]
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """This process's environment, with thread counts and without what would change the timing."""
+    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    environment.pop(MKL_VARIABLE, None)
+    # The network's own class may come from anywhere that this process can import from.
+    environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))
+    return environment

@@ -1,16 +1,21 @@
 """The worker's side: ``python -m spconvify.engines.worker JOB`` runs one network when asked to.
 
-JOB is JSON: {"engine", "folder", "input_shape", "threads", "device"}. It then answers lines of JSON:
-{"warm_up": seconds} with the number of runs that take that long, {"run": n} with n times in ms.
+JOB is JSON: {"engine", "folder", "input_shape", "threads", "device", "cwd"}. When the network is loaded
+it says {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of
+runs that take that long, {"run": n} with n times in ms. If anything raises, it says {"error": text}.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import statistics
 import sys
 import time
+import traceback
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
+from collections.abc import Iterator
 from typing import Any, Callable
 
 import numpy as np
@@ -18,40 +23,59 @@ import numpy as np
 
 def main() -> None:
     """Load the network, then answer until the input ends."""
-    job = json.loads(sys.argv[1])
+    pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the network itself prints must not reach the pipe
+    try:
+        for answer in answers(json.loads(sys.argv[1])):
+            print(json.dumps({"answer": answer}), file=pipe, flush=True)
+    except Exception as error:
+        traceback.print_exc()
+        print(json.dumps({"error": _message(error)}), file=pipe, flush=True)
+        sys.exit(1)
+
+
+def answers(job: dict[str, Any]) -> Iterator[Any]:
+    """Answer the lines on stdin with the network of `job`, loaded first."""
+    os.chdir(job["cwd"])
     values = np.random.default_rng(0).standard_normal(job["input_shape"], dtype="float32")
-    run = load(job, values)
+    run = importlib.import_module(f"spconvify.engines.{job['engine']}").load(job, values)
+    yield "loaded"
     for line in sys.stdin:
         question = json.loads(line)
         if "warm_up" in question:
-            answer: Any = runs_in(run, question["warm_up"])
+            yield runs_in(run, question["warm_up"])
         else:
-            answer = [_milliseconds(run) for _ in range(question["run"])]
-        print(json.dumps({"answer": answer}), flush=True)
-
-
-def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
-    """A function that runs the network once and returns when it is done."""
-    if job["engine"] == "eager":
-        from spconvify.engines.eager import load
-    else:
-        from spconvify.engines.inference import load
-    return load(job, values)
+            yield block(run, question["run"])
 
 
 def runs_in(run: Callable[[], None], seconds: float) -> int:
-    """Run for about `seconds`, at least five times; how many runs fit into that time."""
+    """Run for about `seconds`, at least three times; how many runs fit into that time."""
     times: list[float] = []
     start = time.perf_counter()
-    while len(times) < 5 or time.perf_counter() - start < seconds:
+    while len(times) < 3 or time.perf_counter() - start < seconds:
         times.append(_milliseconds(run))
-    return max(3, round(1000.0 * seconds / statistics.median(times)))
+    return max(1, round(1000.0 * seconds / statistics.median(times)))
+
+
+def block(run: Callable[[], None], runs: int) -> list[float]:
+    """The times of `runs` runs in a row, in ms."""
+    if runs > 1:
+        run()  # not timed: the other network's turn has filled the caches, which slows down the first
+    return [_milliseconds(run) for _ in range(runs)]
 
 
 def _milliseconds(run: Callable[[], None]) -> float:
     start = time.perf_counter()
     run()
     return 1000.0 * (time.perf_counter() - start)
+
+
+def _message(error: Exception) -> str:
+    from spconvify.verify import first_line
+
+    text = first_line(error)
+    name = type(error).__name__
+    return text if text.startswith(name) else f"{name}: {text}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_commands import one_line_error, run  # noqa: F401 - a fixture
+from command_line import one_line_error
 
 from spconvify import SPConv2D, convert, load
 
@@ -25,7 +25,7 @@ def small_test_set(tmp_path_factory):
     return path
 
 
-def test_keeps_the_accuracy_of_the_shipped_network(run, tmp_path, small_test_set):  # noqa: F811
+def test_keeps_the_accuracy_of_the_shipped_network(run, tmp_path, small_test_set):
     """Two stages are enough to see it: copying the weights of all three gives less than 30 %."""
     code, text, notes = run(
         "convert", SHIPPED, "--calibration", IMAGES, "--calibration-count", 32, "--fusion", "sum",
@@ -46,7 +46,7 @@ def test_keeps_the_accuracy_of_the_shipped_network(run, tmp_path, small_test_set
     assert loaded.layer3[0].conv1.channels is not None
 
 
-def test_python_and_command_line_give_the_same_weights(run, tmp_path):  # noqa: F811
+def test_python_and_command_line_give_the_same_weights(run, tmp_path):
     options = ("--include", "layer3.2.*", "--fusion", "sum", "--calibration-count", 16)
     run("convert", SHIPPED, "--calibration", IMAGES, *options, "--out", tmp_path / "sp.pdparams")
     with np.load(IMAGES) as file:
@@ -70,7 +70,7 @@ def test_python_and_command_line_give_the_same_weights(run, tmp_path):  # noqa: 
         (["--eval", IMAGES], "--eval needs a file with labels"),
     ],
 )
-def test_wrong_calls(run, tmp_path, monkeypatch, options, message):  # noqa: F811
+def test_wrong_calls(run, tmp_path, monkeypatch, options, message):
     monkeypatch.chdir(tmp_path)
     assert message in one_line_error_at_the_end(
         run("convert", SHIPPED, *options, "--out", "sp.pdparams")

@@ -13,35 +13,14 @@ import networks as nets
 import numpy as np
 import paddle
 import pytest
+from command_line import one_line_error
 
 from spconvify import SPConv2D, convert, load, save, zoo
-from spconvify.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line; returns (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
 def checkpoint(tmp_path):
     return save(zoo.find("resnet20", 37, 1).build(), tmp_path / "model.pdparams")
-
-
-def one_line_error(result, code):
-    assert result[0] == code
-    assert result[1] == ""
-    assert result[2].startswith("spconvify: error: ")
-    assert result[2].count("\n") == 1
-    return result[2]
 
 
 def test_convert(run, checkpoint, tmp_path):

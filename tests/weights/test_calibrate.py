@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import paddle
 import pytest
-from nets import Residual, converted, give_structure, images, settled
+from calibration_networks import Residual, converted, give_structure, images, settled
 from paddle import nn
 
 from spconvify.errors import ArgumentError

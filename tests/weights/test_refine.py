@@ -7,6 +7,7 @@ import math
 import numpy as np
 import paddle
 import pytest
+from calibration_networks import images
 
 from spconvify.spconv import SPConv2D
 from spconvify.weights.assign import assign_fit
@@ -16,7 +17,6 @@ from spconvify.weights.image_means import ImageMeans
 from spconvify.weights.observations import Observations, Part
 from spconvify.weights.output_path import OutputPath
 from spconvify.weights.reconstruct import Request, reconstruct
-from tests.weights.nets import images
 
 RELU = (0.0, math.inf)
 

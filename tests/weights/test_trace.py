@@ -6,7 +6,7 @@ import math
 
 import paddle
 import pytest
-from nets import Residual
+from calibration_networks import Residual
 from paddle import nn
 
 from spconvify.weights.trace import trace

@@ -1,0 +1,126 @@
+"""Handing a network over as a traced program: same outputs, and nothing is left on the network."""
+
+import os
+import subprocess
+import sys
+
+import networks as nets
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from spconvify import EngineError, convert
+from spconvify.engines.inference import _use_onednn, write
+
+SHAPE = (2, 3, 16, 16)
+JOB = {"engine": "inference", "input_shape": SHAPE, "threads": 1, "device": "cpu"}
+
+
+class Branchy(nets.PlainNet):
+    """What the tracer rewrites, and a weight that a hook computes."""
+
+    def __init__(self):
+        super().__init__()
+        nn.utils.weight_norm(self.conv2)
+
+    def forward(this, x):  # a name that the tracer itself doesn't accept
+        if this.training and not paddle.in_dynamic_mode():
+            raise RuntimeError("traced in training mode")
+        if x.mean() > 100:
+            x = x + 1
+        return nets.PlainNet.forward(this, x)
+
+
+class RaisesWhenTraced(nn.Layer):
+    def forward(self, x):
+        if not paddle.in_dynamic_mode():
+            raise RuntimeError("no way")
+        return x
+
+
+def attributes(model):
+    """Everything that a trace might change, of every layer."""
+    return {
+        name: [dict(vars(layer))]
+        + [dict(vars(layer)[key]) for key in ("_parameters", "_buffers", "_original_funcs")]
+        for name, layer in model.named_sublayers(include_self=True)
+    }
+
+
+def same_objects(before, after):
+    return all(
+        old.keys() == new.keys() and all(old[key] is new[key] for key in old)
+        for name in before
+        for old, new in zip(before[name], after[name])
+    )
+
+
+def test_the_program_that_runs_is_the_same(tmp_path):
+    model = nets.trained(nn.Sequential(Branchy(), nn.Unflatten(1, (5, 1, 1))))
+    model.add_sublayer("more", convert(nets.PlainNet(5)))
+    model.register_forward_post_hook(lambda layer, inputs, output: output * 2)
+    model.eval()
+    values = np.random.default_rng(0).standard_normal(SHAPE, dtype="float32")
+    np.save(tmp_path / "x.npy", values)
+    # Before tracing: Paddle 3.3 traces a normalised weight as the last run computed it.
+    expected = model(paddle.to_tensor(values)).numpy()
+    model.train()
+    write(model, tmp_path, SHAPE)
+    # The worker's side, in a process of its own, and its predictor's output afterwards.
+    code = f"""
+import zlib
+import numpy as np
+from paddle import inference
+from spconvify.engines.inference import load
+create, made = inference.create_predictor, []
+inference.create_predictor = lambda config: made.append(create(config)) or made[-1]
+load({ {**JOB, "folder": str(tmp_path)}!r}, np.load({str(tmp_path / "x.npy")!r}))()
+output = made[0].get_output_handle(made[0].get_output_names()[0]).copy_to_cpu()
+np.save({str(tmp_path / "y.npy")!r}, output)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_network_is_left_as_it_was(tmp_path):
+    model = nn.Sequential(Branchy(), nn.Unflatten(1, (5, 1, 1)), convert(nets.PlainNet(5)))
+    model.train()
+    model[0].bn.eval()
+    before = attributes(model)
+    write(model, tmp_path, SHAPE)
+    assert same_objects(before, attributes(model))
+    assert model[0].training
+    assert not model[0].bn.training
+    assert paddle.in_dynamic_mode()
+    assert model(paddle.rand(SHAPE)).shape == [2, 5]
+
+
+def test_a_network_that_cannot_be_traced_names_the_line_and_is_left_as_it_was(tmp_path):
+    model = nn.Sequential(nets.conv(3, 3), nn.Sequential(nn.ReLU(), RaisesWhenTraced()))
+    model.train()
+    before = attributes(model)
+    line = RaisesWhenTraced.forward.__code__.co_firstlineno + 2
+    where = f"{os.path.basename(__file__)}, line {line}: RuntimeError: no way"
+    with pytest.raises(EngineError, match=f"Sequential can't be traced.*{where}") as raised:
+        write(model, tmp_path, SHAPE)
+    assert str(raised.value).endswith("; try --engine eager")
+    assert "\n" not in str(raised.value)
+    assert same_objects(before, attributes(model))
+    assert model(paddle.rand(SHAPE)).shape == [*SHAPE]
+
+
+@pytest.mark.parametrize("name", ["mkldnn", "onednn"])
+@pytest.mark.parametrize("default", [True, False])
+def test_onednn_is_on(name, default):
+    class Config:
+        on = default
+
+    setattr(Config, f"{name}_enabled", lambda self: self.on)
+    setattr(Config, f"enable_{name}", lambda self: setattr(self, "on", True))
+    config = Config()
+    _use_onednn(config)
+    assert config.on
+    from paddle import inference
+
+    _use_onednn(inference.Config())
