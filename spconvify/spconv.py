@@ -92,7 +92,7 @@ class SPConv2D(nn.Layer):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.stride, self.dilation, self.groups = stride, dilation, groups
         self.fusion, self.data_format = fusion, data_format
-        self._channel_axis = 1 if data_format == "NCHW" else 3
+        self._channel_axis, self._spatial_axis = (1, 2) if data_format == "NCHW" else (3, 1)
         self.padding = dilation if padding is None else padding
         self._crop = self._crop_width()
 
@@ -143,10 +143,21 @@ class SPConv2D(nn.Layer):
         y1 = self.conv1x1(self._pool(uncertain))
         if self.fusion == "sum":
             return y3 + y1
-        y3, y1 = self.bn1(y3), self.bn2(y1)
-        # The softmax over two logits is the sigmoid of their difference (paper, equation 6).
-        gate = F.sigmoid(self._global_average(y3) - self._global_average(y1))
-        return gate * y3 + (1.0 - gate) * y1
+        return self._gated(self.bn1(y3), self.bn2(y1))
+
+    def _gated(self, y3, y1):
+        """β₃ Y₃ + β₁ Y₁ of two maps of the same shape.
+
+        On maps with their rows in one line: Paddle Inference has no fast product of (N, L, H, W) with
+        (N, L, 1, 1), and from batch 2 on it gives up on one.
+        """
+        spatial = self._spatial_axis
+        height, width = y3.shape[spatial : spatial + 2]
+        y3, y1 = (paddle.flatten(y, spatial, spatial + 1) for y in (y3, y1))
+        difference = paddle.mean(y3, spatial, keepdim=True) - paddle.mean(y1, spatial, keepdim=True)
+        gate = F.sigmoid(difference)  # the softmax over two logits (paper, equation 6)
+        y = gate * y3 + (1.0 - gate) * y1
+        return paddle.reshape(y, [0, 0, height, width] if spatial == 2 else [0, height, width, -1])
 
     def _pool(self, x):
         if self._crop:
@@ -159,9 +170,6 @@ class SPConv2D(nn.Layer):
     def _cropped(self, x):
         inner = slice(self._crop, -self._crop)
         return x[:, :, inner, inner] if self.data_format == "NCHW" else x[:, inner, inner, :]
-
-    def _global_average(self, y):
-        return F.adaptive_avg_pool2d(y, 1, data_format=self.data_format)
 
     def __getattr__(self, name: str) -> Any:
         try:
