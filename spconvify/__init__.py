@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from spconvify.comparison import Comparison, compare
     from spconvify.conversion import convert
     from spconvify.counting import Cost, cost
+    from spconvify.deploy.export import export
+    from spconvify.deploy.fuse import fuse
     from spconvify.errors import (
         ArgumentError,
         CheckpointError,
@@ -43,7 +45,9 @@ _HOME = {
     "compare": "comparison",
     "convert": "conversion",
     "cost": "counting",
+    "export": "deploy.export",
     "find_sites": "sites",
+    "fuse": "deploy.fuse",
     "load": "loading",
     "plan": "planning",
     "save": "loading",
@@ -65,7 +69,9 @@ __all__ = [
     "compare",
     "convert",
     "cost",
+    "export",
     "find_sites",
+    "fuse",
     "load",
     "plan",
     "save",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Side:
-    """One of the two networks: parameters, MACs, bytes of weights, latency in ms (None: not measured).
+    """One of the two networks: parameters, MACs, bytes of weights.
 
     `overhead` is the part of `macs` that SPConv layers spend on pooling, gates and BatchNorm.
     """
@@ -27,24 +27,67 @@ class Side:
     macs: int
     bytes: int
     overhead: int = 0
-    latency: Latency | None = None
     top1: float | None = None  # per cent, on images that were given with labels
 
     @classmethod
-    def of(cls, cost: Cost, latency: Latency | None = None) -> Side:
+    def of(cls, cost: Cost) -> Side:
         """The side that a `Cost` describes."""
-        return cls(cost.params, cost.macs, cost.bytes, cost.overhead, latency)
+        return cls(cost.params, cost.macs, cost.bytes, cost.overhead)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        latency = self.latency
         return {
             "params": self.params,
             "macs": self.macs,
             "spconv_overhead_macs": self.overhead,
-            "latency_ms": latency and {"median": latency.median, "p10": latency.p10, "p90": latency.p90},
             "bytes": self.bytes,
             "top1": self.top1,
+        }
+
+
+@dataclass
+class Timing:
+    """Latencies of one run, and how they were measured: one engine, batch and number of threads.
+
+    `before` is the original network and `after` the converted one as it is; `fused` is the converted
+    one with its BatchNorms folded and its layers in their `forms` (by site name), which is what
+    `spconvify.export` deploys. The original is fused by the same rules, so that its folding isn't
+    counted as SPConv's gain.
+    """
+
+    engine: str
+    threads: int
+    batch: int
+    device: str
+    before: Latency
+    after: Latency
+    fused: Latency
+    forms: dict[str, str] = field(default_factory=dict)
+    slower: list[str] = field(default_factory=list)  # sites where the dense convolution is faster
+    facts: dict[str, str] = field(default_factory=dict)  # engine version, processor, dtype
+
+    @property
+    def speedup(self) -> float | None:
+        """Median latency before / fused; None if the p10-p90 intervals overlap."""
+        return speedup(self.before, self.fused)
+
+    @property
+    def ratio(self) -> float:
+        """Median latency before / fused, whatever the intervals say."""
+        return self.before.median / self.fused.median
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "engine": self.engine,
+            "threads": self.threads,
+            "batch": self.batch,
+            "device": self.device,
+            **{f"engine_{key}": value for key, value in self.facts.items()},
+            **{f"{name}_ms": getattr(self, name).to_dict() for name in ("before", "after", "fused")},
+            "speedup": self.speedup,
+            "forms": self.forms,
+            "slower_than_dense": self.slower,
         }
 
 
@@ -65,6 +108,7 @@ class SiteComparison:
     macs_before: int = 0
     macs_after: int = 0
     error: float | None = None  # relative reconstruction error, where the weights were fitted
+    form: str | None = None  # of the fused layer, where latency was measured
 
 
 @dataclass
@@ -80,44 +124,53 @@ class Comparison:
     fusion: str | None = None
     sites: list[SiteComparison] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
-    engine: str | None = None
-    threads: int | None = None
-    device: str = "cpu"
-    facts: dict[str, str] = field(default_factory=dict)  # engine version, CPU, dtype
-
-    @property
-    def batch(self) -> int:
-        """Images in one input."""
-        return self.input_shape[0]
+    timings: list[Timing] = field(default_factory=list)
 
     @property
     def converted(self) -> list[SiteComparison]:
         """The sites that were replaced."""
         return [site for site in self.sites if site.eligible]
 
+    def add(self, timing: Timing) -> None:
+        """Take in a timing; the first one's forms are the sites'."""
+        self.timings.append(timing)
+        for site in self.sites:
+            site.form = site.form or timing.forms.get(site.name)
+
     @property
     def speedup(self) -> float | None:
-        """Median latency before / after; None if not measured, or if the p10-p90 intervals overlap."""
-        if self.before.latency is None or self.after.latency is None:
-            return None
-        return speedup(self.before.latency, self.after.latency)
+        """Median latency before / after fusing of the first timing; None if there is none, or if the
+        p10-p90 intervals overlap."""
+        return self.timings[0].speedup if self.timings else None
+
+    @property
+    def macs_ratio(self) -> float:
+        """MACs before / after: no speed-up can be expected to go past it."""
+        return self.before.macs / self.after.macs
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON has it."""
+        """Everything, as JSON has it.
+
+        `engine` to `batch`, `latency_ms` and `speedup` are the first timing's; `after` is fused there.
+        """
+        first = self.timings[0] if self.timings else None
         return {
             "model": self.model,
             "input_shape": list(self.input_shape),
             "ratio": self.ratio,
             "groups": self.groups,
             "fusion": self.fusion,
-            "engine": self.engine,
-            "threads": self.threads,
-            "batch": self.batch,
-            "device": self.device,
-            **{f"engine_{key}": value for key, value in self.facts.items()},
-            "before": self.before.to_dict(),
-            "after": self.after.to_dict(),
+            "engine": first and first.engine,
+            "threads": first and first.threads,
+            "batch": first.batch if first else self.input_shape[0],
+            "before": {**self.before.to_dict(), "latency_ms": first and first.before.to_dict()},
+            "after": {**self.after.to_dict(), "latency_ms": first and first.fused.to_dict()},
+            "macs_ratio": self.macs_ratio,
             "speedup": self.speedup,
+            "timings": [
+                {**timing.to_dict(), "share_of_bound": timing.ratio / self.macs_ratio}
+                for timing in self.timings
+            ],
             "sites": [vars(site) for site in self.sites],
             "uncounted": self.uncounted,
         }
@@ -133,9 +186,13 @@ def compare(
     device: str = "cpu",
     name: str | None = None,
     plan: Plan | None = None,
+    tune: bool = False,
     progress: Any = None,
 ) -> Comparison:
     """Put a network and its converted twin side by side: parameters, MACs and latency.
+
+    The latencies are those of the original with its BatchNorms folded, of the converted network as it
+    is, and of the converted one fused (see `Timing`). The networks come back unchanged.
 
     Args:
         before: the original network.
@@ -147,7 +204,8 @@ def compare(
         device: "cpu" or "gpu:0".
         name: what to call the network; its class by default.
         plan: the plan that `after` was made with, for the reasons of what was left alone.
-        progress: called with (done, total) while latency is measured.
+        tune: measure which form of each layer is fastest first.
+        progress: called with (done, total, message) while latency is measured.
 
     Raises:
         ArgumentError: if a network doesn't run on the input, or the engine or device is unknown.
@@ -169,34 +227,12 @@ def compare(
     )
     fill_costs(comparison.sites, cost_before, cost_after)
     if engine is not None:
-        add_latency(comparison, before, after, engine, threads, device, progress)
+        from spconvify.deploy.timing import time_networks
+
+        comparison.add(
+            time_networks(before, after, shape, engine, threads, device, tune=tune, progress=progress)
+        )
     return comparison
-
-
-def add_latency(
-    comparison: Comparison,
-    before: nn.Layer,
-    after: nn.Layer,
-    engine: str,
-    threads: int,
-    device: str,
-    progress: Any = None,
-) -> None:
-    """Measure both networks alternately and put the result into `comparison`."""
-    from spconvify.engines import describe, measure
-
-    networks = {"before": before, "after": after}
-    latency = measure(
-        networks,
-        comparison.input_shape,
-        engine=engine,
-        threads=threads,
-        device=device,
-        progress=progress,
-    )
-    comparison.before.latency, comparison.after.latency = latency["before"], latency["after"]
-    comparison.engine, comparison.threads, comparison.device = engine, threads, device
-    comparison.facts = describe(engine, device)
 
 
 def common_settings(plan: Plan) -> dict[str, Any]:

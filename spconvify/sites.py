@@ -89,6 +89,11 @@ def find_sites(model: nn.Layer) -> list[Site]:
     return sites
 
 
+def has_hooks(layer: Any) -> bool:
+    """Whether calling `layer` does more than its forward; weight and spectral norm are hooks too."""
+    return bool(layer._forward_pre_hooks or layer._forward_post_hooks)
+
+
 def check_model(model: Any) -> None:
     """Refuse what isn't a plain network, with the remedy.
 

@@ -94,7 +94,7 @@ class SPConv2D(nn.Layer):
         self.fusion, self.data_format = fusion, data_format
         self._channel_axis, self._spatial_axis = (1, 2) if data_format == "NCHW" else (3, 1)
         self.padding = dilation if padding is None else padding
-        self._crop = self._crop_width()
+        self.crop = self._crop_width()
 
         self.gwc = nn.Conv2D(
             self.representative,
@@ -160,16 +160,7 @@ class SPConv2D(nn.Layer):
         return paddle.reshape(y, [0, 0, height, width] if spatial == 2 else [0, height, width, -1])
 
     def _pool(self, x):
-        if self._crop:
-            x = self._cropped(x)
-        if self.stride == 1:
-            return x
-        # ceil_mode: an odd map gives the same size as the padded 3x3 with stride 2.
-        return F.avg_pool2d(x, self.stride, self.stride, ceil_mode=True, data_format=self.data_format)
-
-    def _cropped(self, x):
-        inner = slice(self._crop, -self._crop)
-        return x[:, :, inner, inner] if self.data_format == "NCHW" else x[:, inner, inner, :]
+        return pointwise_map(x, self.stride, self.crop, self.data_format)
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -187,3 +178,14 @@ class SPConv2D(nn.Layer):
         if self.padding != self.dilation:
             text += f", padding={self.padding}"
         return text if self.data_format == "NCHW" else f"{text}, data_format={self.data_format}"
+
+
+def pointwise_map(x, stride: int, crop: int, data_format: str):
+    """What the 1x1 convolutions see of (N, C, H, W): cropped by `crop`, averaged over the stride."""
+    if crop:
+        inner = slice(crop, -crop)
+        x = x[:, :, inner, inner] if data_format == "NCHW" else x[:, inner, inner, :]
+    if stride == 1:
+        return x
+    # ceil_mode: an odd map gives the same size as the padded 3x3 with stride 2.
+    return F.avg_pool2d(x, stride, stride, ceil_mode=True, data_format=data_format)

@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError, ConversionError
+from spconvify.graph import tensors_in
 from spconvify.ops import Operation, watching
 from spconvify.spconv import ReplacedConvError, SPConv2D
 
@@ -72,7 +73,7 @@ class Expectation:
                     used.add(self._weights[id(argument)])
 
         with evaluating(model), paddle.no_grad(), watching(note) as called:
-            outputs = list(_tensors(model(self._input)))
+            outputs = list(tensors_in(model(self._input)))
         shapes = [tuple(tensor.shape) for tensor in outputs]
         return _Run(shapes, all(map(_is_finite, outputs)), used, set(called))
 
@@ -150,14 +151,6 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "Error:" in line or line.startswith("(")]
     return (telling or lines or [type(error).__name__])[0]
-
-
-def _tensors(outputs: Any) -> Iterator[paddle.Tensor]:
-    if isinstance(outputs, paddle.Tensor):
-        yield outputs
-    elif isinstance(outputs, (list, tuple, Mapping)):
-        for output in outputs.values() if isinstance(outputs, Mapping) else outputs:
-            yield from _tensors(output)
 
 
 def _is_finite(tensor: paddle.Tensor) -> bool:

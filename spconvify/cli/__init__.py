@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from spconvify.cli import convert, inspect, report
+from spconvify.cli import convert, export, inspect, report
 from spconvify.cli.output import error, note
 from spconvify.errors import ArgumentError, SpconvifyError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=report.EPILOG)(report.report)
+app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=inspect.EPILOG)(inspect.inspect)
 
 # Newer versions of Typer bring their own click: find its base class through Typer.

@@ -62,9 +62,11 @@ def convert(
         bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)
     ] = False,
     engine: o.Engine = "inference",
-    threads: o.Threads = 1,
+    threads: o.Threads = "1",
     batch: o.Batch = None,
     device: o.Device = "cpu",
+    tune: o.Tune = False,
+    only_faster: o.OnlyFaster = False,
     format: o.Format = "table",
     per_layer: o.PerLayer = False,
     plot: o.Plot = None,
@@ -96,7 +98,9 @@ def convert(
     if init != "lstsq" and calibration is not None:
         raise ArgumentError(f"--init {init} uses no images; leave out --calibration or --init")
     selection = Selection(checkpoint, arch, ratio, groups, fusion, init, include, exclude, ratio_for)
-    measurement = Measurement(input, batch, engine if latency else None, threads, device)
+    measurement = Measurement(
+        input, batch, engine if latency or only_faster else None, threads, device, tune, only_faster
+    )
     output = Output(format, per_layer, plot, quiet)
     for options in (selection, measurement, output):
         options.check()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spconvify.cli.options import check_format, parse_ratios, parse_shape
+from spconvify.cli.options import ALL_ENGINES, check_format, parse_counts, parse_ratios, parse_shape
 from spconvify.cli.output import note, progress_bar, stdout, working
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.comparison import (
     Comparison,
     Side,
     SiteComparison,
-    add_latency,
     common_settings,
     fill_costs,
     site_table,
 )
-from spconvify.engines import check_engine
+from spconvify.engines import check_engine, usable_engines
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.loading import Source, open_source
 from spconvify.report import FORMATS, print_table, to_csv, to_json, to_markdown
@@ -79,13 +79,15 @@ class Selection:
 
 @dataclass
 class Measurement:
-    """What to measure; `engine` None leaves the latency out."""
+    """What to measure; `engine` None leaves the latency out. Batches and threads make a grid."""
 
     input: str | None
-    batch: int | None
+    batch: str | None
     engine: str | None
-    threads: int
-    device: str
+    threads: str = "1"
+    device: str = "cpu"
+    tune: bool = False
+    only_faster: bool = False
 
     def check(self) -> None:
         """Find wrong values before Paddle is loaded.
@@ -93,9 +95,31 @@ class Measurement:
         Raises:
             ArgumentError: names the value and what would do.
         """
-        parse_shape(self.input, self.batch, (1, 1, 1, 1))
-        if self.engine is not None:
+        parse_shape(self.input, self.batches[0], (1, 1, 1, 1))
+        parse_counts("--threads", self.threads)
+        if self.engine not in (None, ALL_ENGINES):
             check_engine(self.engine, self.device)
+        if self.only_faster and self.engine is None:
+            raise ArgumentError("--only-faster measures: it doesn't go with --no-latency")
+
+    @property
+    def batches(self) -> Sequence[int | None]:
+        """The batches that were asked for; [None] if none was."""
+        return [None] if self.batch is None else parse_counts("--batch", self.batch)
+
+    @property
+    def engines(self) -> list[str]:
+        """Those that "all" means, or the one."""
+        if self.engine is None:
+            return []
+        return usable_engines(self.device) if self.engine == ALL_ENGINES else [self.engine]
+
+    def grid(self, shape: tuple[int, ...]) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+        """(engine, threads, input shape) of every timing."""
+        for engine in self.engines:
+            for batch in self.batches:
+                for threads in parse_counts("--threads", self.threads):
+                    yield engine, threads, (shape if batch is None else (batch, *shape[1:]))
 
 
 @dataclass
@@ -176,7 +200,8 @@ def run(
         SpconvifyError: if there is nothing to convert, or anything on the way fails.
     """
     source = selection.open(quiet)
-    shape = parse_shape(measurement.input, measurement.batch, source.architecture.input_shape)
+    default = source.architecture.input_shape
+    shape = parse_shape(measurement.input, measurement.batches[0], default)
     if keep_converted and source.converted:
         with working(f"counting {source.name}", quiet):
             before, after, comparison = _as_it_is(source, shape)
@@ -184,18 +209,30 @@ def run(
         before, after, comparison = _converted(
             source, shape, selection, measurement, data or Data(), quiet
         )
-    if measurement.engine is not None:
-        with progress_bar(f"timing in {measurement.engine}", quiet) as progress:
-            add_latency(
-                comparison,
+    _time(comparison, before, after, measurement, quiet)
+    return after, comparison
+
+
+def _time(
+    comparison: Comparison, before: Any, after: Any, measurement: Measurement, quiet: bool
+) -> None:
+    if measurement.engine is None:
+        return
+    from spconvify.deploy.timing import time_networks
+
+    with progress_bar("timing", quiet) as progress:
+        for engine, threads, shape in measurement.grid(comparison.input_shape):
+            timing = time_networks(
                 before,
                 after,
-                measurement.engine,
-                measurement.threads,
+                shape,
+                engine,
+                threads,
                 measurement.device,
-                progress,
+                tune=measurement.tune,
+                progress=progress,
             )
-    return after, comparison
+            comparison.add(timing)
 
 
 def _converted(
@@ -214,6 +251,8 @@ def _converted(
         plan = selection.plan(model)
     if not plan.sites:
         raise SpconvifyError(f"{source.name}: {nothing_to_convert(plan)}")
+    if measurement.only_faster:
+        plan = _only_faster(source.name, model, plan, shape, measurement, quiet)
     calibration = data.read(data.calibration, shape, data.count, quiet)
     labelled = data.read(data.eval, shape, None, quiet)
     check_init(selection.init, calibration)
@@ -240,6 +279,27 @@ def _converted(
     comparison.before.top1 = accuracy_before
     comparison.after.top1 = _accuracy(after, labelled, "after", quiet)
     return before, after, comparison
+
+
+def _only_faster(
+    name: str, model: Any, plan: Any, shape: tuple[int, ...], measurement: Measurement, quiet: bool
+) -> Any:
+    """The plan without the sites where no form is faster than the dense convolution."""
+    from spconvify.conversion import carry_out
+    from spconvify.deploy.tune import choose_forms
+
+    trial, _ = carry_out(model, plan, init=DEFAULT_INIT)
+    slower: set[str] = set()
+    with progress_bar("timing forms", quiet) as progress:
+        for engine, threads, size in measurement.grid(shape):
+            choice = choose_forms(trial, size, engine, threads, measurement.device, progress=progress)
+            slower.update(choice.slower)
+    for site in slower:
+        plan.skipped[site] = "the dense convolution is faster here"
+    plan = replace(plan, sites={site: how for site, how in plan.sites.items() if site not in slower})
+    if not plan.sites:
+        raise SpconvifyError(f"{name}: no site is faster with SPConv here; leave out --only-faster")
+    return plan
 
 
 def _accuracy(model: Any, labelled: Any, when: str, quiet: bool) -> float | None:

@@ -10,6 +10,7 @@ import typer
 from spconvify.errors import ArgumentError
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
+ALL_ENGINES = "all"
 
 
 def _option(panel: str, *names: str, help: str, **more):
@@ -72,12 +73,38 @@ Input = Annotated[
     ),
 ]
 Engine = Annotated[
-    str, _option(MEASUREMENT, "--engine", help="What runs the networks: inference or eager.")
+    str,
+    _option(
+        MEASUREMENT,
+        "--engine",
+        help="What runs the networks: inference, eager, onnxruntime, tensorrt, or all.",
+    ),
 ]
-Threads = Annotated[int, _option(MEASUREMENT, "--threads", min=1, help="CPU threads.")]
+Threads = Annotated[
+    str, _option(MEASUREMENT, "--threads", metavar="N", help="CPU threads; 1,2 measures both.")
+]
 Batch = Annotated[
-    Optional[int],
-    _option(MEASUREMENT, "--batch", min=1, help="Images in an input [default: that of --input]."),
+    Optional[str],
+    _option(
+        MEASUREMENT,
+        "--batch",
+        metavar="N",
+        help="Images in an input; 1,8 measures both [default: that of --input].",
+    ),
+]
+Tune = Annotated[
+    bool,
+    _option(
+        MEASUREMENT, "--tune", help="Measure first which form of each layer is fastest (remembered)."
+    ),
+]
+OnlyFaster = Annotated[
+    bool,
+    _option(
+        MEASUREMENT,
+        "--only-faster",
+        help="Keep the dense convolution where no form is faster; measures like --tune.",
+    ),
 ]
 Device = Annotated[str, _option(MEASUREMENT, "--device", help="cpu or gpu:0.")]
 Arch = Annotated[
@@ -133,6 +160,21 @@ def parse_shape(text: str | None, batch: int | None, default: tuple[int, ...]) -
         if batch is not None and batch != shape[0]:
             raise ArgumentError(f"--batch {batch} contradicts --input {text}; give one of them")
     return shape if batch is None else (batch, *shape[1:])
+
+
+def parse_counts(option: str, text: str) -> list[int]:
+    """``"1,8"`` -> ``[1, 8]``.
+
+    Raises:
+        ArgumentError: if the text has another form, or a number is less than 1.
+    """
+    try:
+        counts = [int(number) for number in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise ArgumentError(f"{option} {text!r} isn't a number from 1 on; write it like 1 or 1,8")
+    return counts
 
 
 def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:

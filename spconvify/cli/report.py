@@ -43,9 +43,11 @@ def report(
         ),
     ] = True,
     engine: o.Engine = "inference",
-    threads: o.Threads = 1,
+    threads: o.Threads = "1",
     batch: o.Batch = None,
     device: o.Device = "cpu",
+    tune: o.Tune = False,
+    only_faster: o.OnlyFaster = False,
     format: o.Format = "table",
     per_layer: o.PerLayer = False,
     plot: o.Plot = None,
@@ -58,7 +60,9 @@ def report(
     selection = Selection(
         network, arch, ratio, groups, fusion, include=include, exclude=exclude, ratio_for=ratio_for
     )
-    measurement = Measurement(input, batch, engine if latency else None, threads, device)
+    measurement = Measurement(
+        input, batch, engine if latency else None, threads, device, tune, only_faster
+    )
     output = Output(format, per_layer, plot, quiet)
     for options in (selection, measurement, output):
         options.check()

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from spconvify.engines.latency import Latency, speedup
 from spconvify.engines.measure import measure
-from spconvify.engines.support import ENGINES, check_engine, describe
+from spconvify.engines.support import ENGINES, check_engine, describe, usable_engines
 
-__all__ = ["ENGINES", "Latency", "check_engine", "describe", "measure", "speedup"]
+__all__ = ["ENGINES", "Latency", "check_engine", "describe", "measure", "speedup", "usable_engines"]

@@ -15,6 +15,7 @@ from paddle.base.framework import EagerParamBase
 
 from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError
+from spconvify.graph import tensors_in
 from spconvify.verify import first_line
 
 _FILE = "network.pickle"
@@ -86,8 +87,8 @@ def _can_be_pickled(value: Any) -> bool:
     return True
 
 
-def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
-    """The pickled network, as a function that runs it once on the device."""
+def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[Any]]:
+    """The pickled network, as a function that runs it once on the device and gives its outputs."""
     on_gpu = job["device"] != "cpu"
     paddle.set_device(job["device"])
     with open(Path(job["folder"]) / _FILE, "rb") as file:
@@ -97,10 +98,11 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
     network.eval()
     x = paddle.to_tensor(values)
 
-    def run() -> None:
+    def run() -> list[Any]:
         with paddle.no_grad():
-            network(x)
+            outputs = network(x)
         if on_gpu:
             paddle.device.cuda.synchronize(gpu_index(job["device"]))
+        return list(tensors_in(outputs))
 
     return run

@@ -16,6 +16,7 @@ from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError
 from spconvify.verify import evaluating, first_line
 
+STEM = "model"  # of the files' names
 _GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
 
 
@@ -34,19 +35,44 @@ class _Traced(nn.Layer):
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     """Export `network` in eval mode for one input shape; the network comes back unchanged.
 
+    A batch of -1 in `input_shape` makes files that take any.
+
     Raises:
         EngineError: if it can't be traced into a static program; names the line.
     """
     spec = [paddle.static.InputSpec(list(input_shape), "float32", "x")]
     traced = _Traced(network)
+    running: list[str] = []
     try:
-        with _unchanged(network), evaluating(traced):
-            paddle.jit.save(traced, str(folder / "model"), input_spec=spec)
+        with _unchanged(network), evaluating(traced), _following(network, running):
+            paddle.jit.save(traced, str(folder / STEM), input_spec=spec)
     except Exception as error:
+        layer = f" in layer {running[-1]!r}" if running and running[-1] else ""
         raise EngineError(
-            f"{type(network).__name__} can't be traced for Paddle Inference: {_where(error)}"
+            f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"
             f"{first_line(error)}; try --engine eager"
         ) from error
+
+
+@contextlib.contextmanager
+def _following(network: nn.Layer, running: list[str]) -> Iterator[None]:
+    """Keep the names of the layers that are being called in `running`, innermost last."""
+
+    # Neither returns anything: that would change what the layer gets and gives.
+    def enter(name: str) -> Callable[..., None]:
+        return lambda *_: running.append(name)
+
+    def leave(*_: Any) -> None:
+        running.pop()
+
+    hooks = []
+    for name, layer in network.named_sublayers():
+        hooks += [layer.register_forward_pre_hook(enter(name)), layer.register_forward_post_hook(leave)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextlib.contextmanager
@@ -74,13 +100,12 @@ def _where(error: Exception) -> str:
     return f"{frames[-1][0]}, line {frames[-1][1]}: " if frames else ""
 
 
-def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
-    """A predictor on the exported files, as a function that runs it once."""
+def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[np.ndarray]]:
+    """A predictor on the exported files, as a function that runs it once and gives its outputs."""
     from paddle import inference
 
-    stem = Path(job["folder"]) / "model"
-    program = next(p for p in (stem.with_suffix(".json"), stem.with_suffix(".pdmodel")) if p.exists())
-    config = inference.Config(str(program), str(stem.with_suffix(".pdiparams")))
+    program, parameters = program_files(Path(job["folder"]))
+    config = inference.Config(str(program), str(parameters))
     config.disable_glog_info()
     if job["device"] == "cpu":
         config.disable_gpu()
@@ -88,14 +113,25 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], None]:
         config.set_cpu_math_library_num_threads(job["threads"])
     else:
         config.enable_use_gpu(_GPU_MEMORY_MB, gpu_index(job["device"]))
-    predictor = inference.create_predictor(config)
-    feed = predictor.get_input_handle(predictor.get_input_names()[0])
-    fetch = predictor.get_output_handle(predictor.get_output_names()[0])
+    return runner(inference.create_predictor(config), values)
 
-    def run() -> None:
+
+def program_files(folder: Path) -> tuple[Path, Path]:
+    """What `write` has written: the program (.json, or .pdmodel of Paddle 2) and its parameters."""
+    stem = folder / STEM
+    program = next(p for p in (stem.with_suffix(".json"), stem.with_suffix(".pdmodel")) if p.exists())
+    return program, stem.with_suffix(".pdiparams")
+
+
+def runner(predictor: Any, values: np.ndarray) -> Callable[[], list[np.ndarray]]:
+    """A function that runs a Paddle Inference predictor once."""
+    feed = predictor.get_input_handle(predictor.get_input_names()[0])
+    fetches = [predictor.get_output_handle(name) for name in predictor.get_output_names()]
+
+    def run() -> list[np.ndarray]:
         feed.copy_from_cpu(values)
         predictor.run()
-        fetch.copy_to_cpu()  # waits for the device
+        return [fetch.copy_to_cpu() for fetch in fetches]  # waits for the device
 
     return run
 

@@ -17,6 +17,10 @@ class Latency:
     p90: float
     runs: int
 
+    def to_dict(self) -> dict[str, float]:
+        """As JSON has it, in ms."""
+        return {"median": self.median, "p10": self.p10, "p90": self.p90}
+
     @classmethod
     def of(cls, milliseconds: Sequence[float]) -> Latency:
         """Summarise single runs."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from spconvify.errors import EngineError
@@ -63,6 +64,10 @@ class Worker:
         """Milliseconds of each of `runs` runs."""
         return self._ask({"run": runs})
 
+    def save_outputs(self, path: Path) -> int:
+        """Run once and write the outputs to the .npz `path`; returns how many there are."""
+        return self._ask({"save": str(path)})
+
     def _ask(self, question: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
         try:
@@ -77,7 +82,7 @@ class Worker:
         line = self._process.stdout.readline()
         reply = json.loads(line) if line.endswith("\n") else {"error": self._last_words()}
         if "error" in reply:
-            raise EngineError(f"timing the network {self._name!r} failed: {reply['error']}")
+            raise EngineError(f"running the network {self._name!r} failed: {reply['error']}")
         return reply["answer"]
 
     def _last_words(self) -> str:

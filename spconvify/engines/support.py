@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import importlib.metadata
+import importlib.util
 import platform
 import re
 from collections.abc import Mapping
@@ -10,7 +13,14 @@ from pathlib import Path
 
 from spconvify.errors import ArgumentError, EngineError
 
-ENGINES: Mapping[str, str] = {"inference": "Paddle Inference", "eager": "Paddle eager"}
+ENGINES: Mapping[str, str] = {
+    "inference": "Paddle Inference",
+    "eager": "Paddle eager",
+    "onnxruntime": "ONNX Runtime",
+    "tensorrt": "Paddle Inference with TensorRT",
+}
+# What an engine needs beside Paddle; the extra "onnx" brings it.
+_PACKAGES: Mapping[str, tuple[str, ...]] = {"onnxruntime": ("paddle2onnx", "onnxruntime")}
 
 
 def check_engine(engine: str, device: str = "cpu") -> None:
@@ -24,7 +34,14 @@ def check_engine(engine: str, device: str = "cpu") -> None:
         near = difflib.get_close_matches(engine, ENGINES, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ArgumentError(f"engine {engine!r} is unknown; {hint}use one of: {', '.join(ENGINES)}")
+    for package in _PACKAGES.get(engine, ()):
+        if importlib.util.find_spec(package) is None:
+            raise EngineError(
+                f"engine {engine} needs {package}, which isn't installed: pip install 'spconvify[onnx]'"
+            )
     if device == "cpu":
+        if engine == "tensorrt":
+            raise EngineError("engine tensorrt needs a GPU; use --device gpu:0, or --engine inference")
         return
     if not re.fullmatch(r"gpu:\d+", device):
         raise ArgumentError(f"device {device!r} is unknown; use cpu or gpu:0")
@@ -38,6 +55,24 @@ def check_engine(engine: str, device: str = "cpu") -> None:
     count = paddle.device.cuda.device_count()
     if gpu_index(device) >= count:
         raise EngineError(f"device {device} isn't there: Paddle sees {count} GPUs; use --device cpu")
+    if engine == "onnxruntime":
+        import onnxruntime
+
+        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            raise EngineError(
+                f"device {device}: this ONNX Runtime is built for the CPU; install onnxruntime-gpu, "
+                "or use --device cpu"
+            )
+
+
+def usable_engines(device: str) -> list[str]:
+    """The engines that there are here for `device`: what ``--engine all`` means."""
+    usable = []
+    for engine in ENGINES:
+        with contextlib.suppress(EngineError):
+            check_engine(engine, device)
+            usable.append(engine)
+    return usable
 
 
 def gpu_index(device: str) -> int:
@@ -52,7 +87,10 @@ def describe(engine: str, device: str = "cpu") -> dict[str, str]:
     name = cpu_name()
     if device != "cpu":
         name = paddle.device.cuda.get_device_name(gpu_index(device))
-    return {"version": paddle.__version__, "processor": name, "dtype": "float32"}
+    version = paddle.__version__
+    if engine == "onnxruntime":
+        version = importlib.metadata.version("onnxruntime")
+    return {"version": version, "processor": name, "dtype": "float32"}
 
 
 def cpu_name() -> str:

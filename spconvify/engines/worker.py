@@ -2,7 +2,8 @@
 
 JOB is JSON: {"engine", "folder", "input_shape", "threads", "device", "cwd"}. When the network is loaded
 it says {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of
-runs that take that long, {"run": n} with n times in ms. If anything raises, it says {"error": text}.
+runs that take that long, {"run": n} with n times in ms, {"save": FILE} with the number of outputs of one
+run, which are then in that .npz. If anything raises, it says {"error": text}.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import time
 import traceback
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
 import numpy as np
@@ -37,18 +38,27 @@ def main() -> None:
 def answers(job: dict[str, Any]) -> Iterator[Any]:
     """Answer the lines on stdin with the network of `job`, loaded first."""
     os.chdir(job["cwd"])
-    values = np.random.default_rng(0).standard_normal(job["input_shape"], dtype="float32")
+    values = random_values(job["input_shape"])
     run = importlib.import_module(f"spconvify.engines.{job['engine']}").load(job, values)
     yield "loaded"
     for line in sys.stdin:
         question = json.loads(line)
         if "warm_up" in question:
             yield runs_in(run, question["warm_up"])
+        elif "save" in question:
+            outputs = [np.asarray(output) for output in run()]
+            np.savez(question["save"], *outputs)
+            yield len(outputs)
         else:
             yield block(run, question["run"])
 
 
-def runs_in(run: Callable[[], None], seconds: float) -> int:
+def random_values(input_shape: Sequence[int]) -> np.ndarray:
+    """The input that every network is run on, (N, C, H, W), standard normal."""
+    return np.random.default_rng(0).standard_normal(tuple(input_shape), dtype="float32")
+
+
+def runs_in(run: Callable[[], Any], seconds: float) -> int:
     """Run for about `seconds`, at least three times; how many runs fit into that time."""
     times: list[float] = []
     start = time.perf_counter()
@@ -57,14 +67,14 @@ def runs_in(run: Callable[[], None], seconds: float) -> int:
     return max(1, round(1000.0 * seconds / statistics.median(times)))
 
 
-def block(run: Callable[[], None], runs: int) -> list[float]:
+def block(run: Callable[[], Any], runs: int) -> list[float]:
     """The times of `runs` runs in a row, in ms."""
     if runs > 1:
         run()  # not timed: the other network's turn has filled the caches, which slows down the first
     return [_milliseconds(run) for _ in range(runs)]
 
 
-def _milliseconds(run: Callable[[], None]) -> float:
+def _milliseconds(run: Callable[[], Any]) -> float:
     start = time.perf_counter()
     run()
     return 1000.0 * (time.perf_counter() - start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spconvify.report.exported import export_lines
 from spconvify.report.table import inspect_table, print_table
 from spconvify.report.text import sites_to_markdown, to_csv, to_json, to_markdown
 
@@ -9,6 +10,7 @@ FORMATS = ("table", "json", "csv", "md")
 
 __all__ = [
     "FORMATS",
+    "export_lines",
     "inspect_table",
     "print_table",
     "sites_to_markdown",

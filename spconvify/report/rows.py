@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spconvify.comparison import Comparison, SiteComparison
-from spconvify.engines import ENGINES
+from spconvify.comparison import Comparison, SiteComparison, Timing
+from spconvify.engines import ENGINES, speedup
 from spconvify.report.units import change, factor, interval, median, quantity, verdict
 
 HEADER = ("", "before", "after", "change", "factor")
 HIGH_ERROR = 0.3  # of a layer's output variance; such layers cost most of the accuracy that is lost
+TIMING_HEADER = ("engine", "batch", "threads", "before", "not fused", "fused", "factor", "of bound³")
 SITE_HEADER = ("layer", "in", "out", "stride", "params", "MACs", "verdict")
 
 
@@ -42,11 +43,38 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     yield _row("weights", before.bytes, after.bytes, "B")
     if before.top1 is not None and after.top1 is not None:
         yield _accuracy(before.top1, after.top1)
-    if before.latency is not None and after.latency is not None:
-        latencies = (median(before.latency), median(after.latency))
-        says = verdict(before.latency, after.latency, comparison.speedup)
-        yield ("latency²", *latencies, change(before.latency.median, after.latency.median), says)
-        yield ("  p10–p90", interval(before.latency), interval(after.latency), "", "")
+    if len(comparison.timings) == 1:
+        yield from _latency(comparison.timings[0], comparison.macs_ratio)
+
+
+def _latency(timing: Timing, bound: float) -> Iterator[tuple[str, ...]]:
+    before, after, fused = timing.before, timing.after, timing.fused
+    says = verdict(before, fused, timing.speedup)
+    yield ("latency²", median(before), median(fused), change(before.median, fused.median), says)
+    yield ("  p10–p90", interval(before), interval(fused), "", "")
+    says = verdict(before, after, speedup(before, after))
+    yield ("  not fused", "", median(after), change(before.median, after.median), says)
+    yield ("  share of bound³", "", "", "", share(timing, bound))
+
+
+def timings(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """A line for every engine, batch and number of threads, as TIMING_HEADER has it."""
+    for timing in comparison.timings:
+        yield (
+            ENGINES.get(timing.engine, timing.engine),
+            str(timing.batch),
+            str(timing.threads),
+            median(timing.before),
+            median(timing.after),
+            median(timing.fused),
+            verdict(timing.before, timing.fused, timing.speedup),
+            share(timing, comparison.macs_ratio),
+        )
+
+
+def share(timing: Timing, bound: float) -> str:
+    """How much of the MACs ratio the speed-up reaches."""
+    return f"{100.0 * timing.ratio / bound:.0f} %"
 
 
 def _accuracy(before: float, after: float) -> tuple[str, ...]:
@@ -69,8 +97,12 @@ def captions(comparison: Comparison) -> Iterator[str]:
     yield "MACs: multiply-accumulates, which the SPConv paper prints as FLOPs."
     if comparison.after.overhead or comparison.before.overhead:
         yield "¹ pooling, gates, additions and BatchNorm inside the SPConv layers."
-    if comparison.before.latency is not None:
-        yield "² " + latency_caption(comparison)
+    if comparison.timings:
+        yield "² " + latency_caption(comparison.timings)
+        yield "³ speed-up by MACs ratio: 100 % is where time follows the MACs exactly."
+    slower = sorted({name for timing in comparison.timings for name in timing.slower})
+    if slower:
+        yield f"The dense convolution is faster at {', '.join(slower)}; --only-faster keeps it there."
     high = [site for site in comparison.converted if (site.error or 0) > HIGH_ERROR]
     if high:
         names = ", ".join(f"{site.name} {site.error:.2f}" for site in high)
@@ -79,16 +111,20 @@ def captions(comparison: Comparison) -> Iterator[str]:
         yield f"Operators not counted: {', '.join(comparison.uncounted)}."
 
 
-def latency_caption(comparison: Comparison) -> str:
+def latency_caption(timings: list[Timing]) -> str:
     """What was timed, how and where."""
-    facts = comparison.facts
-    threads = "1 thread" if comparison.threads == 1 else f"{comparison.threads} threads"
-    engine = ENGINES.get(comparison.engine or "", comparison.engine)
-    where = ", ".join(filter(None, (facts.get("dtype"), comparison.device, facts.get("processor"))))
-    text = f"median (p10–p90), {engine} {facts.get('version', '')}, batch {comparison.batch}, {threads}"
-    text += f", {where}."
-    if comparison.speedup is None:
-        text += " The intervals overlap: no difference can be claimed."
+    engines = {ENGINES.get(t.engine, t.engine): t.facts.get("version", "") for t in timings}
+    parts = ["median (p10–p90)", *(f"{engine} {version}".strip() for engine, version in engines.items())]
+    if len(timings) == 1:
+        threads = timings[0].threads
+        parts.append(f"batch {timings[0].batch}")
+        parts.append("1 thread" if threads == 1 else f"{threads} threads")
+    facts = timings[0].facts
+    parts += filter(None, (facts.get("dtype"), timings[0].device, facts.get("processor")))
+    text = ", ".join(parts) + "; BatchNorm is folded on both sides."
+    if any(timing.speedup is None for timing in timings):
+        where = "The intervals overlap" if len(timings) == 1 else "Where the intervals overlap"
+        text += f" {where}: no difference can be claimed."
     return text
 
 
@@ -100,6 +136,8 @@ def site_row(site: SiteComparison) -> tuple[str, ...]:
     how = f"ratio {site.effective_ratio:.3g}, groups {site.groups}"
     if site.error is not None:
         how += f", error {site.error:.3f}"
+    if site.form is not None:
+        how += f", {site.form}"
     return (
         *common,
         f"{quantity(site.params_before)} → {quantity(site.params_after)}",

@@ -8,7 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from spconvify.comparison import Comparison, SiteComparison
-from spconvify.report.rows import HEADER, SITE_HEADER, captions, settings, site_row, summary, title
+from spconvify.report.rows import (
+    HEADER,
+    SITE_HEADER,
+    TIMING_HEADER,
+    captions,
+    settings,
+    site_row,
+    summary,
+    timings,
+    title,
+)
 from spconvify.report.units import quantity
 
 
@@ -26,6 +36,8 @@ def print_table(console: Console, comparison: Comparison, per_layer: bool = Fals
         style = "dim" if name.startswith(" ") else ""
         table.add_row(name, *cells, _coloured(factor), style=style)
     console.print(table)
+    if len(comparison.timings) > 1:
+        console.print(_timing_table(comparison))
     for line in captions(comparison):
         console.print(Text(line, style="dim"))
 
@@ -34,6 +46,15 @@ def _coloured(factor: str) -> Text:
     if "slower" in factor:
         return Text(factor, style="bold red")
     return Text(factor, style="bold green" if factor and "no " not in factor else "")
+
+
+def _timing_table(comparison: Comparison) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in TIMING_HEADER:
+        table.add_column(column, justify="left" if column == "engine" else "right")
+    for *cells, factor, share in timings(comparison):
+        table.add_row(*cells, _coloured(factor), share)
+    return table
 
 
 def _site_table(comparison: Comparison) -> Table:

@@ -8,7 +8,17 @@ import json
 from typing import Any
 
 from spconvify.comparison import Comparison, SiteComparison
-from spconvify.report.rows import HEADER, SITE_HEADER, captions, settings, site_row, summary, title
+from spconvify.report.rows import (
+    HEADER,
+    SITE_HEADER,
+    TIMING_HEADER,
+    captions,
+    settings,
+    site_row,
+    summary,
+    timings,
+    title,
+)
 
 
 def to_json(data: Any) -> str:
@@ -30,6 +40,8 @@ def to_markdown(comparison: Comparison, per_layer: bool = False) -> str:
     """The table as GitHub-flavoured Markdown."""
     lines = [f"**{title(comparison)}**", "", settings(comparison), ""]
     lines += _markdown_table(HEADER, summary(comparison))
+    if len(comparison.timings) > 1:
+        lines += ["", *_markdown_table(TIMING_HEADER, timings(comparison))]
     if per_layer:
         lines += ["", sites_to_markdown(comparison.sites)]
     return "\n".join([*lines, "", *(f"{line}  " for line in captions(comparison))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.ops import Operation, watching
+from spconvify.graph import Graph, record, uses_statistics
+from spconvify.norms import gain_and_offset
+from spconvify.ops import Operation
 from spconvify.weights.output_path import OutputPath
 
 # Between these bounds the activation is the identity, outside it is constant.
@@ -32,17 +34,10 @@ class Tail:
 
     def path(self, outputs: int) -> OutputPath:
         """The same as numbers, for a convolution with `outputs` channels."""
-        norm: Any = self.norm
         clip = self.clip or (-math.inf, math.inf)
-        if norm is None:
+        if self.norm is None:
             return OutputPath(np.ones(outputs, np.float32), np.zeros(outputs, np.float32), clip)
-        mean, variance = (t.astype("float32").numpy() for t in (norm._mean, norm._variance))
-        gain = 1.0 / np.sqrt(variance + norm._epsilon)
-        if norm.weight is not None:
-            gain = gain * norm.weight.astype("float32").numpy()
-        offset = -mean * gain
-        if norm.bias is not None:
-            offset = offset + norm.bias.astype("float32").numpy()
+        gain, offset = gain_and_offset(self.norm)
         return OutputPath(gain.astype(np.float32), offset.astype(np.float32), clip)
 
 
@@ -59,27 +54,10 @@ def trace(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor)
 
     A layer whose calls have different tails gets an empty one.
     """
-    operations: list[Operation] = []  # keeps every tensor alive, so ids stay unique
-    outputs: dict[str, list[paddle.Tensor]] = {}
-
-    def remember(name: str) -> Any:
-        return lambda layer, inputs, output: outputs.setdefault(name, []).append(output)
-
-    hooks = [layer.register_forward_post_hook(remember(name)) for name, layer in layers.items()]
-    try:
-        with watching(operations.append):
-            result = model(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    consumers: dict[int, list[Operation]] = {}
-    for operation in operations:
-        for tensor in _tensors((operation.args, operation.kwargs)):
-            consumers.setdefault(id(tensor), []).append(operation)
-    returned = {id(tensor) for tensor in _tensors(result)}
+    graph = record(model, layers, image)
     calls = {}
-    for name, tensors in outputs.items():
-        tails = [_tail(tensor, consumers, returned) for tensor in tensors]
+    for name, tensors in graph.outputs.items():
+        tails = [_tail(tensor, graph) for tensor in tensors]
         same = all(
             (t.norm, t.adds, t.clip) == (tails[0].norm, tails[0].adds, tails[0].clip) for t in tails
         )
@@ -87,27 +65,18 @@ def trace(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor)
     return calls
 
 
-def _tail(tensor: Any, consumers: Mapping[int, list[Operation]], returned: set[int]) -> Tail:
+def _tail(tensor: Any, graph: Graph) -> Tail:
     norm, adds = None, False
-    while id(tensor) not in returned and len(consumers.get(id(tensor), ())) == 1:
-        operation = consumers[id(tensor)][0]
+    while (operation := graph.only_consumer(tensor)) is not None:
         if operation.name in _CLIPS:
             return Tail(norm, adds, _CLIPS[operation.name])
-        if operation.name == "batch_norm" and norm is None and not adds and _is_plain(operation):
+        if norm is None and not adds and uses_statistics(operation):
             norm, tensor = operation.layers[-1], operation.result[0]
         elif operation.name == "add" and not adds and addend(operation, tensor) is not None:
             adds, tensor = True, operation.result
         else:
             break
     return Tail(norm, adds)
-
-
-def _is_plain(operation: Operation) -> bool:
-    """Whether a BatchNorm uses its statistics, as it does in eval mode."""
-    norm: Any = operation.layers[-1] if operation.layers else None
-    if not hasattr(norm, "_variance") or norm.training:
-        return False
-    return getattr(norm, "_use_global_stats", None) is not False
 
 
 def addend(operation: Operation, tensor: Any) -> Any:
@@ -119,14 +88,3 @@ def addend(operation: Operation, tensor: Any) -> Any:
     if other is tensor or not isinstance(other, paddle.Tensor) or other.shape != tensor.shape:
         return None
     return other
-
-
-def _tensors(value: Any) -> Iterator[Any]:
-    if isinstance(value, paddle.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)

@@ -75,7 +75,7 @@ def test_json_has_every_promised_key(run, checkpoint, tmp_path):
     assert data["after"]["params"] < data["before"]["params"]
     assert set(data["sites"][0]) == {
         "name", "eligible", "reason", "in_channels", "out_channels", "stride", "effective_ratio",
-        "groups", "params_before", "params_after", "macs_before", "macs_after", "error",
+        "groups", "params_before", "params_after", "macs_before", "macs_after", "error", "form",
     }  # fmt: skip
     sites = {site["name"]: site for site in data["sites"]}
     assert sites["layer1.0.conv1"]["reason"] == "excluded"
@@ -93,12 +93,16 @@ def test_report_of_resnet50_is_the_papers(run):
 
 def test_report_times_both_networks(run, checkpoint):
     code, text, _ = run("report", checkpoint, "--format", "json", "--batch", 2, "--threads", 1)
-    data = json.loads(text)
+    (timing,) = json.loads(text)["timings"]
     assert code == 0
-    assert (data["engine"], data["threads"], data["batch"], data["device"]) == ("inference", 1, 2, "cpu")
-    for side in ("before", "after"):
-        latency = data[side]["latency_ms"]
-        assert 0 < latency["p10"] <= latency["median"] <= latency["p90"]
+    expected = {"engine": "inference", "threads": 1, "batch": 2, "device": "cpu"}
+    assert {key: timing[key] for key in expected} == expected
+    for side in ("before_ms", "after_ms", "fused_ms"):
+        assert 0 < timing[side]["p10"] <= timing[side]["median"] <= timing[side]["p90"]
+    data = json.loads(text)
+    assert data["before"]["latency_ms"] == timing["before_ms"]
+    assert data["after"]["latency_ms"] == timing["fused_ms"]
+    assert set(timing["forms"].values()) == {"gated-difference"}
 
 
 def test_report_of_a_converted_checkpoint_compares_with_its_original(run, checkpoint, tmp_path):
@@ -164,7 +168,7 @@ def test_plot(run, tmp_path):
         (["--out", "."], "unknown suffix"),
         (["--out", "no/where.pdparams"], "doesn't exist; create it first"),
         (["--arch", "resnet21"], "resnet20"),
-        (["--latency", "--engine", "tensorrt"], "engine 'tensorrt' is unknown"),
+        (["--latency", "--engine", "tvm"], "engine 'tvm' is unknown"),
         (["--latency", "--device", "cuda:0"], "device 'cuda:0' is unknown"),
         (["--nonsense"], "No such option"),
     ],

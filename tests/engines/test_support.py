@@ -35,8 +35,10 @@ def test_a_gpu_that_is_not_there(monkeypatch):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_facts_for_a_caption(engine):
+    if engine == "onnxruntime":
+        pytest.importorskip("onnxruntime")
     facts = describe(engine)
-    assert facts["version"] == paddle.__version__
+    assert (facts["version"] == paddle.__version__) == (engine != "onnxruntime")
     assert facts["dtype"] == "float32"
     assert facts["processor"]
 

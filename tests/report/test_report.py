@@ -2,13 +2,14 @@
 
 import io
 import json
+from dataclasses import replace
 
 import networks as nets
 import pytest
 from rich.console import Console
 
 from spconvify import compare, convert
-from spconvify.comparison import Comparison, Side, SiteComparison
+from spconvify.comparison import Comparison, Side, SiteComparison, Timing
 from spconvify.engines import Latency
 from spconvify.report import inspect_table, print_table, to_csv, to_json, to_markdown
 from spconvify.report.units import change, factor, interval, median, quantity
@@ -17,14 +18,20 @@ from spconvify.report.units import change, factor, interval, median, quantity
 def sample(before=(33.0, 32.0, 34.0), after=(16.5, 16.0, 17.0)):
     return Comparison(
         "net", (1, 3, 32, 32),
-        Side(25557032, 4111412224, 102440608, 0, Latency(*before, 80)),
-        Side(18341672, 2944179264, 73600000, 14512192, Latency(*after, 80)),
+        Side(25557032, 4111412224, 102440608, 0),
+        Side(18341672, 2944179264, 73600000, 14512192),
         0.5, 2, "gap",
         [SiteComparison("conv1", False, "kernel 7x7", 3, 64, 2),
          SiteComparison("conv2", True, "", 64, 64, 1, 0.5, 2, 36864, 13312, 1000, 400)],
-        ["relu"], "inference", 1, "cpu",
-        {"version": "3.3.1", "processor": "a processor", "dtype": "float32"},
+        ["relu"], [timing(before, after)],
     )  # fmt: skip
+
+
+def timing(before, fused, after=(40.0, 39.0, 41.0), **changes):
+    facts = {"version": "3.3.1", "processor": "a processor", "dtype": "float32"}
+    latencies = [Latency(*values, 80) for values in (before, after, fused)]
+    made = Timing("inference", 1, 1, "cpu", *latencies, {"conv2": "pointwise-last"}, ["conv9"], facts)
+    return replace(made, **changes)
 
 
 def printed(comparison, width=80, **options):
@@ -42,6 +49,8 @@ def test_table_fits_80_columns_and_says_everything():
         "SPConv: ratio 0.5, 2 groups, gap fusion, 1 of 2 convolutions converted",
         "25.56 M", "18.34 M", "−28.2 %", "4.11 G", "2.94 G", "14.51 M", "102.4 MB",
         "33.0 ms", "32.0–34.0", "2.00x faster", "Operators not counted: relu.",
+        "not fused 40.0 ms +21.2 % 1.21x slower", "share of bound³ 143 %", "BatchNorm is folded on both",
+        "The dense convolution is faster at conv9; --only-faster",
     ):  # fmt: skip
         assert part in " ".join(text.split()), part
 
@@ -50,10 +59,30 @@ def test_nothing_is_called_faster_when_the_intervals_overlap():
     comparison = sample(after=(31.0, 29.0, 33.0))
     assert comparison.speedup is None
     for text in (printed(comparison, 120), to_markdown(comparison)):
-        assert "faster" not in text
+        assert "x faster" not in text
         assert "no difference can be claimed" in " ".join(text.split())
     assert json.loads(to_json(comparison))["speedup"] is None
     assert "1.50x slower" in printed(sample(after=(49.5, 49.0, 50.0)), 120)
+
+
+def test_a_grid_is_a_table_of_its_own():
+    comparison = sample()
+    comparison.add(timing((20.0, 19.0, 21.0), (5.0, 4.0, 6.0), engine="eager", threads=2, batch=8))
+    for text in (printed(comparison, 120), to_markdown(comparison)):
+        cells = text.replace("|", " ").split()
+        row = "Paddle eager 8 2 20.0 ms 40.0 ms 5.00 ms 4.00x faster 286 %"
+        assert row in " ".join(cells)
+        assert "Paddle Inference 1 1 33.0 ms 40.0 ms 16.5 ms 2.00x faster 143 %" in " ".join(cells)
+        assert "share of bound" not in text
+    assert [entry["batch"] for entry in comparison.to_dict()["timings"]] == [1, 8]
+
+
+def test_a_timing_names_the_sites_forms():
+    comparison = sample()
+    comparison.timings.clear()
+    comparison.add(timing((2, 2, 2), (1, 1, 1)))
+    assert [site.form for site in comparison.sites] == [None, "pointwise-last"]
+    assert "groups 2, pointwise-last" in " ".join(printed(comparison, 140, per_layer=True).split())
 
 
 def test_per_layer_has_every_site():
@@ -65,7 +94,7 @@ def test_per_layer_has_every_site():
 def test_csv_has_a_line_per_site():
     lines = to_csv(sample().sites).splitlines()
     assert lines[0].startswith("name,eligible,reason,in_channels,out_channels,stride,effective_ratio")
-    assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400,"
+    assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400,,"
 
 
 def test_inspect_table_names_the_split():
@@ -77,7 +106,7 @@ def test_inspect_table_names_the_split():
 def test_compare_of_two_networks():
     model = nets.PlainNet()
     comparison = compare(model, convert(model, fusion="sum"), (2, 3, 16, 16), engine=None)
-    assert (comparison.model, comparison.fusion, comparison.batch) == ("PlainNet", "sum", 2)
+    assert (comparison.model, comparison.fusion) == ("PlainNet", "sum")
     assert [site.name for site in comparison.converted] == ["conv1", "conv2"]
     saved = comparison.before.macs - comparison.after.macs
     assert saved == sum(site.macs_before - site.macs_after for site in comparison.sites)

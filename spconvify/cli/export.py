@@ -1,0 +1,88 @@
+"""spconvify export: files for the engine that deploys the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from spconvify.cli import options as o
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  spconvify export sp.pdparams --out deploy/
+
+  spconvify export sp.pdparams --out deploy/ --engine onnxruntime --dynamic-batch
+
+  spconvify export w.pdparams --arch my_pkg.nets:build --input 1,3,320,320 --no-tune
+"""
+
+
+def export(
+    network: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK", help="A checkpoint, converted or not; or package.module:factory."
+        ),
+    ],
+    arch: o.Arch = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option("--out", "-o", metavar="FOLDER", help="The folder to make [default: NAME-ENGINE]."),
+    ] = None,
+    input: o.Input = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="inference (Paddle Inference) or onnxruntime.")
+    ] = "inference",
+    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads to tune for.")] = 1,
+    dynamic_batch: Annotated[
+        bool, typer.Option("--dynamic-batch", help="Write files that take any batch.")
+    ] = False,
+    tune: Annotated[
+        bool,
+        typer.Option("--tune/--no-tune", help="Measure first which form of each layer is fastest here."),
+    ] = True,
+    format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    force: o.Force = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Write a network for deployment: fused, in its fastest forms, and checked."""
+    from spconvify.cli.job import Selection
+    from spconvify.cli.output import progress_bar, stdout, working
+    from spconvify.engines import check_engine
+    from spconvify.report import export_lines, to_json
+    from spconvify.settings import DEFAULT_GROUPS, DEFAULT_RATIO
+
+    o.check_format(format, ("table", "json"))
+    o.parse_shape(input, None, (1, 1, 1, 1))
+    check_engine(engine)
+    target = out or Path(f"{Path(network).stem.replace(':', '.')}-{engine}")
+    source = Selection(network, arch, DEFAULT_RATIO, DEFAULT_GROUPS).open(quiet)
+
+    from spconvify.deploy.export import check_folder, export, read_manifest
+
+    check_folder(target, force)
+    shape = o.parse_shape(input, None, source.architecture.input_shape)
+    with working(f"building {source.name}", quiet):
+        model = source.build()
+    with progress_bar("exporting", quiet) as progress:
+        export(
+            model,
+            target,
+            shape,
+            engine,
+            tune,
+            threads=threads,
+            dynamic_batch=dynamic_batch,
+            overwrite=force,
+            progress=progress,
+        )
+    manifest = read_manifest(target)
+    if format == "json":
+        print(to_json(manifest.to_dict()))
+        return
+    for line in export_lines(target, manifest):
+        stdout().print(line, markup=False)

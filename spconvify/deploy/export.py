@@ -1,0 +1,217 @@
+"""export: files for the engine that deploys the network, checked before they are called done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.deploy.manifest import Manifest
+from spconvify.deploy.parts import FusedSPConv2D
+from spconvify.deploy.timing import fuse_for_deployment
+from spconvify.deploy.tune import choose_forms
+from spconvify.engines import Latency, check_engine, describe
+from spconvify.engines.measure import hand_over
+from spconvify.engines.process import Worker
+from spconvify.engines.worker import random_values
+from spconvify.errors import ArgumentError, EngineError
+from spconvify.graph import tensors_in
+from spconvify.verify import evaluating
+
+MANIFEST = "manifest.json"
+TOLERANCE = 1e-4  # of the output's scale, between the exported network and the one in Python
+EXPORTED_BY = ("inference", "onnxruntime")
+_OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
+_SECONDS = 0.5
+
+
+def export(
+    model: nn.Layer,
+    path: str | os.PathLike[str],
+    input_shape: Sequence[int],
+    engine: str = "inference",
+    tune: bool = True,
+    *,
+    threads: int = 1,
+    dynamic_batch: bool = False,
+    overwrite: bool = False,
+    progress: Callable[..., None] | None = None,
+) -> Path:
+    """Write a network for deployment into a new folder, and check the files against the network.
+
+    The network is fused (`spconvify.fuse`) in the forms that are fastest in the engine. The files are
+    run in a process of their own on random input; if an output differs from the unfused network's by
+    more than 1e-4 of its scale, nothing is left. ``manifest.json`` says what was written and how fast
+    it is.
+
+    Args:
+        model: a converted network, or any other; comes back unchanged.
+        path: the folder to make.
+        input_shape: (N, C, H, W).
+        engine: "inference" (model.json or, on Paddle 2, model.pdmodel; model.pdiparams) or
+            "onnxruntime" (model.onnx).
+        tune: measure which form of each layer is fastest here; see `spconvify.deploy.tune`.
+        threads: CPU threads to choose and to measure with.
+        dynamic_batch: write files that take any batch, not only N.
+        overwrite: replace a folder that an earlier export made.
+        progress: called with (done, total, message).
+
+    Returns:
+        The folder.
+
+    Raises:
+        ArgumentError: for an engine without files, a folder that exists, or an input that doesn't fit.
+        EngineError: if the engine isn't installed, can't run the network, or computes something else.
+    """
+    if engine not in EXPORTED_BY:
+        raise ArgumentError(f"engine {engine!r} has no files to export; use {' or '.join(EXPORTED_BY)}")
+    check_engine(engine)
+    target = Path(path)
+    check_folder(target, overwrite)
+    shape = tuple(int(size) for size in input_shape)
+    choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
+    fused = fuse_for_deployment(model, shape, engine, choice)
+    folder = Path(
+        tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.resolve().parent)
+    )
+    try:
+        hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
+        job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
+        error, latency = _check(model, job, shape)
+        if dynamic_batch:
+            error = max(error, _check(model, job, (_OTHER_BATCH, *shape[1:]))[0])
+        manifest = _manifest(fused, folder, shape, dynamic_batch, engine, threads, error, latency)
+        (folder / MANIFEST).write_text(json.dumps(manifest.to_dict(), indent=2) + "\n")
+        os.chmod(folder, 0o777 & ~_umask())
+        _move(folder, target)
+    except BaseException:  # Ctrl-C too
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return target
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder that `export` made."""
+    return Manifest.of(json.loads((folder / MANIFEST).read_text()))
+
+
+def check_folder(target: Path, overwrite: bool) -> None:
+    """Refuse a place where the folder can't be made.
+
+    Raises:
+        ArgumentError: says what is there, and what to do.
+    """
+    if not target.resolve().parent.is_dir():
+        raise ArgumentError(f"{target.resolve().parent} isn't a folder; make it first")
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise ArgumentError(f"{target} exists and isn't a folder; choose another name")
+    if not target.exists():
+        return
+    if not overwrite:
+        raise ArgumentError(f"{target} exists; replace it with overwrite=True (--force)")
+    if any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise ArgumentError(
+            f"{target} isn't from an earlier export (no {MANIFEST}); choose another name"
+        )
+
+
+def _check(model: nn.Layer, job: dict[str, Any], shape: Sequence[int]) -> tuple[float, Latency]:
+    """The exported network's largest error in parts of the output's scale, and its latency."""
+    with evaluating(model), paddle.no_grad():
+        dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
+        outputs = tensors_in(model(paddle.to_tensor(random_values(shape)).astype(dtype)))
+        expected = [output.astype("float32").numpy() for output in outputs]
+    with tempfile.TemporaryDirectory(prefix="spconvify-") as place:
+        with Worker({**job, "input_shape": list(shape)}, "exported") as worker:
+            worker.wait_until_loaded()
+            found_in = Path(place) / "outputs.npz"
+            worker.save_outputs(found_in)
+            latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
+        with np.load(found_in) as file:
+            found = [file[f"arr_{index}"] for index in range(len(file.files))]
+    return largest_error(expected, found), latency
+
+
+def largest_error(expected: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
+    """The largest |found - expected|, in parts of that output's largest |expected|.
+
+    Raises:
+        EngineError: if the outputs have other shapes, or the error is above the tolerance.
+    """
+    shapes = [array.shape for array in expected], [array.shape for array in found]
+    if shapes[0] != shapes[1]:
+        raise EngineError(f"the exported network's outputs are {shapes[1]} instead of {shapes[0]}")
+    errors = [0.0]
+    for wanted, got in zip(expected, found):
+        scale = float(np.abs(wanted).max(initial=0.0)) or 1.0
+        errors.append(float(np.abs(got - wanted).max(initial=0.0)) / scale)
+    if not max(errors) <= TOLERANCE or np.isnan(errors).any():
+        raise EngineError(
+            f"the exported network's output is off by {max(errors):.1e} of its scale from the network's "
+            f"(at most {TOLERANCE:g} is right); nothing was written. Is the network deterministic?"
+        )
+    return max(errors)
+
+
+def _manifest(
+    fused: nn.Layer,
+    folder: Path,
+    shape: tuple[int, ...],
+    dynamic_batch: bool,
+    engine: str,
+    threads: int,
+    error: float,
+    latency: Latency,
+) -> Manifest:
+    from spconvify import __version__
+    from spconvify.counting import cost
+
+    counted = cost(fused, shape)
+    layers = fused.named_sublayers()
+    return Manifest(
+        spconvify=__version__,
+        paddle=paddle.__version__,
+        engine=engine,
+        input_shape=shape,
+        dynamic_batch=dynamic_batch,
+        threads=threads,
+        facts=describe(engine),
+        files={file.name: file.stat().st_size for file in sorted(folder.iterdir())},
+        forms={name: layer.form for name, layer in layers if isinstance(layer, FusedSPConv2D)},
+        params=counted.params,
+        macs=counted.macs,
+        latency=latency,
+        error=error,
+    )
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Put `folder` where `target` is or will be; an old folder goes when the new one is there."""
+    old = None
+    if target.exists():
+        old = Path(
+            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.resolve().parent)
+        )
+        os.replace(target, old)
+    try:
+        os.replace(folder, target)
+    except BaseException:
+        if old is not None:
+            os.replace(old, target)
+        raise
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

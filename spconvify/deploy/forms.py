@@ -1,0 +1,47 @@
+"""Forms: equal ways to lay out one folded SPConv, because engines differ in what they do fast.
+
+What decides in Paddle Inference is the layout of the tensors, not the arithmetic. oneDNN runs 1x1
+convolutions channels-last (`acdb`) and 3x3 group convolutions with 16 channels a group in blocks
+(`aBcd16b`), and an elementwise operator on two layouts falls to a reference implementation that is a
+hundred times slower. An addition behind a convolution becomes part of the convolution, so in most forms
+a 1x1 comes last and takes in what came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spconvify.deploy.folding import Folded
+from spconvify.deploy.gap_forms import GatedDifference, GatedWide, TwoParts
+from spconvify.deploy.parts import FusedSPConv2D, is_range
+from spconvify.deploy.sum_forms import DenseKernel, PointwiseLast, SplitGroups
+
+FORMS: Mapping[str, type[FusedSPConv2D]] = {
+    form.name: form
+    for form in (PointwiseLast, SplitGroups, DenseKernel, GatedDifference, GatedWide, TwoParts)
+}
+# What is fastest in most layers; `tune` finds the exceptions.
+_DEFAULTS = {
+    "inference": {"sum": "pointwise-last", "gap": "gated-difference"},
+    "onnxruntime": {"sum": "pointwise-last", "gap": "two-parts"},
+    "eager": {"sum": "pointwise-last", "gap": "two-parts"},
+}
+
+
+def default_form(folded: Folded, engine: str) -> str:
+    """The form to take for an engine without having measured."""
+    return _DEFAULTS[engine][folded.layer.fusion]
+
+
+def build(folded: Folded, form: str) -> FusedSPConv2D:
+    """The layer in the form of that name ("NAME" or "NAME+select")."""
+    name, _, select = form.partition("+")
+    return FORMS[name](folded, select or "copy")
+
+
+def candidates(folded: Folded) -> list[str]:
+    """Names of all forms that can express the layer."""
+    names = [name for name, form in FORMS.items() if form.fits(folded)]
+    if is_range(folded.representative) and is_range(folded.rest):
+        return names
+    return names + [f"{name}+select" for name in names if FORMS[name].picks]

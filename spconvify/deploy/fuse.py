@@ -1,0 +1,196 @@
+"""fuse: the deployable network, with every BatchNorm folded and every SPConv2D in its form."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.deploy.folding import Folded, fold, fold_into_convolution
+from spconvify.deploy.forms import FORMS, build, candidates, default_form
+from spconvify.deploy.markers import held_elsewhere
+from spconvify.errors import ArgumentError, ConversionError
+from spconvify.graph import Graph, record, tensors_in, uses_statistics
+from spconvify.sites import check_model, has_hooks, walk
+from spconvify.spconv import SPConv2D
+from spconvify.verify import does_not_fit, first_line, guess_input_shapes, random_input
+
+# Of the outputs' scale: float32 rounds differently when weights are multiplied beforehand, the more
+# layers the more, and a network with a wrong layer is off by its whole scale.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A convolution and the BatchNorm that alone takes its output (None: only an SPConv2D's own)."""
+
+    name: str
+    layer: nn.Layer
+    norm: nn.Layer | None
+    input_shape: tuple[int, ...]  # of its first call
+
+
+def fuse(
+    model: nn.Layer,
+    inplace: bool = False,
+    *,
+    engine: str = "inference",
+    forms: Mapping[str, str] | None = None,
+    input_shape: Sequence[int] | None = None,
+) -> nn.Layer:
+    """Make a network for deployment: equal outputs, fewer and faster operators, no more training.
+
+    Every BatchNorm that alone takes a convolution's output is folded into it, those inside an SPConv2D
+    too, and each SPConv2D becomes one fused layer in the form that suits the engine. A network
+    without SPConv2D is fused by the same rules.
+
+    Args:
+        model: the network, in eval mode.
+        inplace: change `model` instead of a copy (one that is itself an SPConv2D comes back as a new
+            layer).
+        engine: "inference", "onnxruntime" or "eager": which form an SPConv2D gets by default.
+        forms: the form of single layers, by name; see `spconvify.deploy.forms`.
+        input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
+
+    Raises:
+        ArgumentError: if the network is in training mode, doesn't run on the input, or a form or its
+            layer is unknown.
+        ConversionError: if the fused network's outputs differ; `model` is as it was.
+    """
+    check_model(model)
+    _check_eval(model)
+    fused = copy.deepcopy(model)
+    with paddle.no_grad():
+        image, expected = _run(fused, input_shape)
+        folds = find_folds(fused, image)
+        _check_forms(forms or {}, folds)
+        fused = _carry_out(fused, folds, engine, forms or {})
+        _check_equal(expected, fused(image))
+    if inplace and type(fused) is type(model):
+        vars(model).update(vars(fused))
+        return model
+    return fused
+
+
+def find_folds(model: nn.Layer, image: paddle.Tensor) -> list[Fold]:
+    """What can be folded, found from one run of `model`; every SPConv2D that is called is in it."""
+    layers: dict[int, tuple[str, nn.Layer]] = {}
+    for edge in walk(model):
+        if type(edge.layer) in (nn.Conv2D, SPConv2D) and not has_hooks(edge.layer):
+            layers.setdefault(id(edge.layer), (edge.name, edge.layer))
+    named = dict(layers.values())
+    graph = record(model, named, image)
+    norms = {name: _norm_behind(outputs, graph) for name, outputs in graph.outputs.items()}
+    involved = [named[name] for name in norms] + [norm for norm in norms.values() if norm]
+    unreachable = held_elsewhere(model, involved, image)
+    folds = []
+    for name, norm in norms.items():
+        layer, shape = named[name], tuple(graph.inputs[name][0].shape)
+        if norm is not None and (id(norm) in unreachable or has_hooks(norm) or _is_tied(model, layer)):
+            norm = None
+        replaceable = isinstance(layer, SPConv2D) and id(layer) not in unreachable
+        if replaceable or (isinstance(layer, nn.Conv2D) and norm is not None):
+            folds.append(Fold(name, layer, norm, shape))
+    return folds
+
+
+def _norm_behind(outputs: Sequence[Any], graph: Graph) -> nn.Layer | None:
+    """The BatchNorm that takes every one of `outputs`, and nothing else."""
+    consumers = [graph.only_consumer(output) for output in outputs]
+    if not all(operation and uses_statistics(operation) for operation in consumers):
+        return None
+    norms = {id(operation.layers[-1]): operation.layers[-1] for operation in consumers if operation}
+    if len(norms) != 1:
+        return None
+    (norm,) = norms.values()
+    calls = sum(
+        op.name == "batch_norm" and op.layers[-1] is norm for op in graph.operations if op.layers
+    )
+    return norm if calls == len(outputs) else None
+
+
+def _is_tied(model: nn.Layer, layer: nn.Layer) -> bool:
+    """Whether another layer uses the convolution's weights too: it would see them folded."""
+    own = {id(parameter) for parameter in layer.parameters()}
+    return any(
+        id(parameter) in own and other is not layer and not isinstance(layer, SPConv2D)
+        for other in model.sublayers(include_self=True)
+        for parameter in other._parameters.values()
+    )
+
+
+def _carry_out(
+    model: nn.Layer, folds: Sequence[Fold], engine: str, forms: Mapping[str, str]
+) -> nn.Layer:
+    replacements: dict[int, nn.Layer] = {}
+    for item in folds:
+        if isinstance(item.layer, SPConv2D):
+            folded = fold(item.layer, item.norm)
+            form = forms.get(item.name) or default_form(folded, engine)
+            replacements[id(item.layer)] = _build(item.name, folded, form)
+        else:
+            fold_into_convolution(item.layer, item.norm)
+        if item.norm is not None:
+            replacements[id(item.norm)] = nn.Identity()
+    for edge in list(walk(model)):
+        if id(edge.layer) in replacements:
+            if edge.parent is None:
+                return replacements[id(edge.layer)]
+            edge.parent._sub_layers[edge.key] = replacements[id(edge.layer)]
+    return model
+
+
+def _build(name: str, folded: Folded, form: str) -> nn.Layer:
+    if form not in candidates(folded) and form.partition("+")[0] not in candidates(folded):
+        raise ArgumentError(
+            f"layer {name!r} can't have the form {form!r}; use one of: {', '.join(candidates(folded))}"
+        )
+    return build(folded, form)
+
+
+def _check_forms(forms: Mapping[str, str], folds: Sequence[Fold]) -> None:
+    names = {item.name for item in folds if isinstance(item.layer, SPConv2D)}
+    for name, form in forms.items():
+        if name not in names:
+            raise ArgumentError(f"forms names {name!r}, which isn't an SPConv2D of this network")
+        if form.partition("+")[0] not in FORMS:
+            raise ArgumentError(f"form {form!r} is unknown; use one of: {', '.join(FORMS)}")
+
+
+def _check_eval(model: nn.Layer) -> None:
+    for name, layer in model.named_sublayers(include_self=True):
+        if layer.training:
+            what = f"its layer {name!r}" if name else "the network"
+            raise ArgumentError(f"{what} is in training mode; call network.eval() before fusing")
+
+
+def _run(model: nn.Layer, input_shape: Sequence[int] | None) -> tuple[paddle.Tensor, Any]:
+    dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
+    problem: Exception | None = None
+    for shape in [tuple(input_shape)] if input_shape else guess_input_shapes(model):
+        image = random_input(shape, dtype)
+        try:
+            return image, model(image)
+        except Exception as error:  # whatever the user's network raises: try the next size
+            problem = error
+            if input_shape:
+                raise ArgumentError(does_not_fit(shape, error)) from error
+    text = f": {first_line(problem)}" if problem else ""
+    raise ArgumentError(f"the network runs on no usual input{text}; give input_shape=(N, C, H, W)")
+
+
+def _check_equal(expected: Any, result: Any) -> None:
+    for old, new in zip(tensors_in(expected), tensors_in(result)):
+        old, new = (tensor.astype("float32").numpy() for tensor in (old, new))
+        scale = max(float(np.abs(old).max()), 1e-30) if old.size else 1.0
+        error = float(np.abs(old - new).max()) / scale if old.size else 0.0
+        if not error <= TOLERANCE and np.isfinite(old).all():
+            raise ConversionError(
+                f"the fused network's output is off by {error:.1e} of its scale: a layer is used in a "
+                "way that folding can't see; deploy it unfused with paddle.jit.save, and report it"
+            )

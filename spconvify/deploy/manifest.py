@@ -1,0 +1,66 @@
+"""What an exported folder holds: the content of its manifest.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from spconvify.engines import Latency
+
+
+@dataclass
+class Manifest:
+    """One export: what was written, for which engine, how fast and how exact it is there."""
+
+    spconvify: str
+    paddle: str
+    engine: str
+    input_shape: tuple[int, ...]
+    dynamic_batch: bool
+    threads: int
+    facts: dict[str, str]  # engine version, processor, dtype
+    files: dict[str, int]  # name -> bytes
+    forms: dict[str, str]  # layer -> form
+    params: int
+    macs: int
+    latency: Latency
+    error: float  # largest difference from the network in Python, in parts of the output's scale
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "spconvify": self.spconvify,
+            "paddle": self.paddle,
+            "engine": self.engine,
+            **{f"engine_{key}": value for key, value in self.facts.items()},
+            "input_shape": list(self.input_shape),
+            "dynamic_batch": self.dynamic_batch,
+            "threads": self.threads,
+            "bytes": self.files,
+            "forms": self.forms,
+            "params": self.params,
+            "macs": self.macs,
+            "latency_ms": self.latency.to_dict(),
+            "max_relative_error": self.error,
+        }
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Manifest:
+        """The manifest that `to_dict` describes."""
+        latency = data["latency_ms"]
+        facts = ("version", "processor", "dtype")
+        return cls(
+            data["spconvify"],
+            data["paddle"],
+            data["engine"],
+            tuple(data["input_shape"]),
+            data["dynamic_batch"],
+            data["threads"],
+            {key: data[f"engine_{key}"] for key in facts},
+            data["bytes"],
+            data["forms"],
+            data["params"],
+            data["macs"],
+            Latency(latency["median"], latency["p10"], latency["p90"], 0),
+            data["max_relative_error"],
+        )

@@ -1,0 +1,59 @@
+"""Find layers that a network reaches past its sub-layers: replacing those would change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from spconvify.sites import walk
+
+
+class _Marker(nn.Layer):
+    """Stands in a layer's place, calls it, and notes what else is asked of it."""
+
+    def __init__(self, layer: nn.Layer):
+        super().__init__()
+        self.__dict__["layer"] = layer  # not as a sub-layer: it may be its own parent's
+        self.calls, self.read = 0, False
+        self.training = layer.training
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        return self.layer(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            self.__dict__["read"] = True
+            return getattr(self.layer, name)
+
+
+def held_elsewhere(model: nn.Layer, layers: Sequence[nn.Layer], image: paddle.Tensor) -> set[int]:
+    """Ids of those `layers` that `model` calls not by its sub-layers, or whose attributes it reads."""
+    calls: dict[int, int] = {}
+
+    def count(layer: nn.Layer, inputs: Any, output: Any) -> None:
+        calls[id(layer)] = calls.get(id(layer), 0) + 1
+
+    markers = {id(layer): _Marker(layer) for layer in layers}
+    edges = [edge for edge in walk(model) if id(edge.layer) in markers and edge.parent is not None]
+    hooks = [layer.register_forward_post_hook(count) for layer in layers]
+    try:
+        for edge in edges:
+            edge.parent._sub_layers[edge.key] = markers[id(edge.layer)]  # type: ignore[union-attr]
+        model(image)
+    finally:
+        for edge in edges:
+            edge.parent._sub_layers[edge.key] = edge.layer  # type: ignore[union-attr]
+        for hook in hooks:
+            hook.remove()
+    root = {id(model)}
+    return {
+        key
+        for key, marker in markers.items()
+        if key not in root and (marker.read or marker.calls != calls.get(key, 0))
+    }

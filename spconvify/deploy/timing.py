@@ -1,0 +1,81 @@
+"""Time a network before and after conversion as they would be deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Callable
+
+from paddle import nn
+
+from spconvify.comparison import Timing
+from spconvify.deploy.fuse import fuse
+from spconvify.deploy.parts import FusedSPConv2D
+from spconvify.deploy.tune import Choice, choose_forms
+from spconvify.engines import describe, measure
+
+
+def time_networks(
+    before: nn.Layer,
+    after: nn.Layer,
+    input_shape: Sequence[int],
+    engine: str = "inference",
+    threads: int = 1,
+    device: str = "cpu",
+    *,
+    tune: bool = False,
+    progress: Callable[..., None] | None = None,
+) -> Timing:
+    """Measure the original network fused, the converted one as it is, and the converted one fused.
+
+    Args:
+        before: the original network; comes back unchanged, as `after` does.
+        after: the converted one.
+        input_shape: (N, C, H, W).
+        engine: what runs them; see `spconvify.engines`.
+        threads: CPU threads.
+        device: "cpu" or "gpu:0".
+        tune: measure which form of each layer is fastest; without it, earlier choices for the same
+            engine, processor and shapes are used, and defaults where there are none.
+        progress: called with (done, total, message).
+
+    Raises:
+        ArgumentError: if a network doesn't run on the input, or the engine is unknown.
+        EngineError: if the engine isn't there or can't run a network.
+    """
+    shape = tuple(input_shape)
+    choice = choose_forms(after, shape, engine, threads, device, measure_them=tune, progress=progress)
+    fused = fuse_for_deployment(after, shape, engine, choice)
+    networks = {"before": fuse_for_deployment(before, shape, engine), "after": after, "fused": fused}
+
+    def turn(done: int, total: int) -> None:
+        if progress is not None:
+            progress(done, total, f"timing in {engine}")
+
+    latency = measure(networks, shape, engine=engine, threads=threads, device=device, progress=turn)
+    forms = {
+        name: layer.form for name, layer in fused.named_sublayers() if isinstance(layer, FusedSPConv2D)
+    }
+    return Timing(
+        engine=engine,
+        threads=threads,
+        batch=shape[0],
+        device=device,
+        before=latency["before"],
+        after=latency["after"],
+        fused=latency["fused"],
+        forms=forms,
+        slower=choice.slower,
+        facts=describe(engine, device),
+    )
+
+
+def fuse_for_deployment(
+    model: nn.Layer, input_shape: Sequence[int], engine: str, choice: Choice | None = None
+) -> nn.Layer:
+    """A fused copy, whatever mode `model` is in."""
+    from spconvify.verify import evaluating
+
+    with evaluating(model):
+        return fuse(
+            model, engine=engine, forms=choice.forms if choice else None, input_shape=input_shape
+        )

@@ -1,0 +1,77 @@
+"""One forward pass as a graph: the operators that ran, and which of them took whose result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from spconvify.ops import Operation, watching
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """What `record` saw. It keeps every tensor alive, so that ids stay unique."""
+
+    operations: list[Operation]
+    inputs: dict[str, list[Any]]  # of each recorded layer's calls, by the layer's name
+    outputs: dict[str, list[Any]]
+    consumers: Mapping[int, list[Operation]]  # by the id of a tensor
+    returned: set[int]  # ids of the tensors that the network returns
+    result: Any
+
+    def only_consumer(self, tensor: Any) -> Operation | None:
+        """The one operator that takes `tensor`; None if there are more, or the network returns it."""
+        operations = self.consumers.get(id(tensor), [])
+        return operations[0] if len(operations) == 1 and id(tensor) not in self.returned else None
+
+
+def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> Graph:
+    """Run `model` once on `image` and remember the calls of `layers` (by name)."""
+    operations: list[Operation] = []
+    inputs: dict[str, list[Any]] = {}
+    outputs: dict[str, list[Any]] = {}
+
+    def remember(name: str) -> Any:
+        def hook(layer: nn.Layer, arguments: Any, output: Any) -> None:
+            inputs.setdefault(name, []).append(arguments[0] if arguments else None)
+            outputs.setdefault(name, []).append(output)
+
+        return hook
+
+    hooks = [layer.register_forward_post_hook(remember(name)) for name, layer in layers.items()]
+    try:
+        with watching(operations.append):
+            result = model(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    consumers: dict[int, list[Operation]] = {}
+    for operation in operations:
+        for tensor in tensors_in((operation.args, operation.kwargs)):
+            consumers.setdefault(id(tensor), []).append(operation)
+    returned = {id(tensor) for tensor in tensors_in(result)}
+    return Graph(operations, inputs, outputs, consumers, returned, result)
+
+
+def uses_statistics(operation: Operation) -> bool:
+    """Whether an operator is a BatchNorm layer that uses its statistics, as it does in eval mode."""
+    norm: Any = operation.layers[-1] if operation.layers else None
+    if operation.name != "batch_norm" or not hasattr(norm, "_variance") or norm.training:
+        return False
+    return getattr(norm, "_use_global_stats", None) is not False
+
+
+def tensors_in(value: Any) -> Iterator[paddle.Tensor]:
+    """Every tensor in nested lists, tuples and dictionaries, in their order."""
+    if isinstance(value, paddle.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)

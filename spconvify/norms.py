@@ -1,0 +1,28 @@
+"""A BatchNorm in eval mode as what it is: a gain and an offset for every channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def gain_and_offset(norm: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(gain, offset), each (C,) in float64, of a BatchNorm that uses its statistics.
+
+    ``norm(x) = gain · x + offset`` with ``gain = weight / sqrt(variance + epsilon)`` and
+    ``offset = bias - gain · mean``; a missing weight is 1, a missing bias 0.
+    """
+    gain = 1.0 / np.sqrt(to_float64(norm._variance) + norm._epsilon)
+    if norm.weight is not None:
+        gain = gain * to_float64(norm.weight)
+    offset = -gain * to_float64(norm._mean)
+    if norm.bias is not None:
+        offset = offset + to_float64(norm.bias)
+    return gain, offset
+
+
+def to_float64(tensor: Any) -> np.ndarray:
+    """The values of a tensor of any float dtype (bfloat16 has none of its own in NumPy)."""
+    dtype = "float64" if "float64" in str(tensor.dtype) else "float32"
+    return tensor.astype(dtype).numpy().astype(np.float64)
