@@ -7,11 +7,11 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
-import paddle
 from paddle import nn
 from paddle.utils import unique_name
 
 from spconvify.errors import ArgumentError
+from spconvify.placement import default_dtype, move_beside
 from spconvify.planning import Plan
 from spconvify.settings import SPConvSettings
 from spconvify.sites import Site, find_sites, padding_of, walk
@@ -101,7 +101,7 @@ def replacement(conv: Any, settings: SPConvSettings, init: str, name: str) -> SP
     bias = settings.bias
     if bias is None:
         bias = conv.bias is not None and settings.fusion == "sum"
-    with _default_dtype(conv.weight.dtype):
+    with default_dtype(conv.weight.dtype):
         new = SPConv2D(
             conv._in_channels,
             conv._out_channels,
@@ -116,22 +116,11 @@ def replacement(conv: Any, settings: SPConvSettings, init: str, name: str) -> SP
             channels=range(conv._in_channels) if settings.reorder else None,
             data_format=conv._data_format,
         )
-    initialised = conv.weight._is_initialized()  # not under LazyGuard
-    if initialised and str(new.gwc.weight.place) != str(conv.weight.place):
-        new.to(device=conv.weight.place)
+    if conv.weight._is_initialized():  # not under LazyGuard
+        move_beside(new, conv.weight)
     initialise(new, conv, init)
     _inherit(new, conv, name)
     return new
-
-
-@contextlib.contextmanager
-def _default_dtype(dtype: Any) -> Iterator[None]:
-    before = paddle.get_default_dtype()
-    paddle.set_default_dtype(str(dtype).rsplit(".", 1)[-1])
-    try:
-        yield
-    finally:
-        paddle.set_default_dtype(before)
 
 
 def _inherit(new: SPConv2D, conv: Any, name: str) -> None:

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import paddle
+
 from spconvify.deploy.folding import Folded
 from spconvify.deploy.gap_forms import GatedDifference, GatedWide, TwoParts
-from spconvify.deploy.parts import FusedSPConv2D, is_range
-from spconvify.deploy.sum_forms import DenseKernel, PointwiseLast, SplitGroups
+from spconvify.deploy.parts import VARIANTS, FusedSPConv2D, is_range
+from spconvify.deploy.sum_forms import DenseKernel, PointwiseLast
 
 FORMS: Mapping[str, type[FusedSPConv2D]] = {
-    form.name: form
-    for form in (PointwiseLast, SplitGroups, DenseKernel, GatedDifference, GatedWide, TwoParts)
+    form.name: form for form in (PointwiseLast, DenseKernel, GatedDifference, GatedWide, TwoParts)
 }
 # What is fastest in most layers; `tune` finds the exceptions.
 _DEFAULTS = {
@@ -26,22 +27,33 @@ _DEFAULTS = {
     "onnxruntime": {"sum": "pointwise-last", "gap": "two-parts"},
     "eager": {"sum": "pointwise-last", "gap": "two-parts"},
 }
+# Paddle 2.6 runs a group convolution in blocks, whatever its neighbours have.
+_SPLIT_BY_DEFAULT = paddle.__version__.startswith("2.")
 
 
 def default_form(folded: Folded, engine: str) -> str:
     """The form to take for an engine without having measured."""
-    return _DEFAULTS[engine][folded.layer.fusion]
+    form = _DEFAULTS.get(engine, _DEFAULTS["inference"])[folded.layer.fusion]
+    split = f"{form}+split"
+    return split if _SPLIT_BY_DEFAULT and engine == "inference" and split in candidates(folded) else form
 
 
 def build(folded: Folded, form: str) -> FusedSPConv2D:
-    """The layer in the form of that name ("NAME" or "NAME+select")."""
-    name, _, select = form.partition("+")
-    return FORMS[name](folded, select or "copy")
+    """The layer in the form of that name ("NAME" or "NAME+VARIANT")."""
+    name, _, variant = form.partition("+")
+    return FORMS[name](folded, variant)
 
 
 def candidates(folded: Folded) -> list[str]:
     """Names of all forms that can express the layer."""
-    names = [name for name, form in FORMS.items() if form.fits(folded)]
-    if is_range(folded.representative) and is_range(folded.rest):
-        return names
-    return names + [f"{name}+select" for name in names if FORMS[name].picks]
+    useful = {"": True, "split": folded.layer.groups > 1, "select": _is_scattered(folded)}
+    return [
+        f"{name}+{variant}" if variant else name
+        for variant in VARIANTS
+        for name, form in FORMS.items()
+        if useful[variant] and variant in form.variants and form.fits(folded)
+    ]
+
+
+def _is_scattered(folded: Folded) -> bool:
+    return not (is_range(folded.representative) and is_range(folded.rest))

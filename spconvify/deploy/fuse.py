@@ -14,6 +14,7 @@ from paddle import nn
 from spconvify.deploy.folding import Folded, fold, fold_into_convolution
 from spconvify.deploy.forms import FORMS, build, candidates, default_form
 from spconvify.deploy.markers import held_elsewhere
+from spconvify.deploy.parts import VARIANTS
 from spconvify.errors import ArgumentError, ConversionError
 from spconvify.graph import Graph, record, tensors_in, uses_statistics
 from spconvify.sites import check_model, has_hooks, walk
@@ -146,7 +147,7 @@ def _carry_out(
 
 
 def _build(name: str, folded: Folded, form: str) -> nn.Layer:
-    if form not in candidates(folded) and form.partition("+")[0] not in candidates(folded):
+    if form not in candidates(folded):
         raise ArgumentError(
             f"layer {name!r} can't have the form {form!r}; use one of: {', '.join(candidates(folded))}"
         )
@@ -158,8 +159,12 @@ def _check_forms(forms: Mapping[str, str], folds: Sequence[Fold]) -> None:
     for name, form in forms.items():
         if name not in names:
             raise ArgumentError(f"forms names {name!r}, which isn't an SPConv2D of this network")
-        if form.partition("+")[0] not in FORMS:
-            raise ArgumentError(f"form {form!r} is unknown; use one of: {', '.join(FORMS)}")
+        base, _, variant = form.partition("+")
+        if base not in FORMS or variant not in VARIANTS:
+            variants = ", ".join(f"+{variant}" for variant in VARIANTS if variant)
+            raise ArgumentError(
+                f"form {form!r} is unknown; use {', '.join(FORMS)}, each alone or with {variants}"
+            )
 
 
 def _check_eval(model: nn.Layer) -> None:

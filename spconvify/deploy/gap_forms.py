@@ -9,11 +9,11 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.deploy.folding import Folded
-from spconvify.deploy.parts import FusedSPConv2D, channels_of, over_all, pointwise, spatial
+from spconvify.deploy.parts import Affine, FusedSPConv2D, Spread, channels_of, over_all, pointwise
 
 
 class GatedDifference(FusedSPConv2D):
-    """Z = Y₃ - Y₁ as one 1x1 over all channels plus the group convolution, then Y = Y₁ + gate · Z.
+    """Z = Y₃ - Y₁ as one linear operator, then Y = Y₁ + gate · Z.
 
     The gate is made by a pooling, a depthwise 1x1 (its scale, with the sigmoid fused into it) and one
     product of equal layouts; Y₁'s convolution takes in the sum.
@@ -21,22 +21,20 @@ class GatedDifference(FusedSPConv2D):
 
     name, fusion = "gated-difference", "gap"
 
-    def __init__(self, folded: Folded, select: str = "copy"):
-        super().__init__(folded, select)
-        self.take = channels_of(folded, folded.representative, select)
-        self.gwc = spatial(folded, folded.gwc, folded.bias3 - folded.bias1)
-        self.difference = pointwise(folded, over_all(folded, folded.pwc, -folded.uncertain))
-        self.take_rest = self._rest(folded)
+    def __init__(self, folded: Folded, variant: str = ""):
+        super().__init__(folded, variant)
+        weight = over_all(folded, folded.pwc, -folded.uncertain)
+        self.difference = Affine(folded, weight, folded.bias3 - folded.bias1, variant)
         self.scale = gate_scale(folded)
+        self.take_rest = self._rest(folded)
 
     def _rest(self, folded: Folded) -> nn.Layer:
         self.conv1x1 = pointwise(folded, folded.uncertain, folded.bias1)
-        return channels_of(folded, folded.rest, self.select)
+        return channels_of(folded, folded.rest, self.variant)
 
     def forward(self, x):
         pooled = self.pool(x)
-        spread = self.gwc(self.take(x))
-        difference = self.difference(pooled) + spread
+        difference = self.difference(x, pooled)
         gated = difference * gate(self, difference)
         return self.conv1x1(self.take_rest(pooled)) + gated
 
@@ -56,22 +54,21 @@ class GatedWide(GatedDifference):
 class TwoParts(FusedSPConv2D):
     """Y₃ and Y₁ as the paper has them, and Y = Y₁ + gate · (Y₃ - Y₁): the least arithmetic."""
 
-    name, fusion = "two-parts", "gap"
+    name, fusion, variants = "two-parts", "gap", ("", "split")
 
-    def __init__(self, folded: Folded, select: str = "copy"):
-        super().__init__(folded, select)
-        self.take = channels_of(folded, folded.representative, select)
-        self.take_rest = channels_of(folded, folded.rest, select)
-        self.gwc = spatial(folded, folded.gwc, folded.bias3)
+    def __init__(self, folded: Folded, variant: str = ""):
+        super().__init__(folded, variant)
+        self.take = channels_of(folded, folded.representative, variant)
+        self.take_rest = channels_of(folded, folded.rest, variant)
+        self.spread = Spread(folded, folded.bias3, variant)
         self.pwc = pointwise(folded, folded.pwc)
         self.conv1x1 = pointwise(folded, folded.uncertain, folded.bias1)
         self.scale = gate_scale(folded)
 
     def forward(self, x):
-        representative = self.take(x)
-        spread = self.gwc(representative)
-        y3 = self.pwc(self.pool(representative)) + spread
-        y1 = self.conv1x1(self.pool(self.take_rest(x)))
+        spread = self.spread(x)
+        y3 = self.pwc(self.take(self.pool(x))) + spread
+        y1 = self.conv1x1(self.take_rest(self.pool(x)))
         difference = y3 - y1
         return y1 + gate(self, difference) * difference
 

@@ -9,24 +9,33 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.folding import Folded, set_value
+from spconvify.placement import default_dtype, move_beside
 from spconvify.spconv import pointwise_map
+
+_PADDLE_2 = paddle.__version__.startswith("2.")
+
+# How a form picks channels and runs the group convolution.
+VARIANTS = {
+    "": "a slice or a gather, one group convolution",
+    "select": "by a 1x1 of ones and zeros: more arithmetic, but it stays in oneDNN's layout",
+    "split": "the groups as convolutions of their own: channels-last where a group convolution isn't",
+}
 
 
 class FusedSPConv2D(nn.Layer):
     """A folded SPConv2D in one form; eval mode only. Input and output as the SPConv2D's."""
 
     name, fusion = "", ""
-    picks = True  # whether it picks channels by one operator a part, so that selecting by a 1x1 may pay
+    variants: tuple[str, ...] = tuple(VARIANTS)
 
-    def __init__(self, folded: Folded, select: str = "copy"):
+    def __init__(self, folded: Folded, variant: str = ""):
         super().__init__()
         layer = folded.layer
         self.in_channels, self.out_channels = layer.in_channels, layer.out_channels
         self.stride, self.crop, self.data_format = layer.stride, layer.crop, layer.data_format
         self.groups, self.representative = layer.groups, layer.representative
-        self.select = select
-        self._axis = 1 if self.data_format == "NCHW" else 3
-        self.form = self.name if select == "copy" else f"{self.name}+select"
+        self.variant = variant
+        self.form = f"{self.name}+{variant}" if variant else self.name
         self.eval()
 
     @classmethod
@@ -46,6 +55,43 @@ class FusedSPConv2D(nn.Layer):
         )
 
 
+class Affine(nn.Layer):
+    """GWC X₃ + W P(X) + bias, with W (L, C) over all channels in their own order.
+
+    The 1x1 comes last and takes in the group convolution's result as its residual. Whose the bias is
+    decides whether that happens: Paddle 3 fuses the addition into a convolution that has no bias,
+    Paddle 2 into one of two that both have.
+    """
+
+    def __init__(self, folded: Folded, weight: np.ndarray, bias: np.ndarray, variant: str):
+        super().__init__()
+        share = 0.5 if _PADDLE_2 else 0.0
+        self.spread = Spread(folded, (1.0 - share) * bias, variant)
+        self.pointwise = pointwise(folded, weight, share * bias if share else None)
+
+    def forward(self, x, pooled):
+        spread = self.spread(x)
+        return self.pointwise(pooled) + spread
+
+
+class Spread(nn.Layer):
+    """GWC X₃ + bias, from all of X."""
+
+    def __init__(self, folded: Folded, bias: np.ndarray, variant: str):
+        super().__init__()
+        self._axis = 1 if folded.layer.data_format == "NCHW" else 3
+        parts = folded.layer.groups if variant == "split" else 1
+        self.take, self.gwc = nn.LayerList(), nn.LayerList()
+        channels, kernels = np.split(folded.representative, parts), np.split(folded.gwc, parts)
+        for own, kernel, shift in zip(channels, kernels, np.split(bias, parts)):
+            self.take.append(channels_of(folded, own, variant))
+            self.gwc.append(spatial(folded, kernel, shift, folded.layer.groups // parts))
+
+    def forward(self, x):
+        parts = [gwc(take(x)) for take, gwc in zip(self.take, self.gwc)]
+        return parts[0] if len(parts) == 1 else paddle.concat(parts, axis=self._axis)
+
+
 class Channels(nn.Layer):
     """Some channels of a map: a slice if they lie side by side, a gather otherwise."""
 
@@ -62,10 +108,9 @@ class Channels(nn.Layer):
         return x[:, inner] if self._axis == 1 else x[:, :, :, inner]
 
 
-def channels_of(folded: Folded, channels: np.ndarray, select: str) -> nn.Layer:
-    """A layer that picks these input channels: by a copy, or ("select") by a 1x1 of ones and zeros,
-    which costs arithmetic but stays in oneDNN's layout."""
-    if select == "copy" or is_range(channels):
+def channels_of(folded: Folded, channels: np.ndarray, variant: str) -> nn.Layer:
+    """A layer that picks these input channels, by a copy or by a 1x1 convolution."""
+    if variant != "select" or is_range(channels):
         return Channels(channels, folded.layer.data_format)
     weight = np.zeros((len(channels), folded.layer.in_channels))
     weight[np.arange(len(channels)), channels] = 1.0
@@ -91,12 +136,9 @@ def pointwise(
     return _convolution(folded, weight[:, :, None, None], bias, kernel_size=1, groups=groups)
 
 
-def spatial(
-    folded: Folded, weight: np.ndarray, bias: np.ndarray, groups: int | None = None
-) -> nn.Conv2D:
+def spatial(folded: Folded, weight: np.ndarray, bias: np.ndarray, groups: int) -> nn.Conv2D:
     """A 3x3 convolution with the layer's stride, padding and dilation."""
     layer: Any = folded.layer
-    groups = layer.groups if groups is None else groups
     return _convolution(
         folded,
         weight,
@@ -114,15 +156,16 @@ def _convolution(
     folded: Folded, weight: np.ndarray, bias: np.ndarray | None, **options: Any
 ) -> nn.Conv2D:
     groups = options.get("groups", 1)
-    conv = nn.Conv2D(
-        weight.shape[1] * groups,
-        weight.shape[0],
-        bias_attr=None if bias is not None else False,
-        data_format=folded.layer.data_format,
-        **options,
-    )
     old = folded.layer.gwc.weight
-    conv.to(device=old.place, dtype=old.dtype)
+    with default_dtype(old.dtype):
+        conv = nn.Conv2D(
+            weight.shape[1] * groups,
+            weight.shape[0],
+            bias_attr=None if bias is not None else False,
+            data_format=folded.layer.data_format,
+            **options,
+        )
+    move_beside(conv, old)
     set_value(conv.weight, weight)
     if bias is not None:
         set_value(conv.bias, bias)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,7 +46,7 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     traced = _Traced(network)
     running: list[str] = []
     try:
-        with _unchanged(network), evaluating(traced), _following(network, running):
+        with _unchanged(network), evaluating(traced), _following(network, running), _fusible_biases():
             paddle.jit.save(traced, str(folder / STEM), input_spec=spec)
     except Exception as error:
         layer = f" in layer {running[-1]!r}" if running and running[-1] else ""
@@ -52,6 +54,35 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
             f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"
             f"{first_line(error)}; try --engine eager"
         ) from error
+
+
+@contextlib.contextmanager
+def _fusible_biases() -> Iterator[None]:
+    """Trace a convolution's bias so that Paddle 2 folds it into the convolution.
+
+    Paddle 2.6 traces it as an addition of the bias reshaped to (1, C, 1, 1), which its own passes
+    don't recognise; the older addition along an axis they do.
+    """
+    if not paddle.__version__.startswith("2."):
+        yield
+        return
+    module: Any = importlib.import_module("paddle.nn.functional.conv")
+    add = importlib.import_module("paddle.tensor.math")._add_with_axis
+    original = module._conv_nd
+    signature = inspect.signature(original)
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        call = signature.bind(*args, **kwargs)
+        call.apply_defaults()
+        bias = call.arguments.pop("bias")
+        output = original(**call.arguments)
+        return output if bias is None else add(output, bias, axis=call.arguments["channel_dim"])
+
+    module._conv_nd = traced
+    try:
+        yield
+    finally:
+        module._conv_nd = original
 
 
 @contextlib.contextmanager
