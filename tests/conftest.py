@@ -9,3 +9,9 @@ import pytest
 @pytest.fixture(autouse=True)
 def _fixed_seed():
     paddle.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """What was tuned on this machine before must not decide what a test sees."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

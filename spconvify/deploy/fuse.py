@@ -71,6 +71,8 @@ def fuse(
         folds = find_folds(fused, image)
         _check_forms(forms or {}, folds)
         fused = _carry_out(fused, folds, engine, forms or {})
+        for layer in fused.sublayers(include_self=True):
+            layer.training = False  # of the new ones
         _check_equal(expected, fused(image))
     if inplace and type(fused) is type(model):
         vars(model).update(vars(fused))

@@ -1,0 +1,170 @@
+"""export: files that compute what the network computes, or nothing at all."""
+
+import json
+import os
+
+import networks as nets
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from spconvify import ArgumentError, EngineError, convert, export
+from spconvify.deploy.export import largest_error, read_manifest
+from spconvify.engines.process import Worker
+from spconvify.engines.worker import random_values
+
+SHAPE = (1, 3, 16, 16)
+
+
+@pytest.fixture
+def model():
+    return nets.trained(convert(nets.PlainNet(), fusion="gap"))
+
+
+def needs(engine):
+    if engine == "onnxruntime":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("paddle2onnx")
+
+
+def run_exported(folder, engine, shape):
+    job = {"engine": engine, "folder": str(folder), "input_shape": shape, "threads": 1, "device": "cpu"}
+    with Worker(job, "exported") as worker:
+        worker.wait_until_loaded()
+        worker.save_outputs(folder.parent / "outputs.npz")
+    with np.load(folder.parent / "outputs.npz") as file:
+        return [file[key] for key in file.files]
+
+
+@pytest.mark.parametrize("engine", ["inference", "onnxruntime"])
+def test_exported_equals_eager_for_any_batch(tmp_path, model, engine):
+    needs(engine)
+    folder = export(model, tmp_path / "out", SHAPE, engine, tune=False, dynamic_batch=True)
+    for batch in (1, 3, 5):
+        shape = (batch, *SHAPE[1:])
+        (output,) = run_exported(folder, engine, shape)
+        np.testing.assert_allclose(output, model(paddle.to_tensor(random_values(shape))).numpy(), atol=1e-5)
+
+
+def test_the_manifest_says_what_was_written(tmp_path, model):
+    folder = export(model, tmp_path / "out", (2, *SHAPE[1:]), tune=False)
+    data = json.loads((folder / "manifest.json").read_text())
+    assert data["forms"].keys() == {"conv1", "conv2"}
+    assert (data["input_shape"], data["dynamic_batch"]) == ([2, 3, 16, 16], False)
+    assert data["bytes"] == {
+        name: os.path.getsize(folder / name) for name in os.listdir(folder) if name != "manifest.json"
+    }
+    assert data["paddle"] == data["engine_version"] == paddle.__version__
+    assert data["latency_ms"]["p10"] <= data["latency_ms"]["median"] <= data["latency_ms"]["p90"]
+    assert data["max_relative_error"] <= 1e-5
+    assert data["macs"] > 0
+    assert read_manifest(folder).to_dict() == data
+
+
+def test_an_unconverted_network_and_several_outputs(tmp_path):
+    class TwoHeads(nets.PlainNet):
+        def forward(self, x):
+            y = self.conv1(nn.functional.relu(self.bn(self.stem(x))))
+            return y, {"more": self.conv2(y)}
+
+    folder = export(nets.trained(TwoHeads()), tmp_path / "out", SHAPE, tune=False)
+    assert len(run_exported(folder, "inference", SHAPE)) == 2
+    assert read_manifest(folder).forms == {}
+
+
+def test_a_training_network_is_exported_in_eval_mode(tmp_path, model):
+    expected = model(paddle.to_tensor(random_values(SHAPE))).numpy()
+    model.train()
+    folder = export(model, tmp_path / "out", SHAPE, tune=False)
+    assert all(layer.training for layer in model.sublayers(include_self=True))
+    np.testing.assert_allclose(run_exported(folder, "inference", SHAPE)[0], expected, atol=1e-5)
+
+
+def test_places_where_nothing_may_be_written(tmp_path, model):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("years")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "full")
+    for path, options, message in (
+        (tmp_path / "full", {}, r"exists; replace it with overwrite=True \(--force\)"),
+        (tmp_path / "full", {"overwrite": True}, "isn't from an earlier export"),
+        (tmp_path / "file", {"overwrite": True}, "exists and isn't a folder"),
+        (tmp_path / "link", {"overwrite": True}, "exists and isn't a folder"),
+        (tmp_path / "no" / "where", {}, "isn't a folder; make it first"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            export(model, path, SHAPE, tune=False, **options)
+    assert sorted(os.listdir(tmp_path)) == ["file", "full", "link"]
+    assert (tmp_path / "full" / "thesis.tex").read_text() == "years"
+
+
+def test_overwrite_replaces_an_earlier_export(tmp_path, model):
+    folder = export(model, tmp_path / "out", SHAPE, tune=False)
+    (folder / "stale").write_text("")
+    export(model, folder, (2, *SHAPE[1:]), tune=False, overwrite=True)
+    assert read_manifest(folder).input_shape == (2, 3, 16, 16)
+    assert not (folder / "stale").exists()
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("step", ["hand_over", "_check", "_manifest", "_move"])
+def test_a_failure_leaves_nothing(tmp_path, model, monkeypatch, step):
+    earlier = export(model, tmp_path / "out", SHAPE, tune=False)
+    before = {file.name: file.read_bytes() for file in earlier.iterdir()}
+
+    def fails(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"spconvify.deploy.export.{step}", fails)
+    with pytest.raises(KeyboardInterrupt):
+        export(model, earlier, SHAPE, tune=False, overwrite=True)
+    assert os.listdir(tmp_path) == ["out"]
+    assert {file.name: file.read_bytes() for file in earlier.iterdir()} == before
+
+
+def test_other_outputs_are_refused():
+    ones = np.ones((2, 3), np.float32)
+    assert largest_error([ones], [ones + 5e-5]) == pytest.approx(5e-5, rel=1e-2)
+    for wrong in (ones + 2e-4, np.full_like(ones, np.nan)):
+        with pytest.raises(EngineError, match=r"is off by .* of its scale.*nothing was written"):
+            largest_error([ones], [wrong])
+    with pytest.raises(EngineError, match=r"outputs are \[\(2, 3\), \(2, 3\)\] instead of \[\(2, 3\)\]"):
+        largest_error([ones], [ones, ones])
+
+
+def test_an_engine_without_files_and_one_that_is_not_installed(tmp_path, model, monkeypatch):
+    with pytest.raises(ArgumentError, match="'eager' has no files to export; use inference or onnxrun"):
+        export(model, tmp_path / "out", SHAPE, "eager")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"needs paddle2onnx, which isn't installed: pip install 'spc"):
+        export(model, tmp_path / "out", SHAPE, "onnxruntime")
+
+
+def test_an_input_that_does_not_fit(tmp_path, model):
+    with pytest.raises(ArgumentError, match="doesn't run on an input of 1x7x16x16"):
+        export(model, tmp_path / "out", (1, 7, 16, 16), tune=False)
+    assert os.listdir(tmp_path) == []
+
+
+class Untraceable(nets.PlainNet):
+    def __init__(self):
+        super().__init__()
+        self.tail = nn.Sequential(nn.ReLU(), RaisesWhenTraced())
+
+    def forward(self, x):
+        return self.tail(nets.PlainNet.forward(self, x))
+
+
+class RaisesWhenTraced(nn.Layer):
+    def forward(self, x):
+        if not paddle.in_dynamic_mode():
+            raise RuntimeError("no way")
+        return x
+
+
+def test_what_can_not_be_traced_is_named(tmp_path):
+    model = nets.trained(Untraceable())
+    with pytest.raises(EngineError, match=r"in layer 'tail.1': .*test_export.py, line \d+: .*no way"):
+        export(model, tmp_path / "out", SHAPE, tune=False)
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,186 @@
+"""fuse: same outputs on networks that are wired in awkward ways, and clear refusals."""
+
+import copy
+
+import networks as nets
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from spconvify import ArgumentError, ConversionError, convert, fuse
+from spconvify.deploy.parts import FusedSPConv2D
+from spconvify.spconv import SPConv2D
+
+
+class NormNet(nn.Layer):
+    """Every relation that a convolution and a BatchNorm can have."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.stem_bn = nets.conv(3, 8), nn.BatchNorm2D(8)
+        self.conv1, self.bn1 = nets.conv(8, 8, bias_attr=False), nn.BatchNorm2D(8)
+        self.branch, self.branch_bn = nets.conv(), nn.BatchNorm2D(8)
+        self.shared, self.shared_bn = nets.conv(), nn.BatchNorm2D(8)
+        self.last = nn.Sequential(nn.BatchNorm2D(8), nets.conv())
+
+    def forward(self, x):
+        x = nn.functional.relu(self.stem_bn(self.stem(x)))
+        x = nn.functional.relu(self.bn1(self.conv1(x)) + x)
+        y = self.branch(x)
+        x = self.branch_bn(y) + y  # the convolution's output is used twice
+        x = self.shared_bn(self.shared(self.shared_bn(self.shared(x))))  # both called twice, together
+        return self.last(x)
+
+
+class OneNormForTwo(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.bn = nets.conv(), nets.conv(), nn.BatchNorm2D(8)
+
+    def forward(self, x):
+        return self.bn(self.second(self.bn(self.first(x))))
+
+
+class NormInPlainList(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn, self.after = nets.conv(), nn.BatchNorm2D(8), nets.conv()
+        self.norms = [self.bn]
+
+    def forward(self, x):
+        return self.after(self.norms[0](self.conv(x)))
+
+
+class ReadsNorm(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nets.conv(), nn.BatchNorm2D(8)
+
+    def forward(self, x):
+        return self.bn(self.conv(x)) * self.bn.weight.mean()
+
+
+class HookedNorm(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nets.conv(), nn.BatchNorm2D(8)
+        self.bn.register_forward_post_hook(lambda layer, inputs, output: output * 3)
+
+    def forward(self, x):
+        return self.bn(self.conv(x))
+
+
+class TiedConvs(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.first, self.bn, self.second = nets.conv(), nn.BatchNorm2D(8), nets.conv()
+        self.second.weight = self.first.weight
+
+    def forward(self, x):
+        return self.second(self.bn(self.first(x)))
+
+
+def norms_in(model):
+    return [n for n, layer in model.named_sublayers() if isinstance(layer, nn.BatchNorm2D)]
+
+
+def assert_equal_outputs(model, fused, shape):
+    x = paddle.to_tensor(np.random.default_rng(1).standard_normal(shape, dtype="float32"))
+    with paddle.no_grad():
+        expected, actual = model(x), fused(x)
+    scale = float(expected.abs().max())
+    np.testing.assert_allclose(actual.numpy(), expected.numpy(), rtol=0, atol=3e-5 * scale)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "gap"])
+def test_folds_what_can_be_folded(fusion):
+    model = nets.trained(convert(nets.trained(NormNet()), fusion=fusion))
+    before = copy.deepcopy(model)
+    fused = fuse(model)
+    assert norms_in(fused) == ["branch_bn", "last.0"]
+    assert not any(isinstance(layer, SPConv2D) for layer in fused.sublayers())
+    for batch in (1, 3):
+        assert_equal_outputs(model, fused, (batch, 3, 11, 11))
+    for (key, old), new in zip(before.state_dict().items(), model.state_dict().values()):
+        assert np.array_equal(old.numpy(), new.numpy()), key
+
+
+@pytest.mark.parametrize(
+    ("make", "norms"),
+    [(OneNormForTwo, ["bn"]), (NormInPlainList, ["bn"]), (ReadsNorm, ["bn"]), (HookedNorm, ["bn"]),
+     (TiedConvs, ["bn"])],
+)  # fmt: skip
+def test_leaves_what_it_can_not_fold(make, norms):
+    model = nets.trained(make())
+    fused = fuse(model, input_shape=(1, 8, 8, 8))
+    assert norms_in(fused) == norms
+    assert_equal_outputs(model, fused, (2, 8, 8, 8))
+
+
+def test_the_original_is_fused_by_the_same_rules():
+    model = nets.trained(NormNet())
+    fused = fuse(model)
+    assert norms_in(fused) == ["branch_bn", "last.0"]
+    assert_equal_outputs(model, fused, (2, 3, 9, 9))
+
+
+def test_a_root_that_is_an_spconv():
+    model = nets.trained(SPConv2D(8, 8, fusion="gap"))
+    fused = fuse(model)
+    assert isinstance(fused, FusedSPConv2D)
+    assert_equal_outputs(model, fused, (2, 8, 5, 5))
+
+
+def test_inplace_and_twice():
+    model = nets.trained(convert(nets.PlainNet()))
+    copied = copy.deepcopy(model)
+    assert fuse(model, inplace=True) is model
+    assert not norms_in(model)
+    assert_equal_outputs(copied, model, (2, 3, 16, 16))
+    assert_equal_outputs(model, fuse(model), (2, 3, 16, 16))
+
+
+def test_a_shared_spconv_is_fused_everywhere():
+    model = nets.trained(convert(nets.SharedConvNet(), fusion="gap"))
+    fused = fuse(model)
+    assert fused.first is fused.second is fused.block[0]
+    assert_equal_outputs(model, fused, (1, 8, 8, 8))
+
+
+def test_refuses_a_training_network():
+    model = nets.trained(convert(nets.PlainNet()))
+    model.conv1.train()
+    with pytest.raises(ArgumentError, match=r"its layer 'conv1' is in training mode; call network.eval"):
+        fuse(model)
+    model.train()
+    with pytest.raises(ArgumentError, match="the network is in training mode"):
+        fuse(model)
+
+
+def test_forms_by_name():
+    model = nets.trained(convert(nets.PlainNet(), fusion="sum"))
+    fused = fuse(model, forms={"conv2": "dense", "conv1": "pointwise-last+split"})
+    assert (fused.conv1.form, fused.conv2.form) == ("pointwise-last+split", "dense")
+    assert_equal_outputs(model, fused, (3, 3, 17, 15))
+    with pytest.raises(ArgumentError, match="layer 'conv1' can't have the form 'dense'; use one of: point"):
+        fuse(model, forms={"conv1": "dense"})
+    with pytest.raises(ArgumentError, match="form 'fast' is unknown; use pointwise-last, dense"):
+        fuse(model, forms={"conv1": "fast"})
+    with pytest.raises(ArgumentError, match="names 'stem', which isn't an SPConv2D"):
+        fuse(model, forms={"stem": "dense"})
+
+
+def test_an_input_that_does_not_fit():
+    model = nets.trained(convert(nets.PlainNet()))
+    with pytest.raises(ArgumentError, match="doesn't run on an input of 1x5x16x16"):
+        fuse(model, input_shape=(1, 5, 16, 16))
+
+
+def test_a_fused_network_that_differs_is_never_returned(monkeypatch):
+    model = nets.trained(convert(nets.PlainNet(), fusion="sum"))
+    before = {key: value.numpy() for key, value in model.state_dict().items()}
+    monkeypatch.setattr("spconvify.deploy.fuse.fold_into_convolution", lambda conv, norm: None)
+    with pytest.raises(ConversionError, match="output is off by"):
+        fuse(model, inplace=True)
+    assert all(np.array_equal(before[key], value.numpy()) for key, value in model.state_dict().items())
