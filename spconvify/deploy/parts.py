@@ -16,7 +16,7 @@ _PADDLE_2 = paddle.__version__.startswith("2.")
 
 # How a form picks channels and runs the group convolution.
 VARIANTS = {
-    "": "a slice or a gather, one group convolution",
+    "": "a split or a gather, one group convolution",
     "select": "by a 1x1 of ones and zeros: more arithmetic, but it stays in oneDNN's layout",
     "split": "the groups as convolutions of their own: channels-last where a group convolution isn't",
 }
@@ -93,25 +93,33 @@ class Spread(nn.Layer):
 
 
 class Channels(nn.Layer):
-    """Some channels of a map: a slice if they lie side by side, a gather otherwise."""
+    """Some channels of a map: a split if they lie side by side, a gather otherwise.
 
-    def __init__(self, channels: np.ndarray, data_format: str):
+    oneDNN's split keeps a channels-last layout; its slice writes (N, C, H, W), which the convolution
+    behind it reorders back.
+    """
+
+    def __init__(self, channels: np.ndarray, in_channels: int, data_format: str):
         super().__init__()
         self._axis = 1 if data_format == "NCHW" else 3
-        self._range = (int(channels[0]), int(channels[-1]) + 1) if is_range(channels) else None
-        self.register_buffer("index", None if self._range else paddle.to_tensor(channels, dtype="int64"))
+        first, number = int(channels[0]), len(channels)
+        around = [first, number, in_channels - first - number]
+        self._sections = [size for size in around if size] if is_range(channels) else []
+        self._which = 1 if first else 0
+        self.register_buffer(
+            "index", None if self._sections else paddle.to_tensor(channels, dtype="int64")
+        )
 
     def forward(self, x):
-        if self._range is None:
+        if self.index is not None:
             return paddle.index_select(x, self.index, axis=self._axis)
-        inner = slice(*self._range)
-        return x[:, inner] if self._axis == 1 else x[:, :, :, inner]
+        return paddle.split(x, self._sections, axis=self._axis)[self._which]
 
 
 def channels_of(folded: Folded, channels: np.ndarray, variant: str) -> nn.Layer:
     """A layer that picks these input channels, by a copy or by a 1x1 convolution."""
     if variant != "select" or is_range(channels):
-        return Channels(channels, folded.layer.data_format)
+        return Channels(channels, folded.layer.in_channels, folded.layer.data_format)
     weight = np.zeros((len(channels), folded.layer.in_channels))
     weight[np.arange(len(channels)), channels] = 1.0
     return pointwise(folded, weight)

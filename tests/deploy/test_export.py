@@ -44,7 +44,9 @@ def test_exported_equals_eager_for_any_batch(tmp_path, model, engine):
     for batch in (1, 3, 5):
         shape = (batch, *SHAPE[1:])
         (output,) = run_exported(folder, engine, shape)
-        np.testing.assert_allclose(output, model(paddle.to_tensor(random_values(shape))).numpy(), atol=1e-5)
+        np.testing.assert_allclose(
+            output, model(paddle.to_tensor(random_values(shape))).numpy(), atol=1e-5
+        )
 
 
 def test_the_manifest_says_what_was_written(tmp_path, model):

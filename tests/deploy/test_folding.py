@@ -21,7 +21,9 @@ def by_the_formula(folded, x):
     f = paddle.nn.functional
     tensor = {key: paddle.to_tensor(getattr(folded, key).astype("float32")) for key in (
         "gwc", "pwc", "uncertain", "bias3", "bias1")}  # fmt: skip
-    x3, x1 = (paddle.index_select(x, paddle.to_tensor(i), axis=1) for i in (folded.representative, folded.rest))
+    x3, x1 = (
+        paddle.index_select(x, paddle.to_tensor(i), axis=1) for i in (folded.representative, folded.rest)
+    )
     spread = f.conv2d(x3, tensor["gwc"], tensor["bias3"], layer.stride, 1, groups=layer.groups)
     y3 = spread + f.conv2d(layer._pool(x3), tensor["pwc"][:, :, None, None])
     y1 = f.conv2d(layer._pool(x1), tensor["uncertain"][:, :, None, None], tensor["bias1"])

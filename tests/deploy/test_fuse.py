@@ -163,7 +163,9 @@ def test_forms_by_name():
     fused = fuse(model, forms={"conv2": "dense", "conv1": "pointwise-last+split"})
     assert (fused.conv1.form, fused.conv2.form) == ("pointwise-last+split", "dense")
     assert_equal_outputs(model, fused, (3, 3, 17, 15))
-    with pytest.raises(ArgumentError, match="layer 'conv1' can't have the form 'dense'; use one of: point"):
+    with pytest.raises(
+        ArgumentError, match="layer 'conv1' can't have the form 'dense'; use one of: point"
+    ):
         fuse(model, forms={"conv1": "dense"})
     with pytest.raises(ArgumentError, match="form 'fast' is unknown; use pointwise-last, dense"):
         fuse(model, forms={"conv1": "fast"})

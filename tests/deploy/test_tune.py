@@ -44,7 +44,9 @@ def model():
 def test_takes_the_fastest(monkeypatch, model, choices):
     clock = Clock(monkeypatch, original=1.5, **{"pointwise_last+split": 1.0})
     steps = []
-    choice = choose_forms(model, SHAPE, "eager", choices=choices, progress=lambda *step: steps.append(step))
+    choice = choose_forms(
+        model, SHAPE, "eager", choices=choices, progress=lambda *step: steps.append(step)
+    )
     assert choice.forms == {"conv1": "pointwise-last+split", "conv2": "pointwise-last+split"}
     assert choice.slower == []
     assert [call[1] for call in clock.layers] == [(1, 4, 16, 16), (1, 4, 8, 8)]
@@ -96,7 +98,9 @@ def test_equal_layers_are_timed_once(monkeypatch, choices):
     assert len(clock.layers) == 1
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"layers": 3}', '{"layers": {"x": 1}, "networks": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"layers": 3}', '{"layers": {"x": 1}, "networks": {}}']
+)
 def test_a_damaged_cache_counts_as_empty(tmp_path, content):
     path = tmp_path / "forms.json"
     path.write_text(content)
