@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         ConversionError,
         EngineError,
         NoEffectWarning,
+        RecoveryError,
         SpconvifyError,
     )
     from spconvify.loading import load, save
     from spconvify.planning import Plan, plan
+    from spconvify.recovery.run import recover
     from spconvify.sites import Site, find_sites
     from spconvify.spconv import SPConv2D
 
@@ -37,6 +39,7 @@ _HOME = {
     "EngineError": "errors",
     "NoEffectWarning": "errors",
     "Plan": "planning",
+    "RecoveryError": "errors",
     "SPConv2D": "spconv",
     "Site": "sites",
     "SpconvifyError": "errors",
@@ -46,6 +49,7 @@ _HOME = {
     "find_sites": "sites",
     "load": "loading",
     "plan": "planning",
+    "recover": "recovery.run",
     "save": "loading",
 }
 
@@ -58,6 +62,7 @@ __all__ = [
     "EngineError",
     "NoEffectWarning",
     "Plan",
+    "RecoveryError",
     "SPConv2D",
     "Site",
     "SpconvifyError",
@@ -68,6 +73,7 @@ __all__ = [
     "find_sites",
     "load",
     "plan",
+    "recover",
     "save",
     "zoo",
 ]

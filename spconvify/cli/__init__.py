@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from spconvify.cli import convert, inspect, report
+from spconvify.cli import convert, inspect, recover, report
 from spconvify.cli.output import error, note
 from spconvify.errors import ArgumentError, SpconvifyError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=convert.EPILOG)(convert.convert)
+app.command(epilog=recover.EPILOG)(recover.recover)
 app.command(epilog=report.EPILOG)(report.report)
 app.command(epilog=inspect.EPILOG)(inspect.inspect)
 
