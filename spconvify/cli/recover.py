@@ -17,7 +17,7 @@ EPILOG = """
 
   spconvify recover sp.pdparams --teacher model.pdparams --data train.npz --eval val.npz --steps 2000
 
-  python -m paddle.distributed.launch --nproc_per_node 2 -m spconvify recover …
+  python -m paddle.distributed.launch --nproc_per_node 2 $(which spconvify) recover …
 
 Killed and started again with the same options, it goes on from its last checkpoint. A step costs one
 forward of the original and one forward and backward of the converted network: a smaller --batch-size

@@ -76,7 +76,7 @@ def recover(
         eval_data: labelled images, a pair of arrays or batches; the weights with the best top-1 accuracy
             come back, which may be those of the start.
         eval_every: steps between two looks at the accuracy; None looks five times.
-        checkpoint: a ``.safetensors`` or ``.pdparams`` file. If it is there and of this very run, the
+        checkpoint: a ``.safetensors`` file. If it is there and of this very run, the
             training goes on from it.
         checkpoint_every: steps between two checkpoints; None writes twenty.
         log_dir: folder for VisualDL's curves.

@@ -56,7 +56,7 @@ def identity(student: nn.Layer, teacher: nn.Layer, recipe: Recipe) -> dict[str, 
 def save_run(
     path: Path, state: RunState, run: Mapping[str, Any], student: nn.Layer, optimizer: Any
 ) -> None:
-    """Write everything into one ``.safetensors`` or ``.pdparams`` file.
+    """Write everything into one ``.safetensors`` file.
 
     Raises:
         CheckpointError: if that fails, as on a full disk; the file of before is then as it was.

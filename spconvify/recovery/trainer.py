@@ -45,6 +45,8 @@ class Schedule:
             if every is not None and every < 1:
                 raise ArgumentError(f"{name} {every} is less than 1")
         if self.checkpoint is not None:
+            if self.checkpoint.suffix != ".safetensors":
+                raise ArgumentError(f"checkpoint {self.checkpoint} must end in .safetensors")
             check_output(self.checkpoint, force=True)
 
 
@@ -134,7 +136,7 @@ class Trainer:
         if math.isfinite(float(value)):
             self._optimizer.set_lr(rate)
             self._optimizer.step()
-        self._optimizer.clear_grad()
+        self._optimizer.clear_grad(set_to_zero=False)
         return float(value)
 
     def _loss_of(self, images: paddle.Tensor, labels: np.ndarray | None) -> paddle.Tensor:
@@ -166,8 +168,8 @@ class Trainer:
         evaluates = self._evaluation is not None and self._recipe.evaluates(
             self._state.step, self._schedule.eval_every
         )
-        if evaluates or self._saves():  # every process has seen other images
-            self._processes.mean([b for b in self._student.buffers() if "float" in str(b.dtype)])
+        if evaluates or self._saves():
+            self._processes.mean(_statistics(self._student))
         top1 = None
         if self._evaluation is not None and evaluates:
             top1 = self._evaluation.top1(self._student)
@@ -181,3 +183,9 @@ class Trainer:
 
     def _saves(self) -> bool:
         return self._recipe.saves(self._state.step, self._schedule.checkpoint_every)
+
+
+def _statistics(student: nn.Layer) -> list[paddle.Tensor]:
+    """The BatchNorms' statistics: every process has seen other images. What is frozen stays the same."""
+    tensors = student.state_dict().values()
+    return [t for t in tensors if t.stop_gradient and "float" in str(t.dtype)]
