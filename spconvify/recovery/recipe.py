@@ -9,7 +9,7 @@ from spconvify.errors import ArgumentError
 
 DEFAULT_STEPS = 600
 DEFAULT_BATCH_SIZE = 128
-DEFAULT_LEARNING_RATE = 1e-3
+DEFAULT_LEARNING_RATE = 3e-3
 DEFAULT_TEMPERATURE = 4.0
 DEFAULT_FEATURE_WEIGHT = 0.0
 _EVALUATIONS, _CHECKPOINTS = 5, 20  # in a whole run, unless the caller says otherwise

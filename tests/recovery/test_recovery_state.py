@@ -64,7 +64,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     checkpoint = tmp_path / "run.safetensors"
     interrupted_at(5, checkpoint)
     student, teacher = pair()
-    with pytest.raises(ArgumentError, match=r"another run: its learning_rate is 0\.001 and not 1"):
+    with pytest.raises(ArgumentError, match=r"another run: its learning_rate is 0\.003 and not 1"):
         recover(student, teacher, images(), **RUN, learning_rate=1.0, checkpoint=checkpoint)
     other, teacher = pair(seed=1)
     with pytest.raises(ArgumentError, match="its student is another one"):
