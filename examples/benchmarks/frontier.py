@@ -29,7 +29,6 @@ from results import Results, machine
 
 import spconvify
 from spconvify.accuracy import top1
-from spconvify.recovery.augment import flip_and_shift
 
 FOLDER = Path(__file__).resolve().parents[1] / "results"
 SHAPE = (1, 1, 28, 28)
@@ -121,7 +120,7 @@ def recover(args: argparse.Namespace, network, teacher, steps: int, name: str) -
 
     spconvify.recover(
         network, teacher, arrays.train(args.data_dir)[0], steps=steps, batch_size=BATCH_SIZE,
-        augment=flip_and_shift, seed=args.seed, same_network=False, progress=report,
+        seed=args.seed, same_network=False, progress=report,
     )  # fmt: skip
 
 

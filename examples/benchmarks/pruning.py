@@ -50,7 +50,7 @@ def by_filters(model: nn.Layer, method: str, share: float, images: np.ndarray) -
 
 @contextlib.contextmanager
 def _paddleslim() -> Iterator[dict[str, Any]]:
-    """PaddleSlim 2.6.0's pruners on Paddle 3: they need the old IR, and a function under its old name."""
+    """PaddleSlim 2.6.0's pruners: on Paddle 3 they need the old IR, and an old name of a function."""
     base = paddle.base.dygraph.base
     old_name, new_name = "_to_static_mode_guard_", "to_static_mode_guard"
     if not hasattr(base, old_name):

@@ -31,16 +31,16 @@ from spconvify.recovery.recipe import DEFAULT_LEARNING_RATE
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "recovery.json"
 # name -> fusion, and what differs from the defaults
 JOBS: dict[str, dict] = {
-    "sum-200": {"fusion": "sum", "steps": 200},
     "sum-600": {"fusion": "sum", "steps": 600},
-    "sum-600-features": {"fusion": "sum", "steps": 600, "feature_weight": 1.0},
-    "sum-600-plain": {"fusion": "sum", "steps": 600, "augment": False},
+    "sum-600-augmented": {"fusion": "sum", "steps": 600, "augment": True},
+    "sum-600-augmented-features": {
+        "fusion": "sum", "steps": 600, "augment": True, "feature_weight": 1.0,
+    },
     "gap-600": {"fusion": "gap", "steps": 600},
-    "gap-600-features": {"fusion": "gap", "steps": 600, "feature_weight": 1.0},
     "sum-2000": {"fusion": "sum", "steps": 2000},
     "gap-2000": {"fusion": "gap", "steps": 2000},
-    "sum-600-of-256-images": {"fusion": "sum", "steps": 600, "few_images": True},
-}
+    "sum-600-of-256-images": {"fusion": "sum", "steps": 600, "augment": True, "few_images": True},
+}  # fmt: skip
 
 
 def arguments() -> argparse.Namespace:
@@ -81,7 +81,7 @@ def run(name: str, args: argparse.Namespace) -> dict:
     images = arrays.calibration() if options.pop("few_images", False) else arrays.train(args.data_dir)[0]
     tests, labels = arrays.test(args.data_dir)
     before = top1(student, tests, labels)
-    augment = flip_and_shift if options.pop("augment", True) else None
+    augment = flip_and_shift if options.pop("augment", False) else None
     if args.learning_rate:
         options["learning_rate"] = args.learning_rate
     checkpoint, start = args.work_dir / f"{name}.safetensors", time.perf_counter()
