@@ -77,7 +77,7 @@ def main() -> None:
 
 def run_name(twin: str, args: argparse.Namespace) -> str:
     """All that makes this training another one than the rest."""
-    spconv = "".join([f"-{args.ratio:g}-g{args.groups}-{args.fusion}", *map(str, args.ratio_for or [])])
+    spconv = "-".join(["", f"{args.ratio:g}", f"g{args.groups}", args.fusion, *(args.ratio_for or [])])
     settings = f"{args.epochs}-epochs-of-{args.batch_size}-seed-{args.seed}"
     return f"{args.data}-{args.network}-{twin}{spconv if twin == 'spconv' else ''}-{settings}"
 
