@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from results import markdown
+
 
 def render(path: Path) -> None:
     """Write ``NAME.md`` and ``NAME.png`` for a results file."""
     data = json.loads(path.read_text())
-    path.with_suffix(".md").write_text(table(data["jobs"]) + "\n")
+    path.with_suffix(".md").write_text(table(data["jobs"]))
     try:
         plot(data["jobs"], path.with_suffix(".png"))
     except ImportError:
@@ -21,11 +23,11 @@ def table(jobs: dict[str, Any]) -> str:
     """A row for every variant: MACs, accuracy at the start, and after the training, seed by seed."""
     seeds = sorted({int(seed) for job in jobs.values() for seed in job["top1"]})
     head = ["variant", "MACs", "before", *(f"after, seed {seed}" for seed in seeds)]
-    rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    rows = [head]
     for job in jobs.values():
         after = [f"{job['top1'][str(s)]:.2f}" if str(s) in job["top1"] else "–" for s in seeds]
         rows.append([job["text"], f"{job['share']:.3f}", f"{job['start']:.2f}", *after])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def plot(jobs: dict[str, Any], path: Path) -> None:

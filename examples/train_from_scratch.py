@@ -69,10 +69,16 @@ def main() -> None:
         name = run_name(twin, args)
         if not results.has(name):
             results.add(name, run(name, twin, train, test, args))
-        found = results.jobs[name]
-        print(
-            f"{name}: top-1 {found['top1']:.2f} %, {found['macs']:,} MACs, {found['params']:,} weights"
-        )
+        print(f"{name}: top-1 {results.jobs[name]['top1']:.2f} %")
+    args.out.with_suffix(".md").write_text(table(results.jobs))
+
+
+def table(jobs: dict) -> str:
+    rows = [["training", "MACs, M", "params, M", "top-1"]]
+    for name, job in jobs.items():
+        millions = [f"{job[key] / 1e6:.2f}" for key in ("macs", "params")]
+        rows.append([name, *millions, f"{job['top1']:.2f}"])
+    return markdown(rows)
 
 
 def run_name(twin: str, args: argparse.Namespace) -> str:

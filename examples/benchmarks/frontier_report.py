@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from frontier_methods import METHODS
+from results import markdown
 
 # Marker and line style tell the families apart without colour.
 _STYLES = {
@@ -25,7 +26,7 @@ _STYLES = {
 def render(path: Path) -> None:
     """Write ``NAME.md`` and ``NAME.png`` for a results file."""
     data = json.loads(path.read_text())
-    path.with_suffix(".md").write_text(table(data) + "\n")
+    path.with_suffix(".md").write_text(table(data))
     try:
         plot(data, path.with_suffix(".png"))
     except ImportError:
@@ -39,7 +40,7 @@ def table(data: dict[str, Any]) -> str:
     budgets = sorted({int(budget) for job in jobs.values() for budget in job["top1"]})
     timed = any("latency_ms" in job for job in jobs.values())
     head = ["network", "MACs", "params", *(f"top-1, {_steps(b)}" for b in budgets)]
-    rows = [head + ["latency"] * timed, ["---"] + ["---:"] * (len(head) - 1 + timed)]
+    rows = [head + ["latency"] * timed]
     order = sorted(jobs, key=lambda name: (-jobs[name]["macs"], name))
     for name in order:
         job = jobs[name]
@@ -48,7 +49,7 @@ def table(data: dict[str, Any]) -> str:
         latency = job.get("latency_ms")
         times = [f"{latency['median']:.2f} ms" if latency else "–"] * timed
         rows.append([name, *shares, *accuracies, *times])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def plot(data: dict[str, Any], path: Path) -> None:

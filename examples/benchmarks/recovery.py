@@ -21,7 +21,7 @@ from pathlib import Path
 import fashion_mnist_arrays as arrays
 import numpy as np
 import paddle
-from results import Results, machine
+from results import Results, machine, markdown
 
 import spconvify
 from spconvify.accuracy import top1
@@ -66,6 +66,22 @@ def main() -> None:
             result = cost(args) if name == "cost" else run(name, args)
             results.add(name, result)
             print(json.dumps(result), flush=True)
+    args.out.with_suffix(".md").write_text(table(results.jobs))
+
+
+def table(jobs: dict) -> str:
+    """A row for every training; the cost has no accuracy."""
+    rows = [["start", "steps of 128", "training images", "before", "after", "original", "minutes"]]
+    for job in jobs.values():
+        if "top1" in job:
+            kind = f"{job['fusion']}, calibrated"
+            kind += ", mirrored and shifted images" if job.get("augment") else ""
+            weight = job.get("feature_weight")
+            kind += f", feature weight {weight:g}" if weight else ""
+            accuracies = [f"{job[key]:.2f}" for key in ("top1_calibrated", "top1", "top1_original")]
+            minutes = f"{job['seconds'] / 60:.0f}"
+            rows.append([kind, f"{job['steps']:,}", f"{job['images']:,}", *accuracies, minutes])
+    return markdown(rows)
 
 
 def networks(fusion: str):

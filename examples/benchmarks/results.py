@@ -43,3 +43,10 @@ class Results:
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"facts": self._facts, "jobs": self.jobs}, indent=2) + "\n")
         os.replace(temporary, self._path)
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A Markdown table; the first row is its head, all columns but the first are numbers."""
+    head, *rest = rows
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
