@@ -29,7 +29,7 @@ sys.path.insert(0, str(HERE / "benchmarks"))
 import fashion_mnist  # noqa: E402
 import numpy as np  # noqa: E402
 import paddle  # noqa: E402
-from results import Results, machine  # noqa: E402
+from results import Results, machine, markdown  # noqa: E402
 
 import spconvify  # noqa: E402
 from spconvify.cli.options import parse_ratios  # noqa: E402
