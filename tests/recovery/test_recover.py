@@ -32,10 +32,11 @@ def test_the_teacher_is_left_as_it_was(feature_weight):
     student, teacher = pair()
     student.train()
     student.bn.training = False
+    teacher.train()
     before = weights(teacher)
     recover(student, teacher, images(), **SMALL, feature_weight=feature_weight)
     assert_same(weights(teacher), before)
-    assert not teacher.training
+    assert teacher.training
     assert student.training
     assert not student.bn.training
     for layer in (*student.sublayers(True), *teacher.sublayers(True)):
@@ -86,6 +87,34 @@ def test_the_same_seed_gives_the_same_weights():
         results.append(weights(student))
     assert_same(results[0], results[1])
     assert not np.array_equal(results[0]["head.weight"], results[2]["head.weight"])
+
+
+def test_steps_are_as_long_as_the_rate_says():
+    """Adam's first steps move a weight by the rate, whatever its gradient is."""
+    student, teacher = pair()
+    seen, now = [student.head.weight.numpy()], []
+
+    def watch(progress):
+        seen.append(student.head.weight.numpy().copy())
+        now.append(progress)
+
+    recover(student, teacher, images(), steps=20, batch_size=8, warmup=0.5, progress=watch)
+    moved = [np.abs(b - a).max() for a, b in zip(seen, seen[1:])]
+    assert moved[0] == pytest.approx(now[0].learning_rate, rel=1e-2)
+    assert moved[9] > 4 * moved[0]
+    assert moved[-1] < 0.2 * moved[9]
+    assert now[-1].seconds_left == 0.0
+    assert now[9].seconds_left > 0.0
+    assert [progress.step for progress in now] == list(range(1, 21))
+
+
+def test_weight_decay_shrinks_the_weights():
+    norms = []
+    for decay in (0.0, 10.0):
+        student, teacher = pair()
+        recover(student, teacher, images(), **SMALL, weight_decay=decay)
+        norms.append(float(student.conv1.gwc.weight.norm()))
+    assert norms[1] < 0.95 * norms[0]
 
 
 def test_frozen_parameters_stay():

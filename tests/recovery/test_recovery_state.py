@@ -34,15 +34,18 @@ def interrupted_at(step, checkpoint, **options):
 
 
 @pytest.mark.parametrize("step", [1, 5, 8])
-def test_it_goes_on_where_it_was(tmp_path, step):
+@pytest.mark.parametrize("judged", [False, True])
+def test_it_goes_on_where_it_was(tmp_path, step, judged):
+    """With accuracies the best weights come back, without them the last ones."""
     student, teacher = pair()
-    eval_data = (images(), teacher(paddle.to_tensor(images())).numpy().argmax(1))
-    recover(student, teacher, images(), **RUN, eval_data=eval_data)
+    labels = teacher(paddle.to_tensor(images())).numpy().argmax(1)
+    more = {"eval_data": (images(), labels)} if judged else {}
+    recover(student, teacher, images(), **RUN, **more)
     checkpoint = tmp_path / "run.safetensors"
-    interrupted_at(step, checkpoint, eval_data=eval_data)
+    interrupted_at(step, checkpoint, **more)
     again, steps = pair()[0], []
     recover(
-        again, teacher, images(), **RUN, eval_data=eval_data, checkpoint=checkpoint,
+        again, teacher, images(), **RUN, **more, checkpoint=checkpoint,
         progress=lambda now: steps.append(now.step),
     )  # fmt: skip
     assert steps == list(range(step // 2 * 2 + 1, 10))

@@ -34,6 +34,7 @@ def test_arrays_and_datasets_are_shuffled_alike():
     assert rows(Batches(paddle.to_tensor(numbered()), 4), 4) == expected
     assert [len(row) for row in expected] == [4] * 4
     assert len({*expected[0], *expected[1]}) == 8  # no image twice in an epoch
+    assert expected[2:] != expected[:2]  # another order in the second epoch
     assert rows(Batches(numbered(), 4, seed=1), 4) != expected
 
 
