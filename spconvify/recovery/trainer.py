@@ -95,6 +95,7 @@ class Trainer:
         self._resume()
         reporter = Reporter(self._recipe.steps, self._state.step, report, self._schedule.log_dir)
         good = (self._state.step, snapshot(self._student))
+        random_state = paddle.get_rng_state()
         try:
             for batch in self._rest(batches):
                 rate = self._recipe.rate(self._state.step)
@@ -108,6 +109,7 @@ class Trainer:
                     good = (self._state.step, snapshot(self._student))
                 reporter.step(self._state.step, loss, rate, top1)
         finally:
+            paddle.set_rng_state(random_state)
             reporter.close()
         if self._state.best is not None:
             restore(self._student, self._state.best)
@@ -128,6 +130,8 @@ class Trainer:
 
     def _step(self, batch: Batch, rate: float) -> float:
         share = Batch(*map(self._processes.share, batch))
+        # Dropout is the same whether or not the run was interrupted, and another one in each process.
+        paddle.seed(_seed_of(self._recipe.seed, self._state.step, self._processes.rank))
         loss = self._loss_of(paddle.to_tensor(share.images), share.labels)
         loss.backward()
         gradients = [p.grad for p in self._parameters if p.grad is not None]
@@ -189,3 +193,7 @@ def _statistics(student: nn.Layer) -> list[paddle.Tensor]:
     """The BatchNorms' statistics: every process has seen other images. What is frozen stays the same."""
     tensors = student.state_dict().values()
     return [t for t in tensors if t.stop_gradient and "float" in str(t.dtype)]
+
+
+def _seed_of(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

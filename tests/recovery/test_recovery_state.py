@@ -1,5 +1,6 @@
 """Killed and started again: the same end, and never a damaged file."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import paddle
 import pytest
 from recovery_networks import assert_same, images, pair, weights
@@ -50,6 +52,37 @@ def test_it_goes_on_where_it_was(tmp_path, step, judged):
     )  # fmt: skip
     assert steps == list(range(step // 2 * 2 + 1, 10))
     assert_same(weights(again), weights(student))
+
+
+def test_dropout_goes_on_where_it_was(tmp_path):
+    class Dropping(paddle.nn.Layer):
+        def __init__(self, network):
+            super().__init__()
+            self.network, self.dropout = network, paddle.nn.Dropout(0.5)
+
+        def forward(self, x):
+            return self.network(self.dropout(x))
+
+    paddle.seed(7)
+    expected = paddle.rand([3]).numpy()
+    results = []
+    for stop in (None, 5):
+        student, teacher = map(Dropping, pair())
+        checkpoint = tmp_path / f"{stop}.safetensors"
+        paddle.seed(7)
+
+        def watch(now, stop=stop):
+            if now.step == stop:
+                raise Killed
+
+        with contextlib.suppress(Killed):
+            recover(student, teacher, images(), **RUN, checkpoint=checkpoint, progress=watch)
+        np.testing.assert_array_equal(paddle.rand([3]).numpy(), expected)  # the caller's numbers go on
+        if stop:
+            student = Dropping(pair()[0])
+            recover(student, teacher, images(), **RUN, checkpoint=checkpoint)
+        results.append(weights(student))
+    assert_same(*results)
 
 
 def test_a_finished_run_does_nothing_more(tmp_path):
