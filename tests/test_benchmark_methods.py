@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "benchmarks"))
 
 import layerwise
 import pruning
+import slim_layers
 from slim_layers import GhostConv, HetConv, OctConv
 
 IMAGES = images(count=48, channels=3, size=12)
@@ -112,3 +113,9 @@ def test_ghost_starts_with_half_of_the_outputs_and_no_channel_twice(network):
     missed = np.square(outputs(new) - outputs(network)).sum()
     # the worst case: with random kernels no output is like another
     assert missed < np.square(outputs(network) - outputs(network).mean(0)).sum()
+
+
+def test_the_low_resolution_is_repeated_in_place():
+    x = paddle.to_tensor(np.arange(6, dtype="float32").reshape(1, 1, 2, 3))
+    expected = x.numpy().repeat(2, axis=2).repeat(2, axis=3)[:, :, :3, :5]
+    np.testing.assert_array_equal(slim_layers._repeated(x, 3, 5).numpy(), expected)
