@@ -111,7 +111,7 @@ def run(networks: Networks, training: Training, data: Data, target: Path, quiet:
     quiet = quiet or not first
     student, teacher, shape = networks.open(quiet)
     from spconvify.recovery.run import distil
-    from spconvify.recovery.trainer import Schedule
+    from spconvify.recovery.schedule import Schedule
 
     batches = training.batches(data, shape, quiet)
     recipe = training.recipe

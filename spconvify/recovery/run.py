@@ -17,8 +17,9 @@ from spconvify.recovery.pairs import check_outputs, check_pair, replaced_layers
 from spconvify.recovery.processes import Processes
 from spconvify.recovery.progress import Report
 from spconvify.recovery.recipe import Recipe
+from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, identity
-from spconvify.recovery.trainer import Schedule, Trainer
+from spconvify.recovery.trainer import Trainer
 
 
 def recover(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from spconvify.checkpoint import check_output
 from spconvify.errors import ArgumentError, RecoveryError
 from spconvify.recovery.batches import Batch, Batches
 from spconvify.recovery.distillation import Distillation
@@ -21,33 +18,9 @@ from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.processes import Processes
 from spconvify.recovery.progress import Reporter
 from spconvify.recovery.recipe import Recipe
+from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, load_run, restore, save_run, snapshot
 from spconvify.verify import first_line
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """After how many steps each thing happens (None: a few times in a run), and where it goes."""
-
-    eval_every: Optional[int] = None
-    checkpoint_every: Optional[int] = None
-    checkpoint: Optional[Path] = None
-    log_dir: Optional[Path] = None
-
-    def check(self) -> None:
-        """Refuse what can't be, before any work is done.
-
-        Raises:
-            ArgumentError: names the value and what would do.
-        """
-        for name in ("eval_every", "checkpoint_every"):
-            every = getattr(self, name)
-            if every is not None and every < 1:
-                raise ArgumentError(f"{name} {every} is less than 1")
-        if self.checkpoint is not None:
-            if self.checkpoint.suffix != ".safetensors":
-                raise ArgumentError(f"checkpoint {self.checkpoint} must end in .safetensors")
-            check_output(self.checkpoint, force=True)
 
 
 class Trainer:
@@ -101,11 +74,13 @@ class Trainer:
                 rate = self._recipe.rate(self._state.step)
                 loss = self._step(batch, rate)
                 if not math.isfinite(loss):
-                    self._stop(loss, rate, *good)
+                    self._stop(f"the loss is {loss}", rate, *good)
+                if self._saves(self._state.step + 1) and not _is_finite(self._student):
+                    self._stop("weights aren't finite any more", rate, *good)
                 self._state.step += 1
                 self._state.losses.append(loss)
                 top1 = self._after_step()
-                if self._saves():
+                if self._saves(self._state.step):
                     good = (self._state.step, snapshot(self._student))
                 reporter.step(self._state.step, loss, rate, top1)
         finally:
@@ -158,11 +133,11 @@ class Trainer:
             loss = loss + self._recipe.label_weight * F.cross_entropy(logits, target)
         return loss
 
-    def _stop(self, loss: float, rate: float, step: int, weights: dict[str, np.ndarray]) -> None:
+    def _stop(self, problem: str, rate: float, step: int, weights: dict[str, np.ndarray]) -> None:
         restore(self._student, weights)
         kept = self._schedule.checkpoint
         raise RecoveryError(
-            f"step {self._state.step}: the loss is {loss}; the student is back at step {step}"
+            f"step {self._state.step}: {problem}; the student is back at step {step}"
             + (f", and so is {kept}" if kept and kept.exists() else "")
             + f"; try a learning_rate below {self._recipe.learning_rate:g} (now {rate:g})"
         )
@@ -172,27 +147,31 @@ class Trainer:
         evaluates = self._evaluation is not None and self._recipe.evaluates(
             self._state.step, self._schedule.eval_every
         )
-        if evaluates or self._saves():
+        if evaluates or self._saves(self._state.step):
             self._processes.mean(_statistics(self._student))
         top1 = None
         if self._evaluation is not None and evaluates:
             top1 = self._evaluation.top1(self._student)
             self._state.note_accuracy(top1, self._student)
         path = self._schedule.checkpoint
-        if path is not None and self._saves():
+        if path is not None and self._saves(self._state.step):
             if self._processes.rank == 0:
                 save_run(path, self._state, self._run, self._student, self._optimizer)
             self._processes.wait()
         return top1
 
-    def _saves(self) -> bool:
-        return self._recipe.saves(self._state.step, self._schedule.checkpoint_every)
+    def _saves(self, step: int) -> bool:
+        return self._recipe.saves(step, self._schedule.checkpoint_every)
 
 
 def _statistics(student: nn.Layer) -> list[paddle.Tensor]:
     """The BatchNorms' statistics: every process has seen other images. What is frozen stays the same."""
     tensors = student.state_dict().values()
     return [t for t in tensors if t.stop_gradient and "float" in str(t.dtype)]
+
+
+def _is_finite(student: nn.Layer) -> bool:
+    return all(bool(paddle.isfinite(p).all()) for p in student.parameters())
 
 
 def _seed_of(*numbers: int) -> int:

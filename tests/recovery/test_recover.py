@@ -172,6 +172,17 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     assert_same(weights(student), before)
 
 
+def test_weights_that_are_not_finite_are_never_the_last_good_ones(tmp_path):
+    """Their loss would be seen a step later, when the checkpoint is written already."""
+    student, teacher = pair()
+    before, checkpoint = weights(student), tmp_path / "run.safetensors"
+    options = {"steps": 5, "batch_size": 8, "checkpoint_every": 1, "checkpoint": checkpoint}
+    with pytest.raises(RecoveryError, match="step 0: weights aren't finite any more"):
+        recover(student, teacher, images(), **options, learning_rate=1e39)
+    assert_same(weights(student), before)
+    assert not checkpoint.exists()
+
+
 def test_networks_with_several_outputs_use_the_first():
     class Several(paddle.nn.Layer):
         def __init__(self, network):
