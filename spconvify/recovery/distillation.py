@@ -136,7 +136,9 @@ def _variances(teacher: nn.Layer, layers: Sequence[str], batch: paddle.Tensor) -
     found: dict[str, float] = {}
 
     def observe(name: str) -> Any:
-        return lambda layer, inputs, output: found.__setitem__(name, float(output.var()))
+        return lambda layer, inputs, output: found.__setitem__(
+            name, float((output - output.mean()).square().mean())
+        )
 
     named = dict(teacher.named_sublayers())
     hooks = [named[name].register_forward_post_hook(observe(name)) for name in layers]
