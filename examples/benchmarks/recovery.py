@@ -38,6 +38,7 @@ JOBS: dict[str, dict] = {
     },
     "gap-600": {"fusion": "gap", "steps": 600},
     "sum-2000": {"fusion": "sum", "steps": 2000},
+    "sum-2000-augmented": {"fusion": "sum", "steps": 2000, "augment": True},
     "gap-2000": {"fusion": "gap", "steps": 2000},
     "sum-600-of-256-images": {"fusion": "sum", "steps": 600, "augment": True, "few_images": True},
 }  # fmt: skip
