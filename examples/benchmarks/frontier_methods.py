@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 import layerwise
 import numpy as np
+import paddle
 import pruning
 from paddle import nn
 from slim_layers import GhostConv, HetConv, OctConv
 
 import spconvify
+from spconvify.planning import Plan
+from spconvify.surgery import apply_plan
+from spconvify.verify import evaluating
+from spconvify.weights.calibrate import _Fitter as Fitter
+from spconvify.weights.images import CalibrationImages
+from spconvify.weights.trace import trace
 
 SHARES = {"0.5": 0.5, "0.375": 0.375, "0.25": 0.25}
 
@@ -32,11 +39,35 @@ def spconv(fusion: str, ratio: float, groups: int = 2):
 
 
 def half_pruned_then_spconv(ratio: float):
+    """Second convolutions are fitted to the original network, first ones to the pruned one: there the
+    original has other channels."""
+
     def build(model: nn.Layer, images: np.ndarray) -> nn.Layer:
         pruned = pruning.by_least_squares(model, 0.5, images)
-        return spconv("sum", ratio)(pruned, images)
+        plan = spconvify.plan(pruned, ratio, fusion="sum")
+        sites = {name: replace(site, reorder=True, bias=True) for name, site in plan.sites.items()}
+        batches = CalibrationImages([images])
+
+        def fit(converted: nn.Layer, new: dict[str, Any]) -> None:
+            seen = {id(source): _calls(source, new, images) for source in (model, pruned)}
+            for name in seen[id(model)]:
+                source = model if name.endswith("conv2") else pruned
+                layer, calls = seen[id(source)][name]
+                with evaluating(converted), paddle.no_grad():
+                    Fitter(source, converted, layer, new[name], calls).fit(name, batches, seed=0)
+
+        return apply_plan(pruned, Plan(sites), fit=fit, input_shape=images[:1].shape)
 
     return build
+
+
+def _calls(network: nn.Layer, names, images: np.ndarray) -> dict[str, tuple]:
+    """Name -> (layer, what happens to its output), in the order of the calls."""
+    network.eval()
+    layers = {name: layer for name, layer in network.named_sublayers() if name in names}
+    with paddle.no_grad():
+        found = trace(network, layers, paddle.to_tensor(images[:1]))
+    return {name: (layers[name], calls) for name, calls in found.items()}
 
 
 def replaced(layer: Callable[[Any], Any]):
