@@ -21,10 +21,12 @@ if TYPE_CHECKING:
         ConversionError,
         EngineError,
         NoEffectWarning,
+        RecoveryError,
         SpconvifyError,
     )
     from spconvify.loading import load, save
     from spconvify.planning import Plan, plan
+    from spconvify.recovery.run import recover
     from spconvify.sites import Site, find_sites
     from spconvify.spconv import SPConv2D
 
@@ -39,6 +41,7 @@ _HOME = {
     "EngineError": "errors",
     "NoEffectWarning": "errors",
     "Plan": "planning",
+    "RecoveryError": "errors",
     "SPConv2D": "spconv",
     "Site": "sites",
     "SpconvifyError": "errors",
@@ -50,6 +53,7 @@ _HOME = {
     "fuse": "deploy.fuse",
     "load": "loading",
     "plan": "planning",
+    "recover": "recovery.run",
     "save": "loading",
 }
 
@@ -62,6 +66,7 @@ __all__ = [
     "EngineError",
     "NoEffectWarning",
     "Plan",
+    "RecoveryError",
     "SPConv2D",
     "Site",
     "SpconvifyError",
@@ -74,6 +79,7 @@ __all__ = [
     "fuse",
     "load",
     "plan",
+    "recover",
     "save",
     "zoo",
 ]

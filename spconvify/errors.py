@@ -19,6 +19,10 @@ class ConversionError(SpconvifyError):
     """A network that can't be converted safely; it has been left as it was."""
 
 
+class RecoveryError(SpconvifyError):
+    """A training that failed; the student has the last good weights."""
+
+
 class EngineError(SpconvifyError):
     """An engine that isn't installed, or that couldn't run the network."""
 

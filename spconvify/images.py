@@ -115,7 +115,7 @@ def _from_arrays(
     if images.dtype == np.uint8:
         mean, std = preparation.statistics(entries.get("mean"), entries.get("std"))
         images = preparation.normalise(images, entries.get("mean"), entries.get("std"))
-        note += f", {_statistics_text(mean, std)}"
+        note += f", {statistics_text(mean, std)}"
     else:
         images = np.ascontiguousarray(images, dtype=np.float32)
     if not np.isfinite(images).all():
@@ -124,32 +124,44 @@ def _from_arrays(
 
 
 def _from_folder(path: Path, preparation: Preparation, count: int | None) -> Images:
+    pixels: list[np.ndarray] = []
+    skipped: list[str] = []
+    for file in picture_files(path):
+        if count is not None and len(pixels) == count:
+            break
+        picture = read_picture(file, preparation)
+        if picture is None:
+            skipped.append(str(file))
+        else:
+            pixels.append(picture)
+    if not pixels:
+        raise ArgumentError(f"images {path}: no readable image in this folder ({', '.join(SUFFIXES)})")
+    mean, std = preparation.statistics()
+    height, width = preparation.resize or preparation.size
+    note = f"{len(pixels)} images from {path}, resized to {height}x{width}, {statistics_text(mean, std)}"
+    return Images(preparation.normalise(np.stack(pixels)), None, note, skipped)
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures of a folder and of those in it, in the order of their names."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+
+
+def read_picture(file: Path, preparation: Preparation) -> np.ndarray | None:
+    """The pixels of a picture, resized: uint8 (C, H, W); None if it can't be read."""
     from PIL import Image, UnidentifiedImageError
 
     height, width = preparation.resize or preparation.size
     mode = "L" if preparation.channels == 1 else "RGB"
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-    pixels: list[np.ndarray] = []
-    skipped: list[str] = []
-    for file in files:
-        if count is not None and len(pixels) == count:
-            break
-        try:
-            with Image.open(file) as image:
-                resized = image.convert(mode).resize((width, height), Image.Resampling.BILINEAR)
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-            skipped.append(str(file))
-            continue
-        array = np.asarray(resized)
-        pixels.append(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
-    if not pixels:
-        raise ArgumentError(f"images {path}: no readable image in this folder ({', '.join(SUFFIXES)})")
-    mean, std = preparation.statistics()
-    note = (
-        f"{len(pixels)} images from {path}, resized to {height}x{width}, {_statistics_text(mean, std)}"
-    )
-    return Images(preparation.normalise(np.stack(pixels)), None, note, skipped)
+    try:
+        with Image.open(file) as image:
+            resized = image.convert(mode).resize((width, height), Image.Resampling.BILINEAR)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return None
+    array = np.asarray(resized)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
-def _statistics_text(mean: Sequence[float], std: Sequence[float]) -> str:
+def statistics_text(mean: Sequence[float], std: Sequence[float]) -> str:
+    """Both as words, for a note."""
     return "mean {} and std {}".format(*(",".join(f"{v:g}" for v in values) for values in (mean, std)))

@@ -126,10 +126,13 @@ def _moves(groups: Sequence[GroupSelection]) -> Iterator[_Move]:
         taken[group.chosen] = True
     free = np.flatnonzero(~taken)
     for first, group in enumerate(groups):
-        yield from _exchanges(first, group, free)
+        if len(free):
+            yield from _exchanges(first, group, free)
         for second in range(len(groups)):
             if second != first:
-                yield from _moves_between(first, second, groups, free)
+                yield from _swaps(first, second, groups)
+                if len(free):
+                    yield from _hand_overs(first, second, groups, free)
 
 
 def _exchanges(index: int, group: GroupSelection, free: np.ndarray) -> Iterator[_Move]:
@@ -139,21 +142,24 @@ def _exchanges(index: int, group: GroupSelection, free: np.ndarray) -> Iterator[
         yield _Move(table[position, column], [(index, position, new)], frozenset({old, new}))
 
 
-def _moves_between(
+def _swaps(first: int, second: int, groups: Sequence[GroupSelection]) -> Iterator[_Move]:
+    taker, giver = groups[first], groups[second]
+    gains = taker.exchange_gains[:, giver.chosen] + giver.exchange_gains[:, taker.chosen].T
+    for i, old in enumerate(taker.chosen):
+        j = int(gains[i].argmax())
+        steps = [(first, i, giver.chosen[j]), (second, j, old)]
+        yield _Move(gains[i, j], steps, frozenset({old, giver.chosen[j]}))
+
+
+def _hand_overs(
     first: int, second: int, groups: Sequence[GroupSelection], free: np.ndarray
 ) -> Iterator[_Move]:
-    """Swaps, and hand-overs from `second` to `first` after which a free channel joins `second`."""
+    """From `second` to `first`, after which a free channel joins `second`."""
     taker, giver = groups[first], groups[second]
-    handed = taker.exchange_gains[:, giver.chosen]
-    swaps = handed + giver.exchange_gains[:, taker.chosen].T
     filling = giver.exchange_gains[:, free]
-    best_filling = filling.argmax(1)
-    chains = handed + filling.max(1)
+    gains = taker.exchange_gains[:, giver.chosen] + filling.max(1)
     for i, old in enumerate(taker.chosen):
-        j = int(swaps[i].argmax())
-        steps = [(first, i, giver.chosen[j]), (second, j, old)]
-        yield _Move(swaps[i, j], steps, frozenset({old, giver.chosen[j]}))
-        j = int(chains[i].argmax())
-        new = int(free[best_filling[j]])
+        j = int(gains[i].argmax())
+        new = int(free[filling[j].argmax()])
         steps = [(first, i, giver.chosen[j]), (second, j, new)]
-        yield _Move(chains[i, j], steps, frozenset({old, giver.chosen[j], new}))
+        yield _Move(gains[i, j], steps, frozenset({old, giver.chosen[j], new}))

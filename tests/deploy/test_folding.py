@@ -11,8 +11,7 @@ from spconvify.deploy.folding import fold, fold_into_convolution
 
 
 def random_layer(fusion, **options):
-    layer = nets.trained(SPConv2D(8, 12, fusion=fusion, bias_attr=None, **options))
-    return layer
+    return nets.trained(SPConv2D(8, 12, fusion=fusion, bias_attr=None, **options))
 
 
 def by_the_formula(folded, x):

@@ -1,0 +1,124 @@
+"""spconvify recover: train a converted checkpoint to do what the original one does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from spconvify.cli import options as o
+from spconvify.recovery import recipe as defaults
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  spconvify recover sp.pdparams --teacher model.pdparams --data images/ --out tuned.pdparams
+
+  spconvify recover sp.pdparams --teacher model.pdparams --data train.npz --eval val.npz --steps 2000
+
+  python -m paddle.distributed.launch --nproc_per_node 2 $(which spconvify) recover …
+
+Killed and started again with the same options, it goes on from its last checkpoint. A step costs one
+forward of the original and one forward and backward of the converted network: a smaller --batch-size
+makes it shorter.
+"""
+TRAINING = "Training"
+
+
+def _option(*names: str, help: str, **more):
+    return typer.Option(*names, help=help, rich_help_panel=TRAINING, **more)
+
+
+def recover(
+    student: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="The converted checkpoint.")],
+    teacher: Annotated[
+        str, typer.Option("--teacher", metavar="FILE", help="The checkpoint that it was converted from.")
+    ],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", help="Training images: a folder, .npy or .npz.")
+    ],
+    arch: o.Arch = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The result \\[default: NAME-recovered.SUFFIX]."
+        ),
+    ] = None,
+    steps: Annotated[
+        Optional[int], _option("--steps", min=1, help=f"Batches \\[default: {defaults.DEFAULT_STEPS}].")
+    ] = None,
+    epochs: Annotated[
+        Optional[int], _option("--epochs", min=1, help="Passes over the images, instead of --steps.")
+    ] = None,
+    batch_size: Annotated[
+        int, _option("--batch-size", min=1, help="Images in a step.")
+    ] = defaults.DEFAULT_BATCH_SIZE,
+    learning_rate: Annotated[
+        float, _option("--learning-rate", help="Its peak.")
+    ] = defaults.DEFAULT_LEARNING_RATE,
+    temperature: Annotated[
+        float, _option("--temperature", help="Of the softened logits.")
+    ] = defaults.DEFAULT_TEMPERATURE,
+    feature_weight: Annotated[
+        float, _option("--feature-weight", help="How much the replaced layers' outputs count.")
+    ] = defaults.DEFAULT_FEATURE_WEIGHT,
+    label_weight: Annotated[
+        float, _option("--label-weight", help="How much labels count, if the data has some.")
+    ] = 0.0,
+    augment: Annotated[
+        bool, _option("--augment/--no-augment", help="Mirror and shift the images.")
+    ] = True,
+    seed: Annotated[int, _option("--seed", help="Of the order and the augmentation.")] = 0,
+    checkpoint: Annotated[
+        Optional[Path],
+        _option("--checkpoint", metavar="FILE", help="Where to go on from \\[default: beside --out]."),
+    ] = None,
+    log_dir: Annotated[
+        Optional[Path], _option("--log-dir", metavar="DIR", help="Folder for VisualDL's curves.")
+    ] = None,
+    eval: o.Eval = None,
+    resize: o.Resize = None,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    input: o.Input = None,
+    format: Annotated[str, typer.Option("--format", help="table or json.", rich_help_panel=o.OUTPUT)] = (
+        "table"
+    ),
+    force: o.Force = False,
+    quiet: o.Quiet = False,
+    debug: o.Debug = False,
+) -> None:
+    """Get the last points back: distil a converted network from the original one, without labels."""
+    from spconvify.checkpoint import check_output
+    from spconvify.cli.job import Data
+    from spconvify.cli.recovery_job import Networks, Training, run, show
+    from spconvify.errors import ArgumentError
+    from spconvify.recovery.recipe import Recipe
+
+    o.check_format(format, ("table", "json"))
+    if steps is not None and epochs is not None:
+        raise ArgumentError("--steps and --epochs contradict each other; give one of them")
+    recipe = Recipe(
+        steps=steps or defaults.DEFAULT_STEPS,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        feature_weight=feature_weight,
+        label_weight=label_weight,
+        seed=seed,
+    )
+    recipe.check()
+    source = Path(student)
+    target = out or source.with_name(f"{source.stem}-recovered{source.suffix}")
+    check_output(target, force)
+    images = Data(
+        eval=eval,
+        resize=o.parse_size(resize),
+        mean=o.parse_numbers("--mean", mean),
+        std=o.parse_numbers("--std", std),
+    )
+    kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
+    training = Training(data, recipe, epochs, augment, kept, log_dir, checkpoint is None)
+    summary = run(Networks(student, teacher, arch, input), training, images, target, quiet)
+    show(summary, format)

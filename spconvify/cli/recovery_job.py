@@ -1,0 +1,180 @@
+"""What `spconvify recover` does with its options: read, distil, save, show."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spconvify.cli.job import Data
+from spconvify.cli.options import parse_shape
+from spconvify.cli.output import note, progress_bar, stderr, working
+from spconvify.cli.paddle_setup import load_paddle
+from spconvify.errors import ArgumentError
+from spconvify.loading import is_checkpoint, open_source, save
+from spconvify.recovery.recipe import Recipe
+
+_LINES = 10  # of progress where there is no terminal
+
+
+@dataclass
+class Networks:
+    """The converted checkpoint and the original one; `input` is the shape (N, C, H, W) as text."""
+
+    student: str
+    teacher: str
+    arch: str | None
+    input: str | None
+
+    def open(self, quiet: bool) -> tuple[Any, Any, tuple[int, ...]]:
+        """Both networks, and the shape of their input.
+
+        Raises:
+            ArgumentError: if one isn't a checkpoint, or the student isn't a converted one.
+            CheckpointError: if one can't be read.
+        """
+        for source in (self.student, self.teacher):
+            if not is_checkpoint(source):
+                raise ArgumentError(f"{source!r} isn't a .pdparams or .safetensors file")
+        sources = []
+        for source in (self.student, self.teacher):
+            with working(f"reading {source}", quiet):
+                sources.append(open_source(source, self.arch))
+        if not sources[0].converted:
+            raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
+        shape = parse_shape(self.input, None, sources[0].architecture.input_shape)
+        with working("loading Paddle", quiet):
+            load_paddle()
+        student, teacher = (source.build() for source in sources)
+        return student, teacher, shape
+
+
+@dataclass
+class Training:
+    """Images, numbers, and where checkpoints and curves go; `remove` the checkpoint at the end."""
+
+    data: Path
+    recipe: Recipe
+    epochs: int | None
+    augment: bool
+    checkpoint: Path
+    log_dir: Path | None
+    remove: bool
+
+    def batches(self, data: Data, shape: tuple[int, ...], quiet: bool) -> Any:
+        """The training images."""
+        from spconvify.images import Preparation
+        from spconvify.recovery.augment import flip_and_shift
+        from spconvify.recovery.batches import Batches
+        from spconvify.recovery.folder import PictureFolder
+
+        if self.data.is_dir():
+            size = (shape[2], shape[3])
+            preparation = Preparation(shape[1], size, data.resize, data.mean, data.std)
+            images: Any = PictureFolder(self.data, preparation)
+            note(images.note, quiet)
+        else:
+            read = data.read(self.data, shape, None, quiet)
+            images = read.values if read.labels is None else (read.values, read.labels)
+        recipe = self.recipe
+        return Batches(images, recipe.batch_size, recipe.seed, flip_and_shift if self.augment else None)
+
+
+@dataclass
+class Summary:
+    """What a recovery gave; accuracies in per cent, None where there were no labelled images."""
+
+    checkpoint: str
+    steps: int
+    batch_size: int
+    seconds: float
+    loss: float
+    top1_original: float | None = None
+    top1_before: float | None = None
+    top1: float | None = None
+    best_step: int | None = None
+
+
+def run(networks: Networks, training: Training, data: Data, target: Path, quiet: bool) -> Summary | None:
+    """Train, save and sum up; None in a process that isn't the first of several.
+
+    Raises:
+        SpconvifyError: if anything on the way fails.
+    """
+    first = os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
+    quiet = quiet or not first
+    student, teacher, shape = networks.open(quiet)
+    from spconvify.recovery.run import distil
+    from spconvify.recovery.schedule import Schedule
+
+    batches = training.batches(data, shape, quiet)
+    recipe = training.recipe
+    if training.epochs is not None:
+        recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
+    labelled = _labelled(data, shape, quiet)
+    schedule = Schedule(checkpoint=training.checkpoint, log_dir=training.log_dir)
+    start = time.monotonic()
+    with _progress(quiet) as report:
+        state = distil(student, teacher, batches, recipe, schedule, labelled, progress=report)
+    if not first:
+        return None
+    seconds = time.monotonic() - start
+    save(student, target)
+    if training.remove:
+        training.checkpoint.unlink(missing_ok=True)
+    note(f"saved {target}", quiet)
+    summary = Summary(str(target), recipe.steps, recipe.batch_size, seconds, state.losses[-1])
+    if labelled is not None and state.best_step is not None:
+        from spconvify.accuracy import top1
+
+        summary.top1_original = top1(teacher, *labelled)
+        summary.top1_before, summary.top1 = state.top1[0], state.top1[state.best_step]
+        summary.best_step = state.best_step
+    return summary
+
+
+def show(summary: Summary | None, format: str) -> None:
+    """Print the summary."""
+    if summary is None:
+        return
+    if format == "json":
+        print(json.dumps(dataclasses.asdict(summary), indent=2))
+        return
+    print(f"{summary.steps} steps of {summary.batch_size} images, loss {summary.loss:.4f}")
+    if summary.top1 is not None:
+        print(
+            f"top-1: original {summary.top1_original:.2f} %, converted {summary.top1_before:.2f} %, "
+            f"recovered {summary.top1:.2f} % (step {summary.best_step})"
+        )
+
+
+def _labelled(data: Data, shape: tuple[int, ...], quiet: bool) -> Any:
+    images = data.read(data.eval, shape, None, quiet)
+    if images is None:
+        return None
+    if images.labels is None:
+        raise ArgumentError("--eval needs a file with labels: an .npz with 'images' and 'labels'")
+    return images.values, images.labels
+
+
+@contextlib.contextmanager
+def _progress(quiet: bool) -> Iterator[Any]:
+    """A bar on a terminal, a few lines elsewhere: loss, accuracy and time left."""
+    with progress_bar("recovering", quiet) as move:
+
+        def report(now: Any) -> None:
+            text = f"step {now.step}/{now.steps}, loss {now.loss:.4f}"
+            text += "" if now.top1 is None else f", top-1 {now.top1:.2f} %"
+            move(now.step, now.steps, text)
+            last = now.step == now.steps
+            due = now.top1 is not None or now.step % max(1, now.steps // _LINES) == 0
+            if (due or last) and not stderr.is_terminal:
+                note(f"{text}, {now.seconds_left:.0f} s left", quiet)
+
+        yield report

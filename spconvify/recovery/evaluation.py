@@ -1,0 +1,59 @@
+"""Top-1 accuracy during a recovery, shared out over the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from paddle import nn
+
+from spconvify.accuracy import top1
+from spconvify.errors import ArgumentError
+from spconvify.recovery.batches import checked, is_pair
+from spconvify.recovery.processes import Processes
+
+_BATCH_SIZE = 250
+
+
+class Evaluation:
+    """Labelled images that accuracy is measured on.
+
+    Args:
+        data: a pair of arrays, images (N, C, H, W) and labels (N,); or an iterable of (images, labels)
+            batches that can be gone through again.
+        processes: each takes its share of the batches.
+
+    Raises:
+        ArgumentError: if there are no labels.
+    """
+
+    def __init__(self, data: Any, processes: Processes):
+        self._data, self._processes = _as_batches(data), processes
+
+    def top1(self, student: nn.Layer) -> float:
+        """In per cent."""
+        right, total = 0.0, 0.0
+        for index, batch in enumerate(self._data):
+            images, labels = checked(batch, index, "eval_data")
+            if labels is None:
+                raise ArgumentError(f"eval_data: batch {index} has no labels, and accuracy needs them")
+            if index % self._processes.count == self._processes.rank:
+                right += top1(student, images, labels) * len(images)
+                total += len(images)
+        right, total = self._processes.sum([right, total])
+        if not total:
+            raise ArgumentError("eval_data is empty: it holds no image")
+        return right / total
+
+
+def _as_batches(data: Any) -> Iterable[Any]:
+    if isinstance(data, (tuple, list)) and len(data) == 2 and is_pair(data):
+        images, labels = data
+        starts = range(0, len(images), _BATCH_SIZE)
+        return [(images[i : i + _BATCH_SIZE], labels[i : i + _BATCH_SIZE]) for i in starts]
+    if not hasattr(data, "__iter__") or iter(data) is data:
+        raise ArgumentError(
+            f"eval_data is a {type(data).__name__}; give a pair (images, labels) of arrays, or a "
+            "DataLoader of such pairs"
+        )
+    return data

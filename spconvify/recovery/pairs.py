@@ -1,0 +1,114 @@
+"""Whether student and teacher belong together, and which of their layers correspond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.errors import ArgumentError
+from spconvify.sites import check_model, find_sites
+from spconvify.spconv import SPConv2D
+from spconvify.verify import does_not_fit, evaluating
+
+
+def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
+    """Names of the teacher's convolutions that are SPConv2D layers in the student."""
+    dense = {site.name for site in find_sites(teacher) if not isinstance(site.layer, SPConv2D)}
+    slim = [site.name for site in find_sites(student) if isinstance(site.layer, SPConv2D)]
+    return [name for name in slim if name in dense]
+
+
+def check_pair(student: nn.Layer, teacher: nn.Layer) -> None:
+    """Refuse a student that wasn't made from a network like the teacher.
+
+    Raises:
+        ArgumentError: names the first difference.
+    """
+    check_model(student)
+    check_model(teacher)
+    if student is teacher:
+        raise ArgumentError("student and teacher are the same network; give the original as the teacher")
+    difference = next(_differences(student, teacher), None)
+    if difference is not None:
+        raise ArgumentError(
+            f"student and teacher don't belong together: {difference}; "
+            "the teacher is the network that was converted"
+        )
+
+
+def check_outputs(student: nn.Layer, teacher: nn.Layer, images: np.ndarray) -> None:
+    """Refuse images that don't fit, and logits that can't be compared.
+
+    Raises:
+        ArgumentError: if a network doesn't run on the images, or the two give other shapes.
+    """
+    batch = paddle.to_tensor(images[:1])
+    shapes = []
+    for network in (teacher, student):
+        with evaluating(network), paddle.no_grad():
+            try:
+                output = network(batch)
+            except Exception as error:  # whatever the user's network raises
+                text = does_not_fit(batch.shape, error).replace("; give another --input", "")
+                raise ArgumentError(
+                    f"{text}; the training data must be like the network's own"
+                ) from error
+        output = output[0] if isinstance(output, (list, tuple)) else output
+        shapes.append(list(output.shape))
+    if shapes[0] != shapes[1]:
+        raise ArgumentError(
+            f"student and teacher don't belong together: the teacher's output is {shapes[0]} for one "
+            f"image, the student's {shapes[1]}"
+        )
+
+
+def _differences(student: nn.Layer, teacher: nn.Layer) -> Iterator[str]:
+    replaced = set()
+    teachers = {site.name: site.layer for site in find_sites(teacher)}
+    for site in find_sites(student):
+        if not isinstance(site.layer, SPConv2D):
+            continue
+        replaced.add(site.name)
+        yield from _other_site(site.name, site.layer, teachers.get(site.name))
+    ours, theirs = (_shapes(network, replaced) for network in (student, teacher))
+    for key, shape in ours.items():
+        if key not in theirs:
+            yield f"only the student has {key!r}"
+        elif theirs[key] != shape:
+            yield f"{key!r} is {_text(shape)} in the student and {_text(theirs[key])} in the teacher"
+    for key in theirs:
+        if key not in ours:
+            yield f"only the teacher has {key!r}"
+
+
+def _other_site(name: str, spconv: SPConv2D, layer: Any) -> Iterator[str]:
+    if layer is None:
+        yield f"the teacher has no convolution {name!r}"
+    elif isinstance(layer, SPConv2D):
+        yield f"the teacher's {name!r} is an SPConv2D already"
+    else:
+        own = (spconv.in_channels, spconv.out_channels, spconv.stride)
+        dense = (layer._in_channels, layer._out_channels, layer._stride[0])
+        if own != dense:
+            ours, theirs = (f"{i} channels to {o} at stride {s}" for i, o, s in (own, dense))
+            yield f"{name!r} takes {ours} in the student and {theirs} in the teacher"
+
+
+def _shapes(network: nn.Layer, without: set[str]) -> dict[str, tuple[int, ...]]:
+    """Key -> shape of what was left alone."""
+    prefixes = tuple(f"{name}." for name in without if name)
+    if "" in without:
+        return {}
+    return {
+        key: tuple(tensor.shape)
+        for key, tensor in network.state_dict().items()
+        if not key.startswith(prefixes)
+    }
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a scalar"

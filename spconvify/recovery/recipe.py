@@ -1,0 +1,70 @@
+"""The numbers of a recovery, their defaults and limits. Needs no Paddle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from spconvify.errors import ArgumentError
+
+DEFAULT_STEPS = 600
+DEFAULT_BATCH_SIZE = 128
+DEFAULT_LEARNING_RATE = 3e-3
+DEFAULT_TEMPERATURE = 4.0
+DEFAULT_FEATURE_WEIGHT = 0.0
+_EVALUATIONS, _CHECKPOINTS = 5, 20  # in a whole run, unless the caller says otherwise
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a student is trained; `spconvify.recover` explains every number."""
+
+    steps: int = DEFAULT_STEPS
+    batch_size: int = DEFAULT_BATCH_SIZE
+    learning_rate: float = DEFAULT_LEARNING_RATE
+    warmup: float = 0.05
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    temperature: float = DEFAULT_TEMPERATURE
+    feature_weight: float = DEFAULT_FEATURE_WEIGHT
+    label_weight: float = 0.0
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse numbers that can't be.
+
+        Raises:
+            ArgumentError: names the number, its value and what would do.
+        """
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ArgumentError(f"{name} {getattr(self, name)} is less than 1")
+        for name in ("learning_rate", "temperature", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ArgumentError(f"{name} {getattr(self, name):g} isn't a positive number")
+        for name in ("feature_weight", "label_weight", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ArgumentError(f"{name} {getattr(self, name):g} is negative or not a number")
+        if not 0 <= self.warmup < 1:
+            raise ArgumentError(f"warmup {self.warmup:g} isn't a share of the steps in [0, 1)")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0: a linear rise, then half a cosine to zero."""
+        rise = int(self.warmup * self.steps)
+        if step < rise:
+            return self.learning_rate * (step + 1) / rise
+        along = (step - rise) / (self.steps - rise)
+        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * along))
+
+    def evaluates(self, done: int, every: int | None) -> bool:
+        """Whether accuracy is looked at after `done` steps."""
+        return _due(done, self.steps, every, _EVALUATIONS)
+
+    def saves(self, done: int, every: int | None) -> bool:
+        """Whether a checkpoint is written after `done` steps."""
+        return _due(done, self.steps, every, _CHECKPOINTS)
+
+
+def _due(done: int, steps: int, every: int | None, times: int) -> bool:
+    every = every or max(1, steps // times)
+    return done == steps or done % every == 0

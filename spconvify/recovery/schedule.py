@@ -1,0 +1,35 @@
+"""When a recovery looks at the accuracy and writes checkpoints, and where those go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from spconvify.checkpoint import check_output
+from spconvify.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """After how many steps each thing happens (None: a few times in a run), and where it goes."""
+
+    eval_every: Optional[int] = None
+    checkpoint_every: Optional[int] = None
+    checkpoint: Optional[Path] = None
+    log_dir: Optional[Path] = None
+
+    def check(self) -> None:
+        """Refuse what can't be, before any work is done.
+
+        Raises:
+            ArgumentError: names the value and what would do.
+        """
+        for name in ("eval_every", "checkpoint_every"):
+            every = getattr(self, name)
+            if every is not None and every < 1:
+                raise ArgumentError(f"{name} {every} is less than 1")
+        if self.checkpoint is not None:
+            if self.checkpoint.suffix != ".safetensors":
+                raise ArgumentError(f"checkpoint {self.checkpoint} must end in .safetensors")
+            check_output(self.checkpoint, force=True)

@@ -1,0 +1,119 @@
+"""Training data: every form it may have, its order, and what is refused."""
+
+from itertools import islice
+
+import numpy as np
+import paddle
+import pytest
+
+from spconvify import ArgumentError
+from spconvify.recovery.augment import flip_and_shift
+from spconvify.recovery.batches import Batches
+
+
+def numbered(count=10):
+    """Images (count, 1, 4, 4) that hold their own number."""
+    return np.arange(count, dtype="float32")[:, None, None, None] * np.ones((1, 1, 4, 4), "float32")
+
+
+class Numbered(paddle.io.Dataset):
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        return numbered()[index], np.array([index])
+
+
+def rows(batches, steps, start=0):
+    return [batch.images[:, 0, 0, 0].tolist() for batch in islice(batches.starting_at(start), steps)]
+
+
+def test_arrays_and_datasets_are_shuffled_alike():
+    expected = rows(Batches(numbered(), 4), 4)
+    assert rows(Batches(Numbered(), 4), 4) == expected
+    assert rows(Batches(paddle.to_tensor(numbered()), 4), 4) == expected
+    assert [len(row) for row in expected] == [4] * 4
+    assert len({*expected[0], *expected[1]}) == 8  # no image twice in an epoch
+    assert expected[2:] != expected[:2]  # another order in the second epoch
+    assert rows(Batches(numbered(), 4, seed=1), 4) != expected
+
+
+def test_labels_stay_with_their_images():
+    for data in (Numbered(), (numbered(), np.arange(10))):
+        for batch in islice(Batches(data, 3).starting_at(0), 5):
+            assert batch.images[:, 0, 0, 0].tolist() == batch.labels.tolist()
+
+
+@pytest.mark.parametrize("start", [1, 2, 5])
+@pytest.mark.parametrize("form", ["array", "loader", "list"])
+def test_a_later_start_gives_the_same_batches(form, start):
+    loader = paddle.io.DataLoader(Numbered(), batch_size=4)
+    data = {"array": numbered(), "loader": loader, "list": [numbered(3), numbered(2)]}[form]
+    assert rows(Batches(data, 4), 3, start) == rows(Batches(data, 4), 3 + start)[start:]
+
+
+def test_what_is_passed_over_is_not_read():
+    class Watched(Numbered):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    read = []
+    next(Batches(Watched(), 5).starting_at(7))
+    assert len(read) == 5
+
+
+def test_loaders_keep_their_own_batches():
+    loader = paddle.io.DataLoader(Numbered(), batch_size=4)
+    batches = Batches(loader, 2)
+    assert batches.per_epoch() == 3
+    assert rows(batches, 4) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [0, 1, 2, 3]]
+
+
+def test_fewer_images_than_a_batch():
+    assert sorted(rows(Batches(numbered(3), 128), 1)[0]) == [0, 1, 2]
+
+
+def test_augmentation_is_the_same_for_the_same_step():
+    images = np.random.default_rng(0).standard_normal((8, 1, 28, 28), dtype="float32")
+    batches = Batches(images, 4, augment=flip_and_shift)
+    first = list(islice(batches.starting_at(0), 6))
+    again = list(islice(batches.starting_at(4), 2))
+    np.testing.assert_array_equal(first[4].images, again[0].images)
+    assert not np.array_equal(np.sort(first[0].images, axis=None), np.sort(first[2].images, axis=None))
+
+
+def test_flip_and_shift_moves_pixels_and_repeats_the_edge():
+    image = np.arange(28 * 28, dtype="float32").reshape(1, 1, 28, 28)
+    results = flip_and_shift(image.repeat(64, axis=0), np.random.default_rng(0))
+    padded = np.pad(image, ((0, 0), (0, 0), (2, 2), (2, 2)), mode="edge")
+    shifted = [padded[..., t : t + 28, w : w + 28] for t in range(5) for w in range(5)]
+    expected = [*shifted, *(view[..., ::-1] for view in shifted)]
+    assert all(any(np.array_equal(result[None], e) for e in expected) for result in results)
+    assert len({result.tobytes() for result in results}) > 20
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.zeros((0, 1, 4, 4), "float32"), "the training data is empty"),
+        ([], "the training data gives no batch"),
+        ([numbered()[:, 0]], "batch 0 is 10x4x4; it must be"),
+        ([numbered(), numbered() * np.nan], "batch 1 holds NaN or infinity"),
+        ([["a", "b"]], "batch 0 is a str, not an array"),
+        (iter([numbered()]), "can be gone through only once"),
+        (7, "is a int, not batches"),
+    ],
+)
+def test_data_that_cannot_be_used(data, message):
+    with pytest.raises(ArgumentError, match=message):
+        list(islice(Batches(data, 4).starting_at(0), 3))
+
+
+def test_epochs_need_a_length():
+    class Endless:
+        def __iter__(self):
+            yield numbered()
+
+    with pytest.raises(ArgumentError, match="give steps, not epochs"):
+        Batches(Endless(), 4).per_epoch()
