@@ -5,7 +5,7 @@
 Every timing runs the original network with its BatchNorms folded, the converted one in the article's
 plain form, and the converted one fused, alternately in processes of their own. Timings that the JSON
 file has already are kept: a run that was interrupted goes on, and `--again` measures anew. With `--tune`
-the forms are chosen by measurement first. The networks have random weights: those don't change a latency.
+the forms are chosen by measurement first. The networks have random weights: they change no latency.
 """
 
 from __future__ import annotations
