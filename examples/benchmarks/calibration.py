@@ -6,6 +6,7 @@
 Every measurement runs in a process of its own, so that its peak memory is its own. ResNet-20 is the
 trained network of this folder, judged on the test images beside it (or on all 10,000 of Fashion-MNIST
 with --data-dir); the networks at 224 have random weights and see noise: they are about cost.
+Results are added to the file's, with a Markdown table beside it; several seeds give mean and range.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ JOBS = {
     "resnet20-64": ("resnet20", 64, {}, 60),
     "resnet20-1024": ("resnet20", 1024, {}, None),
     "resnet20-256-gap": ("resnet20", 256, {"fusion": "gap"}, 60),
+    "resnet20-64-gap": ("resnet20", 64, {"fusion": "gap"}, 60),
     "resnet20-256-quarter": ("resnet20", 256, {"ratio": 0.25}, 60),
     "resnet18-64": ("resnet18", 64, {}, 300),
     "resnet18-256": ("resnet18", 256, {}, None),
@@ -51,12 +53,39 @@ def main() -> None:
     if args.job:
         print(json.dumps(measure(args)))
         return
-    results = []
+    results = json.loads(args.out.read_text()) if args.out and args.out.exists() else []
     for job in args.only:
-        results.append(run_alone(args, job))
-        print(json.dumps(results[-1]), flush=True)
+        result = run_alone(args, job)
+        print(json.dumps(result), flush=True)
+        others = [old for old in results if (old["job"], old["seed"]) != (job, args.seed)]
+        results = sorted([*others, result], key=lambda one: (list(JOBS).index(one["job"]), one["seed"]))
         if args.out:
             args.out.write_text(json.dumps(results, indent=2) + "\n")
+            args.out.with_suffix(".md").write_text(to_markdown(results))
+
+
+def to_markdown(results: list[dict]) -> str:
+    """A row for each job; accuracies of several seeds as mean and range."""
+    lines = ["| network | images | top-1 | of the original's | seconds | peak memory |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for job in JOBS:
+        runs = [result for result in results if result["job"] == job]
+        if not runs:
+            continue
+        network, images, settings, _ = JOBS[job]
+        what = f"{network}, {settings.get('fusion', 'sum')}, ratio {settings.get('ratio', 0.5):g}"
+        kept = spread([100 * run["kept"] for run in runs]) + " %" if "kept" in runs[0] else "–"
+        top1 = spread([run["top1"] for run in runs]) + " %" if "top1" in runs[0] else "–"
+        seconds = max(run["seconds"] for run in runs)
+        peak = max(run["peak_mib"] for run in runs) / 1024
+        lines.append(f"| {what} | {images} | {top1} | {kept} | {seconds:.0f} | {peak:.1f} GiB |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: list[float]) -> str:
+    """The mean, and the range if there are several."""
+    text = f"{sum(values) / len(values):.2f}"
+    return text if len(values) == 1 else f"{text} ({min(values):.2f}–{max(values):.2f})"
 
 
 def run_alone(args: argparse.Namespace, job: str) -> dict:
@@ -86,7 +115,13 @@ def measure(args: argparse.Namespace) -> dict:
     converted = spconvify.convert(
         model, init="lstsq", calibration=batches, seed=args.seed, progress=show, **options
     )
-    result = {"job": args.job, "images": count, **options, "seconds": time.perf_counter() - start}
+    result = {
+        "job": args.job,
+        "seed": args.seed,
+        "images": count,
+        **options,
+        "seconds": time.perf_counter() - start,
+    }
     result |= {"limit_seconds": limit, "peak_mib": peak_mib(), "peak_mib_before": before}
     if judge is not None:
         original, share = judge(model), judge(converted)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from spconvify.checkpoint.checksum import check_metadata, check_trailer
 from spconvify.checkpoint.unpickling import unpickle
 from spconvify.errors import CheckpointError
 
@@ -38,8 +39,9 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         if _is_safetensors(head):
             return _read_safetensors(path)
         _refuse_other_formats(head)
+        end = check_trailer(path)
         with open(path, "rb") as file:
-            content = unpickle(file)
+            content = unpickle(file, path.stat().st_size if end is None else end)
         return _arrays(content, path.stat().st_size)
     except CheckpointError as error:
         raise CheckpointError(f"can't read {path}: {error}") from error
@@ -74,6 +76,11 @@ def _head(path: Path) -> bytes:
 def _is_safetensors(head: bytes) -> bool:
     """Eight bytes of header length, then JSON. A pickle of protocol 2 to 4 starts with 0x80."""
     return len(head) > 8 and head[8:9] == b"{" and head[:1] != b"\x80"
+
+
+def is_safetensors_file(path: Path) -> bool:
+    """Whether a file's first bytes are those of the .safetensors format."""
+    return _is_safetensors(_head(path))
 
 
 def _refuse_other_formats(head: bytes) -> None:
@@ -142,6 +149,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"it is a damaged .safetensors file ({error})") from error
     # The library checks everything and loses the order, which is the network's.
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    check_metadata(header, memoryview(content)[8 + int.from_bytes(content[:8], "little") :])
     state = {}
     for key in header:
         if key == "__metadata__":

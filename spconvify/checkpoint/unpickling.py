@@ -74,8 +74,8 @@ class ArrayUnpickler(pickle.Unpickler):
         raise CheckpointError("it refers to data outside of the file")
 
 
-def unpickle(file: BinaryIO) -> Any:
-    """Read one pickle that fills `file` to its end.
+def unpickle(file: BinaryIO, end: int) -> Any:
+    """Read one pickle that fills `file` up to the byte `end`.
 
     Raises:
         CheckpointError: if it is damaged, goes on behind its end, or holds something else.
@@ -90,6 +90,6 @@ def unpickle(file: BinaryIO) -> Any:
     except Exception as error:
         detail = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(f"it is damaged or truncated ({detail})") from error
-    if file.read(1):
+    if file.tell() != end:
         raise CheckpointError("there is more data behind its end: the file is damaged")
     return content

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from spconvify.checkpoint.checksum import METADATA_KEY, HashingWriter, of_tensors
 from spconvify.checkpoint.paths import check_suffix
 from spconvify.errors import CheckpointError
 
@@ -45,9 +46,11 @@ def write_state(
     try:
         with atomic(path.resolve()) as file:
             if path.suffix == ".pdparams":
-                pickler = pickle.Pickler(file, _PROTOCOL)
+                writer = HashingWriter(file)
+                pickler = pickle.Pickler(writer, _PROTOCOL)
                 pickler.fast = True  # no memo: it would keep the bytes of every array alive
                 pickler.dump(dict(state))
+                writer.write_trailer()
             else:
                 _write_safetensors(file, state, bfloat16)
     except OSError as error:
@@ -84,15 +87,18 @@ def _write_safetensors(
     file: BinaryIO, state: Mapping[str, np.ndarray], bfloat16: Collection[str]
 ) -> None:
     """Header length, JSON header, data. Written here since the library keeps all arrays twice."""
-    header: dict[str, Any] = {"__metadata__": {"format": "np"}}
+    header: dict[str, Any] = {}
     offset = 0
     for key, array in state.items():
         dtype = "BF16" if key in bfloat16 else _SAFETENSORS_NAMES[array.dtype.name]
         offsets = [offset, offset + array.nbytes]
         header[key] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": offsets}
         offset += array.nbytes
+    arrays = [np.ascontiguousarray(array) for array in state.values()]
+    checksum = of_tensors(header, (array.data.cast("B") if array.size else b"" for array in arrays))
+    header = {"__metadata__": {"format": "np", METADATA_KEY: checksum}, **header}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the data starts at a multiple of eight
     file.write(len(text).to_bytes(8, "little") + text)
-    for array in state.values():
-        file.write(np.ascontiguousarray(array).data)
+    for array in arrays:
+        file.write(array.data)

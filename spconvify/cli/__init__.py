@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from spconvify.cli import convert, export, inspect, recover, report
+from spconvify.cli import convert, export, inspect, recover, report, verify
 from spconvify.cli.output import error, note
 from spconvify.errors import ArgumentError, SpconvifyError
 
@@ -28,6 +28,7 @@ app.command(epilog=report.EPILOG)(report.report)
 app.command(epilog=recover.EPILOG)(recover.recover)
 app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=inspect.EPILOG)(inspect.inspect)
+app.command(epilog=verify.EPILOG)(verify.verify)
 
 # Newer versions of Typer bring their own click: find its base class through Typer.
 _ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")

@@ -31,7 +31,8 @@ def check_engine(engine: str, device: str = "cpu") -> None:
         EngineError: for a GPU that isn't there; it says what to do.
     """
     if engine not in ENGINES:
-        near = difflib.get_close_matches(engine, ENGINES, 1)
+        near = [name for name in ENGINES if engine and name.startswith(engine)]
+        near += difflib.get_close_matches(engine, ENGINES, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ArgumentError(f"engine {engine!r} is unknown; {hint}use one of: {', '.join(ENGINES)}")
     for package in _PACKAGES.get(engine, ()):

@@ -1,0 +1,59 @@
+"""spconvify verify: whether a checkpoint is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spconvify.cli import options as o
+
+EPILOG = """
+[bold]Examples[/bold]
+
+  spconvify verify sp.pdparams
+
+  spconvify verify sp.safetensors --format json
+"""
+
+
+def verify(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A .pdparams or .safetensors file.")
+    ],
+    format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    debug: o.Debug = False,
+) -> None:
+    """Check that a checkpoint is whole: read all of it, and check its checksum. Runs nothing in it."""
+    from spconvify.checkpoint.integrity import check_file
+    from spconvify.cli.output import stdout
+    from spconvify.errors import CheckpointError
+    from spconvify.loading import shapes_of
+    from spconvify.report import to_json
+    from spconvify.report.units import quantity
+    from spconvify.zoo import identify, spconv_sites
+
+    o.check_format(format, ("table", "json"))
+    found = check_file(checkpoint)
+    shapes = shapes_of(found.state)
+    try:
+        architecture = identify(shapes).name
+    except CheckpointError:
+        architecture = None
+    converted = len(spconv_sites(shapes))
+    if format == "json":
+        facts = {
+            key: getattr(found, key) for key in ("format", "checksum", "tensors", "elements", "bytes")
+        }
+        print(to_json({**facts, "architecture": architecture, "spconv_layers": converted}))
+        return
+    says = "right" if found.checksum else "none (spconvify writes one; this file it didn't write)"
+    for name, value in (
+        ("format", f".{found.format}, {quantity(found.bytes, 'B')}"),
+        ("checksum", says),
+        ("tensors", f"{found.tensors}, {quantity(found.elements)} elements"),
+        ("network", architecture or "none that spconvify knows"),
+        ("SPConv layers", str(converted)),
+    ):
+        stdout().print(f"{name:<14} {value}", markup=False)
