@@ -64,7 +64,7 @@ def test_a_flipped_weight_names_the_remedy(files, suffix, tmp_path):
     content[place] ^= 1
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="its checksum is wrong: .*fetch it again"):
+    with pytest.raises(CheckpointError, match=r"its checksum is wrong: .*fetch it again"):
         read_state(path)
 
 
