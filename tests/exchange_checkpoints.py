@@ -1,7 +1,7 @@
 """Checkpoints between versions of Paddle: one writes, the other reads and computes the same.
 
-    python tests/exchange_checkpoints.py write FOLDER      # with one Paddle
-    python tests/exchange_checkpoints.py read FOLDER       # with another
+python tests/exchange_checkpoints.py write FOLDER      # with one Paddle
+python tests/exchange_checkpoints.py read FOLDER       # with another
 """
 
 import sys

@@ -36,7 +36,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     path = Path(path)
     head = _head(path)
     try:
-        if _is_safetensors(head):
+        if _is_safetensors(head, path.stat().st_size):
             return _read_safetensors(path)
         _refuse_other_formats(head)
         end = check_trailer(path)
@@ -73,14 +73,20 @@ def _head(path: Path) -> bytes:
         raise CheckpointError(f"can't read {path}: {error.strerror}") from error
 
 
-def _is_safetensors(head: bytes) -> bool:
-    """Eight bytes of header length, then JSON. A pickle of protocol 2 to 4 starts with 0x80."""
-    return len(head) > 8 and head[8:9] == b"{" and head[:1] != b"\x80"
+def _is_safetensors(head: bytes, size: int) -> bool:
+    """Eight bytes of header length, then JSON.
+
+    A pickle of protocol 2 to 5 starts with 0x80, which a length may do too; but read as a length, a
+    pickle's first bytes are far more than any file has.
+    """
+    if head[8:9] != b"{":
+        return False
+    return head[:1] != b"\x80" or int.from_bytes(head[:8], "little") <= size
 
 
 def is_safetensors_file(path: Path) -> bool:
     """Whether a file's first bytes are those of the .safetensors format."""
-    return _is_safetensors(_head(path))
+    return _is_safetensors(_head(path), path.stat().st_size)
 
 
 def _refuse_other_formats(head: bytes) -> None:

@@ -67,6 +67,17 @@ def test_format_is_told_from_the_content(tmp_path, suffix):
     assert_same(read_state(tmp_path / f"y{other}"))
 
 
+def test_safetensors_whose_header_is_as_long_as_a_pickle_starts(tmp_path):
+    path = tmp_path / "x.safetensors"
+    lengths = set()
+    for number in range(1, 200):  # the length's first byte is 0x80 for one of them, as a pickle's is
+        state = {"k" * number: np.ones(2, "float32")}
+        write_state(path, state)
+        lengths.add(path.read_bytes()[0])
+        assert_same(read_state(path), state)
+    assert 0x80 in lengths
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 def test_reads_what_paddle_saves(tmp_path, protocol):
     model = paddle.nn.Sequential(paddle.nn.Conv2D(3, 4, 3), paddle.nn.BatchNorm2D(4))
