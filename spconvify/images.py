@@ -99,8 +99,10 @@ def _from_arrays(
     images = entries.get("images")
     if images is None:
         images = next((array for array in entries.values() if array.ndim in (3, 4)), None)
-    if images is None or images.ndim not in (3, 4) or not len(images):
+    if images is None or images.ndim not in (3, 4):
         raise ArgumentError(f"images {path}: it holds no array (N, C, H, W) called 'images'")
+    if not images.size:
+        raise ArgumentError(f"images {path}: it holds no images: its shape is {images.shape}")
     images = images[:count]
     if images.ndim == 3:  # grey pictures without a channel axis
         images = images[:, None]

@@ -78,7 +78,7 @@ def convert(
     debug: o.Debug = False,
 ) -> None:
     """Replace the dense 3x3 convolutions of a trained network with SPConv."""
-    from spconvify.checkpoint import check_output
+    from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.job import Data, Measurement, Output, Selection, run
     from spconvify.errors import ArgumentError
     from spconvify.loading import is_checkpoint, save
@@ -110,7 +110,8 @@ def convert(
             "`spconvify report` takes the name of a network"
         )
     source = Path(checkpoint)
-    target = out or source.with_name(f"{source.stem}-spconv{source.suffix}")
+    suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
+    target = out or source.with_name(f"{source.stem}-spconv{suffix}")
     if not dry_run:
         check_output(target, force)
     model, comparison = run(selection, measurement, quiet, data)

@@ -97,6 +97,8 @@ class Measurement:
         """
         parse_shape(self.input, self.batches[0], (1, 1, 1, 1))
         parse_counts("--threads", self.threads)
+        if self.device != "cpu":
+            load_paddle()  # which is asked for its GPUs
         if self.engine not in (None, ALL_ENGINES):
             check_engine(self.engine, self.device)
         if self.only_faster and self.engine is None:
