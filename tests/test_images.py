@@ -76,7 +76,7 @@ def test_refused_files(tmp_path, folder):
     np.save(tmp_path / "flat.npy", np.zeros((2, 3)))
     assert "holds no array (N, C, H, W)" in message(tmp_path / "flat.npy")
     np.save(tmp_path / "none.npy", np.zeros((0, 3, 4, 4)))
-    assert "holds no array" in message(tmp_path / "none.npy")
+    assert "holds no images" in message(tmp_path / "none.npy")
     np.save(tmp_path / "five.npy", np.zeros((2, 5, 4, 4)))
     assert "5 channels, and the network takes 3" in message(tmp_path / "five.npy")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
