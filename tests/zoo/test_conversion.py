@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from spconvify import NoEffectWarning, SPConv2D, convert, load, save, zoo
+from spconvify import NoEffectWarning, SPConv2D, convert, fuse, load, save, zoo
 from spconvify.sites import find_sites
 from spconvify.verify import evaluating
 
@@ -58,3 +58,21 @@ def test_converts_trains_and_round_trips(name, tmp_path):
     with evaluating(model), evaluating(loaded), paddle.no_grad():
         for first, second in zip(outputs_of(model, x), outputs_of(loaded, x)):
             np.testing.assert_array_equal(first.numpy(), second.numpy())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fused_computes_the_same(name):
+    architecture = zoo.find(name, num_classes=7)
+    model = architecture.build()
+    size = SIZES.get(name, 64)
+    if name not in NOTHING_TO_CONVERT:
+        convert(model, inplace=True)
+    model.eval()
+    shape = (3, architecture.in_channels, size, size)
+    fused = fuse(model, input_shape=shape)
+    assert not any(isinstance(layer, SPConv2D) for layer in fused.sublayers())
+    x = paddle.randn(shape)
+    with paddle.no_grad():
+        for first, second in zip(outputs_of(model, x), outputs_of(fused, x)):
+            scale = float(first.abs().max())
+            np.testing.assert_allclose(second.numpy(), first.numpy(), rtol=0, atol=1e-4 * scale)
