@@ -32,7 +32,7 @@ def convert(
     out: Annotated[
         Optional[Path],
         typer.Option(
-            "--out", "-o", metavar="FILE", help="The converted checkpoint [default: NAME-spconv.SUFFIX]."
+            "--out", "-o", metavar="FILE", help="The converted checkpoint (default: NAME-spconv.SUFFIX)."
         ),
     ] = None,
     ratio: o.Ratio = DEFAULT_RATIO,
@@ -43,7 +43,7 @@ def convert(
         typer.Option(
             "--init",
             help="Weights to start from: lstsq (fitted to images), copy, or none (random) "
-            "[default: lstsq with --calibration, else copy].",
+            "(default: lstsq with --calibration, else copy).",
             rich_help_panel=o.CONVERSION,
         ),
     ] = None,
@@ -101,7 +101,7 @@ def convert(
     measurement = Measurement(
         input, batch, engine if latency or only_faster else None, threads, device, tune, only_faster
     )
-    output = Output(format, per_layer, plot, quiet)
+    output = Output(format, per_layer, plot, quiet, force)
     for options in (selection, measurement, output):
         options.check()
     if not is_checkpoint(checkpoint):

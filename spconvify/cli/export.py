@@ -30,7 +30,7 @@ def export(
     arch: o.Arch = None,
     out: Annotated[
         Optional[Path],
-        typer.Option("--out", "-o", metavar="FOLDER", help="The folder to make [default: NAME-ENGINE]."),
+        typer.Option("--out", "-o", metavar="FOLDER", help="The folder to make (default: NAME-ENGINE)."),
     ] = None,
     input: o.Input = None,
     engine: Annotated[

@@ -23,6 +23,7 @@ from spconvify.engines import check_engine, usable_engines
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.loading import Source, open_source
 from spconvify.report import FORMATS, print_table, to_csv, to_json, to_markdown
+from spconvify.report.plot import check_plot, save_plot
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
 
 
@@ -132,16 +133,18 @@ class Output:
     per_layer: bool
     plot: Path | None
     quiet: bool
+    force: bool = False
 
     def check(self) -> None:
         """Find wrong values before Paddle is loaded.
 
         Raises:
             ArgumentError: names the value and what would do.
+            EngineError: if a plot is wanted and matplotlib isn't installed.
         """
         check_format(self.format, FORMATS)
-        if self.plot is not None and (self.plot.is_dir() or not self.plot.resolve().parent.is_dir()):
-            raise ArgumentError(f"--plot {self.plot} isn't a file in an existing folder")
+        if self.plot is not None:
+            check_plot(self.plot, self.force)
 
     def show(self, comparison: Comparison) -> None:
         """Print the comparison, and draw the plot."""
@@ -154,8 +157,6 @@ class Output:
         else:
             print(to_markdown(comparison, self.per_layer))
         if self.plot is not None:
-            from spconvify.report.plot import save_plot
-
             save_plot(comparison, self.plot)
             note(f"drew {self.plot}", self.quiet)
 

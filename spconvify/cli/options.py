@@ -55,21 +55,21 @@ Eval = Annotated[
 ]
 Resize = Annotated[
     Optional[str],
-    _option(IMAGES, "--resize", metavar="H,W", help="Size of a folder's images [default: the input's]."),
+    _option(IMAGES, "--resize", metavar="H,W", help="Size of a folder's images (default: the input's)."),
 ]
 Mean = Annotated[
     Optional[str],
-    _option(IMAGES, "--mean", help="Of pixels in 0..1 [default: the file's, ImageNet's, or grey 0.5]."),
+    _option(IMAGES, "--mean", help="Of pixels in 0..1 (default: the file's, ImageNet's, or grey 0.5)."),
 ]
 Std = Annotated[
     Optional[str],
-    _option(IMAGES, "--std", help="Of pixels in 0..1 [default: the file's, ImageNet's, or grey 0.5]."),
+    _option(IMAGES, "--std", help="Of pixels in 0..1 (default: the file's, ImageNet's, or grey 0.5)."),
 ]
 Seed = Annotated[int, _option(IMAGES, "--seed", help="Of the positions sampled on large maps.")]
 Input = Annotated[
     Optional[str],
     _option(
-        MEASUREMENT, "--input", metavar="N,C,H,W", help="Shape of the input [default: the network's]."
+        MEASUREMENT, "--input", metavar="N,C,H,W", help="Shape of the input (default: the network's)."
     ),
 ]
 Engine = Annotated[
@@ -89,7 +89,7 @@ Batch = Annotated[
         MEASUREMENT,
         "--batch",
         metavar="N",
-        help="Images in an input; 1,8 measures both [default: that of --input].",
+        help="Images in an input; 1,8 measures both (default: that of --input).",
     ),
 ]
 Tune = Annotated[
@@ -112,7 +112,7 @@ Arch = Annotated[
     typer.Option(
         "--arch",
         metavar="NAME",
-        help="Its network: a name, or package.module:factory [default: found from its keys].",
+        help="Its network: a name, or package.module:factory (default: found from its keys).",
     ),
 ]
 Format = Annotated[str, _option(OUTPUT, "--format", help="table, json, csv or md.")]

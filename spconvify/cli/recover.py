@@ -41,12 +41,10 @@ def recover(
     arch: o.Arch = None,
     out: Annotated[
         Optional[Path],
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="The result \\[default: NAME-recovered.SUFFIX]."
-        ),
+        typer.Option("--out", "-o", metavar="FILE", help="The result (default: NAME-recovered.SUFFIX)."),
     ] = None,
     steps: Annotated[
-        Optional[int], _option("--steps", min=1, help=f"Batches \\[default: {defaults.DEFAULT_STEPS}].")
+        Optional[int], _option("--steps", min=1, help=f"Batches (default: {defaults.DEFAULT_STEPS}).")
     ] = None,
     epochs: Annotated[
         Optional[int], _option("--epochs", min=1, help="Passes over the images, instead of --steps.")
@@ -72,7 +70,7 @@ def recover(
     seed: Annotated[int, _option("--seed", help="Of the order and the augmentation.")] = 0,
     checkpoint: Annotated[
         Optional[Path],
-        _option("--checkpoint", metavar="FILE", help="Where to go on from \\[default: beside --out]."),
+        _option("--checkpoint", metavar="FILE", help="Where to go on from (default: beside --out)."),
     ] = None,
     log_dir: Annotated[
         Optional[Path], _option("--log-dir", metavar="DIR", help="Folder for VisualDL's curves.")

@@ -51,6 +51,7 @@ def report(
     format: o.Format = "table",
     per_layer: o.PerLayer = False,
     plot: o.Plot = None,
+    force: o.Force = False,
     quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:
@@ -63,7 +64,7 @@ def report(
     measurement = Measurement(
         input, batch, engine if latency else None, threads, device, tune, only_faster
     )
-    output = Output(format, per_layer, plot, quiet)
+    output = Output(format, per_layer, plot, quiet, force)
     for options in (selection, measurement, output):
         options.check()
     _, comparison = run(selection, measurement, quiet, keep_converted=True)

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from spconvify.comparison import Comparison
-from spconvify.errors import EngineError
+from spconvify.errors import ArgumentError, EngineError
 from spconvify.report.rows import settings, title
+
+SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
+
+
+def check_plot(path: Path, force: bool = False) -> None:
+    """Find out, before anything is computed or written, whether a plot can be drawn into `path`.
+
+    Raises:
+        ArgumentError: if it isn't a picture's name in an existing folder, or exists and `force` is off.
+        EngineError: if matplotlib isn't installed.
+    """
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise ArgumentError(f"--plot {path} isn't a file in an existing folder")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(f"--plot {path}: unknown suffix {path.suffix!r}; use {', '.join(SUFFIXES)}")
+    if path.exists() and not force:
+        raise ArgumentError(f"--plot {path} exists; replace it with --force, or choose another name")
+    if find_spec("matplotlib") is None:
+        raise EngineError("--plot needs matplotlib: pip install 'spconvify[plot]'")
 
 
 def save_plot(comparison: Comparison, path: Path) -> None:
@@ -15,13 +35,11 @@ def save_plot(comparison: Comparison, path: Path) -> None:
     The file's suffix decides the format.
 
     Raises:
-        EngineError: if matplotlib isn't installed.
+        ImportError: if matplotlib isn't installed; `check_plot` tells in time.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise EngineError("--plot needs matplotlib: pip install 'spconvify[plot]'") from error
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     sites = comparison.converted
     figure = Figure(figsize=(max(6.0, 1.5 + 0.28 * len(sites)), 4.5), layout="constrained")
     FigureCanvasAgg(figure)

@@ -148,6 +148,27 @@ def test_plot(run, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("old.png", 2, "exists; replace it with --force"),
+        ("p.xyz", 2, "unknown suffix '.xyz'; use .png"),
+        ("no/p.png", 2, "isn't a file in an existing folder"),
+        ("p.png", 1, "needs matplotlib: pip install 'spconvify[plot]'"),
+    ],
+)
+def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_written(
+    run, checkpoint, tmp_path, monkeypatch, name, code, message
+):
+    monkeypatch.setattr("spconvify.report.plot.find_spec", lambda name: None)
+    (tmp_path / "old.png").write_text("precious")
+    before = sorted(os.listdir(tmp_path))
+    options = ("--out", tmp_path / "sp.pdparams", "--plot", tmp_path / name)
+    assert message in one_line_error(run("convert", checkpoint, *options), code)
+    assert sorted(os.listdir(tmp_path)) == before
+    assert (tmp_path / "old.png").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--ratio", "1.5"], "ratio 1.5 isn't inside (0, 1)"),

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import typer
+from rich.text import Text
 
 from spconvify.cli import app
 
@@ -32,6 +33,14 @@ def described():
             "\n", ""
         )
         yield ""
+
+
+def test_rich_prints_every_help_text_whole():
+    """It takes words in square brackets for its own markup, and drops them."""
+    for name, command in typer.main.get_command(app).commands.items():
+        for parameter in command.params:
+            text = getattr(parameter, "help", None) or ""
+            assert Text.from_markup(text).plain == text, f"{name} --{parameter.name}"
 
 
 def test_help_is_as_promised():
