@@ -58,15 +58,15 @@ def calibrate(
         progress: called before every layer, and at the end.
 
     Returns:
-        The relative reconstruction error of every layer that was reached: the share of the variance
+        The relative reconstruction error of every layer that was fitted: the share of the variance
         of what the original network has there (behind BatchNorm, shortcut and ReLU) that is missed.
 
     Raises:
         ArgumentError: if the images can't be used, or the network doesn't run on them.
 
     Warns:
-        CalibrationWarning: for layers that were never reached (they keep the weights they have), and
-            where the images are too few to determine the weights.
+        CalibrationWarning: for layers that were never reached, or whose input never changes (both keep
+            the weights they have), and where the images are too few to determine the weights.
     """
     images = CalibrationImages(batches)
     layers = {site.name: site.layer for site in find_sites(original) if site.name in replacements}
@@ -77,7 +77,9 @@ def calibrate(
             if progress is not None:
                 progress(name, done, len(calls))
             fitter = _Fitter(original, converted, layers[name], replacements[name], use)
-            errors[name] = fitter.fit(name, images, seed)
+            error = fitter.fit(name, images, seed)
+            if error is not None:
+                errors[name] = error
     if progress is not None:
         progress("", len(calls), len(calls))
     missing = [name for name in replacements if name not in calls]
@@ -112,11 +114,14 @@ class _Fitter:
         self._networks = ((original, conv), (converted, spconv))
         self._spconv, self._calls = spconv, calls
 
-    def fit(self, name: str, images: CalibrationImages, seed: int) -> float:
-        """Observe, fit and write the weights; return the error."""
+    def fit(self, name: str, images: CalibrationImages, seed: int) -> float | None:
+        """Observe, fit and write the weights; return the error, or None if nothing can be fitted."""
         observations = self._observe(images, seed)
         if not observations.rows:
-            return float("nan")
+            return None
+        if not observations.varies:
+            _warn(f"layer {name!r}: its input never changes on the calibration images, so not fitted")
+            return None
         self._check_determined(name, observations)
         fit, gate = reconstruct(observations, self._request())
         assign_fit(self._spconv, fit, gate)

@@ -83,6 +83,11 @@ class Observations:
         return sum(len(part.features) for part in self.parts)
 
     @property
+    def varies(self) -> bool:
+        """Whether the layer's input isn't the same in all rows: only then is there something to fit."""
+        return any((part.features != self.parts[0].features[0]).any() for part in self.parts)
+
+    @property
     def channels(self) -> int:
         """Input channels of the layer."""
         return self.parts[0].features.shape[1] // (len(self.geometry.taps) + 1)

@@ -129,6 +129,15 @@ def test_a_layer_that_is_never_reached_keeps_its_weights_and_is_named():
     np.testing.assert_array_equal(sites["unused"].gwc.weight.numpy(), kept)
 
 
+def test_a_layer_whose_input_never_changes_keeps_its_weights_and_is_named():
+    model = block()
+    new, sites = converted(model)
+    kept = sites["0.conv1"].gwc.weight.numpy().copy()
+    with pytest.warns(CalibrationWarning, match="layer '0.conv1': its input never changes"):
+        assert "0.conv1" not in calibrate(model, sites, new, [np.zeros((4, 8, 6, 6), "float32")])
+    np.testing.assert_array_equal(sites["0.conv1"].gwc.weight.numpy(), kept)
+
+
 def test_too_few_images_are_said():
     model = block()
     new, sites = converted(model)
