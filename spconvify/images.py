@@ -137,7 +137,10 @@ def _from_folder(path: Path, preparation: Preparation, count: int | None) -> Ima
         else:
             pixels.append(picture)
     if not pixels:
-        raise ArgumentError(f"images {path}: no readable image in this folder ({', '.join(SUFFIXES)})")
+        broken = f"; {len(skipped)} can't be read, such as {skipped[0]}" if skipped else ""
+        raise ArgumentError(
+            f"images {path}: no readable image in this folder ({', '.join(SUFFIXES)}){broken}"
+        )
     mean, std = preparation.statistics()
     height, width = preparation.resize or preparation.size
     note = f"{len(pixels)} images from {path}, resized to {height}x{width}, {statistics_text(mean, std)}"

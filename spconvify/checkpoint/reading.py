@@ -91,7 +91,7 @@ def is_safetensors_file(path: Path) -> bool:
 
 def _refuse_other_formats(head: bytes) -> None:
     if not head:
-        raise CheckpointError("the file is empty")
+        raise CheckpointError("the file is empty; fetch it again")
     if head.startswith(b"PK"):
         raise CheckpointError(
             "it is a zip archive (a PyTorch checkpoint?); only .pdparams and .safetensors are read"

@@ -85,11 +85,11 @@ def unpickle(file: BinaryIO, end: int) -> Any:
     except CheckpointError:
         raise
     except EOFError as error:
-        raise CheckpointError("it ends too early: the file is truncated") from error
+        raise CheckpointError("it ends too early: the file is truncated; fetch it again") from error
     # A damaged pickle can raise almost anything, from inside numpy too.
     except Exception as error:
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise CheckpointError(f"it is damaged or truncated ({detail})") from error
+        raise CheckpointError(f"it is damaged or truncated ({detail}); fetch it again") from error
     if file.tell() != end:
         raise CheckpointError("there is more data behind its end: the file is damaged")
     return content

@@ -204,7 +204,7 @@ def test_optimizer_state_is_refused(tmp_path):
 
 def test_wrong_files(tmp_path):
     (tmp_path / "model.pdparams").write_bytes(b"")
-    assert message_of(tmp_path / "model.pdparams").endswith("the file is empty")
+    assert message_of(tmp_path / "model.pdparams").endswith("the file is empty; fetch it again")
     (tmp_path / "text.pdparams").write_text("hello, I am no checkpoint")
     assert "neither a .pdparams nor a .safetensors" in message_of(tmp_path / "text.pdparams")
     with zipfile.ZipFile(tmp_path / "torch.pdparams", "w") as archive:
