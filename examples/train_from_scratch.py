@@ -68,7 +68,8 @@ def main() -> None:
     for twin in args.twins:
         name = run_name(twin, args)
         if not results.has(name):
-            results.add(name, run(name, twin, test, args))
+            with paddle.utils.unique_name.guard():  # by these names a checkpoint's momenta are found
+                results.add(name, run(name, twin, test, args))
         print(f"{name}: top-1 {results.jobs[name]['top1']:.2f} %")
     args.out.with_suffix(".md").write_text(table(results.jobs))
 
@@ -141,8 +142,7 @@ def run(name: str, twin: str, test, args: argparse.Namespace) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     done = int((folder / "done").read_text()) if (folder / "done").exists() else 0
     train = datasets_of("train", args, done)
-    with paddle.utils.unique_name.guard():  # the optimizer's state is found again by these names
-        net = network(twin, args)
+    net = network(twin, args)
     model = paddle.Model(net)
     optimizer = optimizer_of(net, len(train) // args.batch_size, args)
     model.prepare(optimizer, paddle.nn.CrossEntropyLoss(), paddle.metric.Accuracy())
