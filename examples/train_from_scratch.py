@@ -64,11 +64,12 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     results = Results(args.out, {"machine": machine(), "paddle": paddle.__version__})
-    train, test = (datasets_of(mode, args) for mode in ("train", "test"))
+    test = datasets_of("test", args)
     for twin in args.twins:
         name = run_name(twin, args)
         if not results.has(name):
-            results.add(name, run(name, twin, train, test, args))
+            with paddle.utils.unique_name.guard():  # by these names a checkpoint's momenta are found
+                results.add(name, run(name, twin, test, args))
         print(f"{name}: top-1 {results.jobs[name]['top1']:.2f} %")
     args.out.with_suffix(".md").write_text(table(results.jobs))
 
@@ -136,14 +137,15 @@ class EpochCheckpoint(paddle.callbacks.Callback):
             old.unlink()
 
 
-def run(name: str, twin: str, train, test, args: argparse.Namespace) -> dict:
+def run(name: str, twin: str, test, args: argparse.Namespace) -> dict:
     folder = args.work_dir / name
     folder.mkdir(parents=True, exist_ok=True)
+    done = int((folder / "done").read_text()) if (folder / "done").exists() else 0
+    train = datasets_of("train", args, done)
     net = network(twin, args)
     model = paddle.Model(net)
     optimizer = optimizer_of(net, len(train) // args.batch_size, args)
     model.prepare(optimizer, paddle.nn.CrossEntropyLoss(), paddle.metric.Accuracy())
-    done = int((folder / "done").read_text()) if (folder / "done").exists() else 0
     if done:
         model.load(str(folder / f"epoch{done}"))
     callbacks = [EpochCheckpoint(folder, done)]
@@ -167,12 +169,14 @@ def run(name: str, twin: str, train, test, args: argparse.Namespace) -> dict:
     }
 
 
-def datasets_of(mode: str, args: argparse.Namespace):
+def datasets_of(mode: str, args: argparse.Namespace, done: int = 0):
+    """A twin needs its own: crops come from a generator that goes on from image to image."""
+    seed = args.seed + done
     if args.data == "fashion-mnist":
-        transform = fashion_mnist.Augment(args.seed) if mode == "train" else fashion_mnist.normalise
+        transform = fashion_mnist.Augment(seed) if mode == "train" else fashion_mnist.normalise
         return fashion_mnist.dataset(mode, args.data_dir, transform)
     file = None if args.archive is None else str(args.archive)
-    transform = Crop(args.seed) if mode == "train" else standardise
+    transform = Crop(seed) if mode == "train" else standardise
     return paddle.vision.datasets.Cifar10(file, mode=mode, transform=transform, backend="cv2")
 
 
