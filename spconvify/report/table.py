@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +23,8 @@ from spconvify.report.rows import (
 )
 from spconvify.report.units import quantity
 
+_UNLIMITED = 10_000
+
 
 def print_table(console: Console, comparison: Comparison, per_layer: bool = False) -> None:
     """Print the summary, a line per convolution if `per_layer`, and what the numbers mean."""
@@ -28,7 +32,7 @@ def print_table(console: Console, comparison: Comparison, per_layer: bool = Fals
     console.print(Text(title(comparison), style="bold"))
     console.print(Text(settings(comparison)))
     if per_layer:
-        console.print(_site_table(comparison))
+        console.print(_site_table(console, comparison))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in HEADER:
         table.add_column(column, justify="left" if not column else "right", no_wrap=True)
@@ -57,13 +61,27 @@ def _timing_table(comparison: Comparison) -> Table:
     return table
 
 
-def _site_table(comparison: Comparison) -> Table:
+def _site_table(console: Console, comparison: Comparison) -> Table:
+    """A line for every convolution; two where the terminal is too narrow, so that names stay whole."""
+    rows = [(site_row(site), site.eligible) for site in comparison.sites]
+    table = _of_sites(rows)
+    unlimited = console.options.update(max_width=_UNLIMITED)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        return table
+    return _of_sites([([_in_two_lines(cell) for cell in row], eligible) for row, eligible in rows])
+
+
+def _in_two_lines(cell: str) -> str:
+    return cell.replace(" → ", " →\n").replace(", ", ",\n", 1)
+
+
+def _of_sites(rows: Iterable[tuple[Sequence[str], bool]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in SITE_HEADER:
         number = column not in ("layer", "verdict")
         table.add_column(column, justify="right" if number else "left", overflow="fold")
-    for site in comparison.sites:
-        table.add_row(*site_row(site), style="" if site.eligible else "dim")
+    for cells, eligible in rows:
+        table.add_row(*cells, style="" if eligible else "dim")
     return table
 
 

@@ -91,6 +91,16 @@ def test_per_layer_has_every_site():
     assert "36.86 k → 13.31 k" in text
 
 
+def test_per_layer_keeps_names_whole_on_a_narrow_terminal():
+    comparison = sample()
+    comparison.sites[0].name, comparison.sites[1].name = "layer2.0.downsample.0", "layer2.0.conv1"
+    wide, narrow = (printed(comparison, width=width, per_layer=True) for width in (120, 80))
+    assert "36.86 k → 13.31 k" in wide
+    for part in (" layer2.0.downsample.0 ", " layer2.0.conv1 ", "36.86 k →", "13.31 k", "groups 2"):
+        assert part in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
 def test_csv_has_a_line_per_site():
     lines = to_csv(sample().sites).splitlines()
     assert lines[0].startswith("name,eligible,reason,in_channels,out_channels,stride,effective_ratio")
