@@ -159,3 +159,12 @@ def trained(model: nn.Layer, seed: int = 0) -> nn.Layer:
             value.set_value(noise.astype(value.dtype))
     model.eval()
     return model
+
+
+class RaisesWhenTraced(nn.Layer):
+    """Paddle converts equal source only once, whatever file it is in: so there is one of it."""
+
+    def forward(self, x):
+        if not paddle.in_dynamic_mode():
+            raise RuntimeError("no way")
+        return x

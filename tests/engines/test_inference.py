@@ -1,6 +1,5 @@
 """Handing a network over as a traced program: same outputs, and nothing is left on the network."""
 
-import os
 import subprocess
 import sys
 
@@ -30,13 +29,6 @@ class Branchy(nets.PlainNet):
         if x.mean() > 100:
             x = x + 1
         return nets.PlainNet.forward(this, x)
-
-
-class RaisesWhenTraced(nn.Layer):
-    def forward(self, x):
-        if not paddle.in_dynamic_mode():
-            raise RuntimeError("no way")
-        return x
 
 
 def attributes(model):
@@ -97,11 +89,11 @@ def test_the_network_is_left_as_it_was(tmp_path):
 
 
 def test_a_network_that_cannot_be_traced_names_the_line_and_is_left_as_it_was(tmp_path):
-    model = nn.Sequential(nets.conv(3, 3), nn.Sequential(nn.ReLU(), RaisesWhenTraced()))
+    model = nn.Sequential(nets.conv(3, 3), nn.Sequential(nn.ReLU(), nets.RaisesWhenTraced()))
     model.train()
     before = attributes(model)
-    line = RaisesWhenTraced.forward.__code__.co_firstlineno + 2
-    where = f"{os.path.basename(__file__)}, line {line}: RuntimeError: no way"
+    line = nets.RaisesWhenTraced.forward.__code__.co_firstlineno + 2
+    where = f"networks.py, line {line}: RuntimeError: no way"
     with pytest.raises(EngineError, match=f"Sequential can't be traced.*{where}") as raised:
         write(model, tmp_path, SHAPE)
     assert str(raised.value).endswith("; try --engine eager")
