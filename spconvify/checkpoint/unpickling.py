@@ -1,13 +1,16 @@
 """Unpickle the arrays of a .pdparams file, and nothing else.
 
-``paddle.load`` unpickles whatever a file says, so a file made for it runs code. Here a pickle can
-name six things, and each of them is replaced by a function that can only make an array, a tuple or a
-dict.
+``paddle.load`` unpickles whatever a file says, so a file made for it runs code. Here a pickle may use
+the instructions that numpy's and Paddle's pickles are made of, and name a few things, each of which is
+replaced by a function that can only make an array, a tuple or a dict. Nothing that a file claims is
+allocated before the file has shown it.
 """
 
 from __future__ import annotations
 
+import math
 import pickle
+import re
 from collections import OrderedDict
 from typing import Any, BinaryIO, Callable
 
@@ -15,44 +18,83 @@ import numpy as np
 
 from spconvify.errors import CheckpointError
 
+_DTYPE = re.compile(r"b1|[biufc][0-9]{1,2}")
+PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined,unused-ignore]
+# The C unpickler can't be told what not to do: one instruction of seven bytes has it allocate
+# gigabytes for its memo. The one in Python has a method for each instruction, and a dict.
+_INSTRUCTIONS = (
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT "
+    "BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES BINBYTES8 "
+    "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
+    "GLOBAL STACK_GLOBAL REDUCE BUILD BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET"
+)
+
 
 class _NdarrayType:
-    """What ``numpy.ndarray`` becomes: an argument of `_empty_array`, not something to call."""
+    """What ``numpy.ndarray`` becomes: an argument of `_Array`, not something to call."""
 
 
-def _empty_array(subtype: Any, shape: Any, typecode: Any) -> np.ndarray:
-    """``_reconstruct`` for the only way that numpy calls it: the contents come with the state."""
-    if subtype is not _NdarrayType or tuple(shape) != (0,):
-        raise pickle.UnpicklingError("an array that numpy didn't write")
-    return np.empty(0, "int8")
+class _Dtype:
+    """``numpy.dtype`` with its state: a name of numbers, and a byte order."""
+
+    def __init__(self, name: Any, align: Any = False, copy: Any = True):
+        if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+            raise pickle.UnpicklingError("an array that isn't one of numbers")
+        self.value = np.dtype(name)
+
+    def __setstate__(self, state: Any) -> None:
+        order: Any = state[1]
+        if order not in ("<", ">", "|", "=") or any(part for part in state[2:5]):
+            raise pickle.UnpicklingError("an array that isn't one of numbers")
+        if order != "|":
+            self.value = self.value.newbyteorder(order)
 
 
-def _dtype(name: Any, align: Any = False, copy: Any = True) -> np.dtype:
-    if not isinstance(name, str) or not name or name[0] not in "biufc":
-        raise pickle.UnpicklingError(f"an array of dtype {name!r}")
-    return np.dtype(name)
+class _Array:
+    """``numpy.ndarray`` the only way that numpy pickles it: empty first, then its state."""
+
+    def __init__(self, subtype: Any, shape: Any, typecode: Any):
+        if subtype is not _NdarrayType or not isinstance(shape, tuple) or shape != (0,):
+            raise pickle.UnpicklingError("an array that numpy didn't write")
+        self.value: np.ndarray = np.empty(0, "int8")
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, content = state
+        if not isinstance(dtype, _Dtype) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("an array that isn't one of numbers")
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise pickle.UnpicklingError("an array of an impossible shape")
+        if math.prod(shape) * dtype.value.itemsize != len(content):
+            raise pickle.UnpicklingError("an array of another shape than its data")
+        flat = np.frombuffer(content, dtype.value)
+        self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _latin1(text: Any, encoding: Any) -> bytes:
     """How Python 3 writes bytes in protocol 2."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"bytes encoded as {encoding!r}")
+    if not isinstance(encoding, str) or encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError("bytes of an unknown encoding")
     return text.encode("latin-1")
 
 
+def _ordered_dict() -> dict:
+    """An empty one, as it is pickled; the entries come one by one."""
+    return OrderedDict()
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy.multiarray", "_reconstruct"): _empty_array,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): _NdarrayType,
-    ("numpy", "dtype"): _dtype,
+    ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _latin1,
     ("builtins", "tuple"): tuple,
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): _ordered_dict,
 }
 
 
-class ArrayUnpickler(pickle.Unpickler):
+class ArrayUnpickler(PythonUnpickler):  # type: ignore[misc,unused-ignore]
     """An unpickler that knows only what a state dict of arrays is made of."""
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
@@ -69,9 +111,45 @@ class ArrayUnpickler(pickle.Unpickler):
             )
         return _ALLOWED[module, name]
 
-    def persistent_load(self, pid: Any) -> Any:
-        """Refuse objects that lie outside of the file."""
-        raise CheckpointError("it refers to data outside of the file")
+    def load_setitem(self) -> None:
+        """Put a value into a dict, under a name."""
+        _check_names(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Put values into a dict, under their names."""
+        _check_names(self.stack[::2])
+        super().load_setitems()
+
+    def load_build(self) -> None:
+        """Give an array or its dtype the state: nothing else has one."""
+        if not isinstance(self.stack[-2], (_Array, _Dtype)):
+            raise pickle.UnpicklingError("an object with a state")
+        super().load_build()
+
+    def refuse(self) -> None:
+        """For any other instruction."""
+        raise pickle.UnpicklingError("an instruction that a checkpoint of weights has no use for")
+
+    dispatch = dict.fromkeys(range(256), refuse)
+    dispatch |= {
+        code: PythonUnpickler.dispatch[code]
+        for code in (getattr(pickle, name)[0] for name in _INSTRUCTIONS.split())
+    }
+    dispatch |= {
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.BUILD[0]: load_build,
+    }
+
+
+def _check_names(keys: list[Any]) -> None:
+    """A tuple of tuples of tuples of itself could keep Python busy for ever, computing its hash."""
+    for key in keys:
+        if type(key) is not str:
+            raise CheckpointError(
+                f"it holds a key that is a {type(key).__name__} and not a name; save model.state_dict()"
+            )
 
 
 def unpickle(file: BinaryIO, end: int) -> Any:
@@ -86,10 +164,23 @@ def unpickle(file: BinaryIO, end: int) -> Any:
         raise
     except EOFError as error:
         raise CheckpointError("it ends too early: the file is truncated; fetch it again") from error
-    # A damaged pickle can raise almost anything, from inside numpy too.
+    # A damaged pickle can raise almost anything.
     except Exception as error:
         detail = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(f"it is damaged or truncated ({detail}); fetch it again") from error
     if file.tell() != end:
         raise CheckpointError("there is more data behind its end: the file is damaged")
-    return content
+    return _with_arrays(content)
+
+
+def _with_arrays(content: Any) -> Any:
+    """A state dict's arrays in the place of what stood for them; alone or as Paddle's (name, array)."""
+    if not isinstance(content, dict):
+        return content
+    return {key: _with_array(value) for key, value in content.items()}
+
+
+def _with_array(value: Any) -> Any:
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], _Array):
+        value = value[1]
+    return value.value if isinstance(value, _Array) else value

@@ -7,6 +7,7 @@ import functools
 import io
 import os
 import pickle
+import resource
 import tempfile
 import zipfile
 from pathlib import Path
@@ -216,6 +217,80 @@ def test_wrong_files(tmp_path):
     with open(tmp_path / "good.pdparams", "ab") as file:
         file.write(b"more")
     assert "more data behind its end" in message_of(tmp_path / "good.pdparams")
+
+
+def nested(depth, innermost=b"K\x01"):
+    """A pickle of a tuple of twice a tuple of twice ...: small, and for ever to walk through."""
+    code = innermost
+    for level in range(depth):
+        code += b"q" + bytes([level]) + b"h" + bytes([level]) + b"\x86"
+    return code
+
+
+NUMPY_DTYPE = b"cnumpy\ndtype\n"
+BOMBS = {
+    "memo": b"}K\x01r\xff\xff\xff\x7f.",
+    "bytearray": b"}X\x01\x00\x00\x00w\x96" + (2**36).to_bytes(8, "little") + b"abcs.",
+    "nested key": b"}" + nested(60) + b"K\x01s.",
+    "nested dtype": b"}X\x01\x00\x00\x00w" + NUMPY_DTYPE + nested(60) + b"\x85Rs.",
+    "nested keys of an OrderedDict": b"ccollections\nOrderedDict\n]" + nested(60) + b"K\x01\x86a\x85R.",
+    "nested name of a part": b"}X\x15\x00\x00\x00UnpackBigParamInfor@@}X\x01\x00\x00\x00w}"
+    b"X\x06\x00\x00\x00slices]" + nested(60) + b"asss.",
+    "deep tuples": b"}X\x01\x00\x00\x00wK\x01" + b"\x85" * 200_000 + b"s.",
+    "deep lists": b"]" * 200_000 + b"a" * 199_999 + b".",
+    "dtype with objects": b"}X\x01\x00\x00\x00w" + NUMPY_DTYPE + b"X\x05\x00\x00\x00f4,O8\x85Rs.",
+    "persistent id": b"}X\x01\x00\x00\x00wK\x01Qs.",
+    "protocol 0": b"}X\x01\x00\x00\x00wPid\ns.",
+    "extension": b"}X\x01\x00\x00\x00w\x82\x01s.",
+    "out-of-band buffer": b"}X\x01\x00\x00\x00w\x97s.",
+    "instance": b"(ios\nsystem\n.",
+    "new object": b"cos\nsystem\n)\x81.",
+    "state of a dict": b"}}b.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_at_once(tmp_path, name):
+    path = tmp_path / "x.pdparams"
+    path.write_bytes(b"\x80\x04" + BOMBS[name])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message_of(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_arrays_are_what_their_bytes_are(tmp_path):
+    expected = {
+        "big-endian": np.arange(3, dtype=">f4"),
+        "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "bool": np.array([True, False]),
+        "half": np.float16([1, 2]),
+        "uint16": np.uint16([1, 65535]),
+        "scalar": np.array(2.5),
+    }
+    for protocol in (2, 3, 4):
+        assert_same(read_state(pickled(tmp_path, expected, protocol)), expected)
+
+
+@pytest.mark.parametrize("key", ["../../x", "/etc/passwd", "a\nb", "", "x" * 500, "\u202e", "a/b\\c"])
+@pytest.mark.parametrize("suffix", [".pdparams", ".safetensors"])
+def test_names_are_only_names(tmp_path, suffix, key):
+    (tmp_path / "in").mkdir()
+    write_state(tmp_path / "in" / f"x{suffix}", {key: np.ones(2, "float32")})
+    assert_same(read_state(tmp_path / "in" / f"x{suffix}"), {key: np.ones(2, "float32")})
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["in", f"x{suffix}"]
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pdparams")
+    assert "isn't a regular file" in message_of(tmp_path / "pipe.pdparams")
+    assert "isn't a regular file" in message_of(Path("/dev/zero"))
+    write_state(tmp_path / "x.pdparams", STATE)
+    (tmp_path / "link.pdparams").symlink_to(tmp_path / "x.pdparams")
+    assert_same(read_state(tmp_path / "link.pdparams"))
+    (tmp_path / "broken.pdparams").symlink_to(tmp_path / "gone.pdparams")
+    message_of(tmp_path / "broken.pdparams")
+    (tmp_path / "loop.pdparams").symlink_to(tmp_path / "loop.pdparams")
+    message_of(tmp_path / "loop.pdparams")
 
 
 def test_claims_of_huge_arrays_are_refused(tmp_path):
