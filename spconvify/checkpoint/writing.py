@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pickle
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,9 +14,9 @@ import numpy as np
 from spconvify.checkpoint.checksum import METADATA_KEY, HashingWriter, of_tensors
 from spconvify.checkpoint.paths import check_suffix
 from spconvify.errors import CheckpointError
+from spconvify.scratch import atomic
 
 _PROTOCOL = 4  # what paddle.save writes
-_NEW_FILE_MODE = 0o666
 _SAFETENSORS_NAMES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32",
     "int16": "I16", "int8": "I8", "uint8": "U8", "uint16": "U16", "bool": "BOOL",
@@ -55,32 +53,6 @@ def write_state(
                 _write_safetensors(file, state, bfloat16)
     except OSError as error:
         raise CheckpointError(f"can't write {path}: {error.strerror or error}") from error
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` if the block ends well, and is gone if it doesn't."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))
-        os.replace(temporary, path)
-    except BaseException:  # Ctrl-C too
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def _mode(path: Path) -> int:
-    """The old file's mode, or that of any new file: mkstemp gives one that only its owner reads."""
-    if path.exists():
-        return path.stat().st_mode & 0o7777
-    umask = os.umask(0)
-    os.umask(umask)
-    return _NEW_FILE_MODE & ~umask
 
 
 def _write_safetensors(

@@ -9,7 +9,7 @@ from typing import Any
 
 import platformdirs
 
-from spconvify.checkpoint.writing import atomic
+from spconvify.scratch import atomic
 
 Times = Mapping[str, float]  # form -> median ms
 

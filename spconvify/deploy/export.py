@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -24,6 +22,7 @@ from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.graph import tensors_in
+from spconvify.scratch import put_in_place, scratch_folder
 from spconvify.verify import evaluating
 
 MANIFEST = "manifest.json"
@@ -79,10 +78,7 @@ def export(
     shape = tuple(int(size) for size in input_shape)
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, shape, engine, choice)
-    folder = Path(
-        tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.resolve().parent)
-    )
-    try:
+    with scratch_folder(target) as folder:
         hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
         job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
         error, latency = _check(model, job, shape)
@@ -90,11 +86,7 @@ def export(
             error = max(error, _check(model, job, (_OTHER_BATCH, *shape[1:]))[0])
         manifest = _manifest(fused, folder, shape, dynamic_batch, engine, threads, error, latency)
         (folder / MANIFEST).write_text(json.dumps(manifest.to_dict(), indent=2) + "\n")
-        os.chmod(folder, 0o777 & ~_umask())
-        _move(folder, target)
-    except BaseException:  # Ctrl-C too
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        put_in_place(folder, target)
     return target
 
 
@@ -129,10 +121,10 @@ def _check(model: nn.Layer, job: dict[str, Any], shape: Sequence[int]) -> tuple[
         dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
         outputs = tensors_in(model(paddle.to_tensor(random_values(shape)).astype(dtype)))
         expected = [output.astype("float32").numpy() for output in outputs]
-    with tempfile.TemporaryDirectory(prefix="spconvify-") as place:
+    with scratch_folder() as place:
         with Worker({**job, "input_shape": list(shape)}, "exported") as worker:
             worker.wait_until_loaded()
-            found_in = Path(place) / "outputs.npz"
+            found_in = place / "outputs.npz"
             worker.save_outputs(found_in)
             latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
         with np.load(found_in) as file:
@@ -191,27 +183,3 @@ def _manifest(
         latency=latency,
         error=error,
     )
-
-
-def _move(folder: Path, target: Path) -> None:
-    """Put `folder` where `target` is or will be; an old folder goes when the new one is there."""
-    old = None
-    if target.exists():
-        old = Path(
-            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.resolve().parent)
-        )
-        os.replace(target, old)
-    try:
-        os.replace(folder, target)
-    except BaseException:
-        if old is not None:
-            os.replace(old, target)
-        raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -13,6 +12,7 @@ from spconvify.engines.latency import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.support import check_engine
 from spconvify.errors import ArgumentError
+from spconvify.scratch import scratch_folder
 
 ROUNDS = 8
 # A block must be long enough to reach its steady state, and the whole stay a matter of seconds.
@@ -52,10 +52,10 @@ def measure(
         raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
     shape = [int(size) for size in input_shape]
     job = {"engine": engine, "input_shape": shape, "threads": threads, "device": device}
-    with tempfile.TemporaryDirectory(prefix="spconvify-") as folder, contextlib.ExitStack() as stack:
+    with scratch_folder() as folder, contextlib.ExitStack() as stack:
         workers = {}
         for index, (name, network) in enumerate(networks.items()):
-            place = Path(folder) / str(index)
+            place = folder / str(index)
             place.mkdir()
             hand_over(engine, network, place, shape)
             workers[name] = stack.enter_context(Worker({**job, "folder": str(place)}, name))

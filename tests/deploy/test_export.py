@@ -110,7 +110,7 @@ def test_overwrite_replaces_an_earlier_export(tmp_path, model):
     assert os.listdir(tmp_path) == ["out"]
 
 
-@pytest.mark.parametrize("step", ["hand_over", "_check", "_manifest", "_move"])
+@pytest.mark.parametrize("step", ["hand_over", "_check", "_manifest", "put_in_place"])
 def test_a_failure_leaves_nothing(tmp_path, model, monkeypatch, step):
     earlier = export(model, tmp_path / "out", SHAPE, tune=False)
     before = {file.name: file.read_bytes() for file in earlier.iterdir()}
