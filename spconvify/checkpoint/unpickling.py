@@ -105,7 +105,7 @@ class ArrayUnpickler(PythonUnpickler):  # type: ignore[misc,unused-ignore]
         """
         if (module, name) not in _ALLOWED:
             raise CheckpointError(
-                f"it refers to {module}.{name}, which a checkpoint of weights has no use for; "
+                f"it refers to {_printable(f'{module}.{name}')}, which a checkpoint of weights has no use for; "
                 "nothing of it was run. If you trust the file, load it with Paddle and save "
                 "model.state_dict() again"
             )
@@ -152,6 +152,11 @@ def _check_names(keys: list[Any]) -> None:
             )
 
 
+def _printable(text: str) -> str:
+    """A file's words in one line, and without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def unpickle(file: BinaryIO, end: int) -> Any:
     """Read one pickle that fills `file` up to the byte `end`.
 
@@ -166,7 +171,7 @@ def unpickle(file: BinaryIO, end: int) -> Any:
         raise CheckpointError("it ends too early: the file is truncated; fetch it again") from error
     # A damaged pickle can raise almost anything.
     except Exception as error:
-        detail = " ".join(str(error).split()) or type(error).__name__
+        detail = _printable(" ".join(str(error).split())) or type(error).__name__
         raise CheckpointError(f"it is damaged or truncated ({detail}); fetch it again") from error
     if file.tell() != end:
         raise CheckpointError("there is more data behind its end: the file is damaged")

@@ -153,6 +153,12 @@ def test_names_what_a_pickle_refers_to(tmp_path):
     assert "refers to posix.system" in message_of(pickled(tmp_path, {"w": Calls(os.system, "true")}))
 
 
+def test_a_file_does_not_steer_the_terminal(tmp_path):
+    path = tmp_path / "x.pdparams"
+    path.write_bytes(b"\x80\x04cnumpy\x1b[31m\x0bcore\nx\n.")
+    assert r"refers to numpy\x1b[31m\x0bcore.x, which" in message_of(path)
+
+
 def test_every_truncation_is_refused(tmp_path):
     for suffix in (".pdparams", ".safetensors"):
         path = tmp_path / f"x{suffix}"
