@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from spconvify.checkpoint import SUFFIXES, read_state, write_state
 from spconvify.errors import ArgumentError, CheckpointError
-from spconvify.zoo import Architecture, CustomArchitecture, identify, resolve, spconv_sites
+from spconvify.zoo import (
+    Architecture,
+    CustomArchitecture,
+    PaddleClasArchitecture,
+    identify,
+    resolve,
+    spconv_sites,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +29,7 @@ class Source:
     """Where a network comes from: an architecture, and the weights if there is a checkpoint."""
 
     name: str
-    architecture: Architecture | CustomArchitecture
+    architecture: Architecture | PaddleClasArchitecture | CustomArchitecture
     state: dict[str, np.ndarray] | None = None
 
     @property
@@ -60,7 +67,7 @@ def open_source(source: str, arch: str | None = None) -> Source:
             raise ArgumentError(f"--arch goes with a checkpoint, and {source!r} isn't one")
         return Source(source, resolve(source))
     state = read_state(source)
-    if arch is None or ":" not in arch:
+    if arch is None or ":" not in arch or arch.startswith("paddleclas:"):
         architecture: Any = identify(shapes_of(state), arch)
     else:
         architecture = resolve(arch)

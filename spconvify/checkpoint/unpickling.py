@@ -104,10 +104,10 @@ class ArrayUnpickler(PythonUnpickler):  # type: ignore[misc,unused-ignore]
             CheckpointError: for everything else; nothing of it has been imported or run.
         """
         if (module, name) not in _ALLOWED:
+            wanted = _printable(f"{module}.{name}")
             raise CheckpointError(
-                f"it refers to {_printable(f'{module}.{name}')}, which a checkpoint of weights has no use for; "
-                "nothing of it was run. If you trust the file, load it with Paddle and save "
-                "model.state_dict() again"
+                f"it refers to {wanted}, which a checkpoint of weights has no use for; nothing of it "
+                "was run. If you trust the file, load it with Paddle and save model.state_dict() again"
             )
         return _ALLOWED[module, name]
 

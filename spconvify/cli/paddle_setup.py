@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import warnings
 from pathlib import Path
 
@@ -22,7 +23,11 @@ def load_paddle() -> None:
     os.environ.setdefault("GLOG_minloglevel", "2")
     if _is_amd_with_avx2():
         os.environ.setdefault(MKL_VARIABLE, "5")
+    on_termination = signal.getsignal(signal.SIGTERM)
     import paddle  # noqa: F401
+
+    # Paddle puts a handler of its own there that aborts the process: no temporary file would go.
+    signal.signal(signal.SIGTERM, on_termination)
 
 
 def _is_amd_with_avx2() -> bool:

@@ -6,11 +6,13 @@ from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import names
 from spconvify.zoo.custom import CustomArchitecture, build_custom, resolve
 from spconvify.zoo.identification import identify
+from spconvify.zoo.paddleclas import PaddleClasArchitecture
 from spconvify.zoo.spconv_keys import SPConvKeys, dense_shapes, spconv_sites
 
 __all__ = [
     "Architecture",
     "CustomArchitecture",
+    "PaddleClasArchitecture",
     "SPConvKeys",
     "build_custom",
     "dense_shapes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ class Architecture:
         constructor = getattr(importlib.import_module(found.module), found.constructor)
         with paddle.utils.unique_name.guard(), paddle.LazyGuard() if lazy else contextlib.nullcontext():
             network = constructor(num_classes=self.num_classes, **found.options)
-            _set_in_channels(network, self.in_channels)
+            set_in_channels(network, self.in_channels)
         return network
 
 
@@ -73,7 +74,7 @@ def find(name: str, num_classes: int | None = None, in_channels: int | None = No
     return Architecture(name, num_classes, in_channels)
 
 
-def _set_in_channels(network: nn.Layer, in_channels: int) -> None:
+def set_in_channels(network: nn.Layer, in_channels: int) -> None:
     """Give the stem another number of input channels: hardly a constructor takes one.
 
     The stem is the first convolution in every network of the catalogue, and has one group. Only its
@@ -86,8 +87,11 @@ def _set_in_channels(network: nn.Layer, in_channels: int) -> None:
         return
     out_channels, _, *kernel = stem.weight.shape
     stem._in_channels = in_channels
+    attr = copy.copy(stem._param_attr)
+    if getattr(attr, "name", None):  # Paddle refuses a second parameter of the same name
+        attr.name = None
     stem.weight = stem.create_parameter(
         [out_channels, in_channels, *kernel],
-        attr=stem._param_attr,
+        attr=attr,
         default_initializer=nn.initializer.KaimingNormal(),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spconvify.errors import ArgumentError
 from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import near
+from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
 
 if TYPE_CHECKING:
     from paddle import nn
@@ -35,12 +36,14 @@ class CustomArchitecture:
         return build_custom(self.name)
 
 
-def resolve(arch: str) -> Architecture | CustomArchitecture:
-    """What ``--arch`` stands for: a name of the catalogue, or ``package.module:factory``.
+def resolve(arch: str) -> Architecture | PaddleClasArchitecture | CustomArchitecture:
+    """What ``--arch`` stands for: a name, ``paddleclas:BACKBONE`` or ``package.module:factory``.
 
     Raises:
         ArgumentError: if it is a name and an unknown one; it gives the nearest ones.
     """
+    if arch.startswith(PREFIX):
+        return PaddleClasArchitecture(arch)
     return CustomArchitecture(arch) if ":" in arch else find(arch)
 
 

@@ -8,15 +8,17 @@ from spconvify.errors import CheckpointError
 from spconvify.zoo.architecture import Architecture
 from spconvify.zoo.catalogue import USE_ARCH, entry, names
 from spconvify.zoo.difference import Difference, difference
+from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
+from spconvify.zoo.paddleclas_table import identify_paddleclas
 from spconvify.zoo.spconv_keys import Shapes, dense_shapes, join, spconv_sites
 from spconvify.zoo.table import IN_CHANNELS, NUM_CLASSES, load
 
 
-def identify(shapes: Shapes, name: str | None = None) -> Architecture:
+def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleClasArchitecture:
     """The architecture that has these parameters, with its number of classes and input channels.
 
     Dense and converted state dicts are identified, and those of a trunk without its head
-    (``num_classes`` 0).
+    (``num_classes`` 0); the backbones of PaddleClas too, where the catalogue has nothing that fits.
 
     Args:
         shapes: structured name -> shape of every parameter and buffer.
@@ -27,16 +29,21 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture:
         CheckpointError: if nothing fits; it tells what comes nearest and which keys differ. Also if
             the keys of an SPConv are incomplete, see `spconv_sites`.
     """
-    if name is not None:
-        entry(name)
     if not shapes:
         raise CheckpointError("the checkpoint holds no parameters, so there is no network to identify")
+    if name is not None and name.startswith(PREFIX):
+        return identify_paddleclas(shapes, name) or PaddleClasArchitecture(name)
+    if name is not None:
+        entry(name)
     differences = _differences(shapes)
     fitting = [found for found in map(_fitting, differences, differences.values()) if found]
     for found in fitting:
         if name in (None, found.name):
             others = tuple(other.name for other in fitting if other is not found)
             return replace(found, ambiguous_with=others)
+    found_elsewhere = identify_paddleclas(shapes) if name is None else None
+    if found_elsewhere is not None:
+        return found_elsewhere
     raise CheckpointError(_misfit(name, differences[name], fitting) if name else _unknown(differences))
 
 

@@ -1,0 +1,219 @@
+"""Everything that spconvify does, on every network that it knows: a row each, and what went wrong.
+
+    python tests/zoo/matrix.py                                  # the catalogue and PaddleClas: an hour
+    python tests/zoo/matrix.py --only resnet18 paddleclas:HRNet_W18_C
+
+Find the sites, convert (fusion gap and sum in turn), run at an even and an odd size, train a step, save
+and load, fuse, export to Paddle Inference, count. PaddleClas's backbones are left out where the package
+isn't installed. Results are added to the file's, one by one; exits with 1 if a network failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import io
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+import zlib  # noqa: F401 - before paddle: on 2.6 a later import can crash
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+import spconvify
+from spconvify import NoEffectWarning, zoo
+from spconvify.graph import tensors_in
+from spconvify.verify import evaluating
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "examples" / "benchmarks"))
+
+from results import Results, machine, markdown  # noqa: E402
+
+PADDLECLAS = """
+    ResNet18 ResNet50_vd ResNet50_vc SE_ResNet50_vd HRNet_W18_C RepVGG_A0 DarkNet53 CSPDarkNet53 DLA34
+    Res2Net50_26w_4s Res2Net50_vd_26w_4s DenseNet121 PPHGNet_tiny PPHGNetV2_B0 HarDNet68 PeleeNet
+    InceptionV3 InceptionV4 EfficientNetV2_S MobileViT_S FasterNet_T0 GhostNet_x1_0 PPLCNet_x1_0
+    RegNetX_4GF SwinTransformer_tiny_patch4_window7_224 VGG16 Xception41 ResNeSt50_fast_1s1x64d VAN_B0
+    StarNet_S1 DPN68 SqueezeNet1_1 GoogLeNet
+""".split()
+CLASSES = 7
+SIZES = ((64, 75), (96, 107), (224, 225))  # even and odd; the first pair that the network runs at
+TOLERANCE = 1e-4  # of the outputs' scale
+
+
+def names() -> list[str]:
+    """The catalogue's, and PaddleClas's."""
+    return [*zoo.names(), *(f"paddleclas:{name}" for name in PADDLECLAS)]
+
+
+def architecture(name: str, classes: int = CLASSES) -> Any:
+    if name.startswith("paddleclas:"):
+        return zoo.PaddleClasArchitecture(name, classes)
+    return zoo.find(name, classes)
+
+
+def check(name: str, folder: Path, fusion: str = "gap", exports: bool = True) -> dict[str, Any]:
+    """The network's row.
+
+    Raises:
+        AssertionError, or whatever spconvify raises: where it doesn't hold.
+    """
+    known = architecture(name)
+    usual = architecture(name, 10 if known.input_shape[-1] < 64 else 1000)
+    row = counted(usual.build(), known.input_shape, fusion)
+    model = known.build()
+    if not row["eligible"]:
+        return row
+    even, odd = sizes(model, known.input_shape)
+    converted = spconvify.convert(model, fusion=fusion, input_shape=even)
+    for shape in filter(None, (even, odd)):
+        expected, found = outputs(model, shape), outputs(converted, shape)
+        assert [x.shape for x in found] == [x.shape for x in expected], f"shapes at {shape}"
+    assert lacking_gradients(converted, even) <= lacking_gradients(model, even), "gradients"
+    converted.eval()
+    round_trip(converted, known, folder, even)
+    fused = spconvify.fuse(converted, input_shape=even)
+    close(outputs(fused, even), outputs(converted, even), "fused")
+    if odd:
+        close(outputs(fused, odd), outputs(converted, odd), "fused, odd")
+    if exports:
+        spconvify.export(converted, folder / "exported", even, tune=False)
+    return {**row, "sizes": [shape[-1] for shape in filter(None, (even, odd))], "exported": exports}
+
+
+def counted(model: Any, shape: tuple[int, ...], fusion: str) -> dict[str, Any]:
+    """Convolutions and costs before and after, at the network's own input."""
+    sites = spconvify.find_sites(model)
+    eligible = [site for site in sites if site.eligible]
+    with evaluating(model):
+        before = spconvify.cost(model, shape)
+    row = {"convolutions": len(sites), "eligible": len(eligible), "fusion": fusion}
+    row |= {"input": list(shape), "macs": before.macs, "params": before.params}
+    row["paddle_flops"] = paddle_flops(model, shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoEffectWarning)
+        after = spconvify.cost(spconvify.convert(model, fusion=fusion, init="none"), shape)
+    layers = {layer.name: layer.macs for layer in before.layers}
+    share = sum(layers.get(site.name, 0) for site in eligible) / before.macs
+    return {**row, "share": share, "macs_after": after.macs, "params_after": after.params}
+
+
+def paddle_flops(model: Any, shape: tuple[int, ...]) -> int | None:
+    """What Paddle's own counter says, which sees layers and no functions; None where it fails."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return int(paddle.flops(copy.deepcopy(model), list(shape)))
+        except Exception:
+            return None
+
+
+def sizes(model: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Small inputs of an even and an odd size; None where the network takes no odd one."""
+    own = shape[-1]
+    for even, odd in ((own, own + 1) if own < SIZES[0][0] else SIZES[0], *SIZES[1:]):
+        found = [
+            (2, shape[1], size, size) for size in (even, odd) if runs(model, (2, shape[1], size, size))
+        ]
+        if found and found[0][-1] == even:
+            return found[0], found[1] if len(found) > 1 else None
+    raise AssertionError(f"runs at none of {SIZES}")
+
+
+def runs(model: Any, shape: tuple[int, ...]) -> bool:
+    try:
+        return bool(outputs(model, shape))
+    except Exception:
+        return False
+
+
+def outputs(model: Any, shape: tuple[int, ...]) -> list[Any]:
+    values = np.random.default_rng(0).standard_normal(shape, dtype="float32")
+    with evaluating(model), paddle.no_grad():
+        return tensors_in(model(paddle.to_tensor(values)))
+
+
+def close(found: list[Any], expected: list[Any], what: str) -> None:
+    for one, other in zip(found, expected):
+        error = float((one - other).abs().max()) / (float(other.abs().max()) or 1.0)
+        assert error <= TOLERANCE, f"{what}: off by {error:.1e}"
+
+
+def lacking_gradients(model: Any, shape: tuple[int, ...]) -> set[str]:
+    """Trainable parameters that a step gives no gradient."""
+    model.train()
+    values = np.random.default_rng(1).standard_normal(shape, dtype="float32")
+    sum(x.square().mean() for x in tensors_in(model(paddle.to_tensor(values)))).backward()
+    lacking = {key for key, p in model.named_parameters() if p.trainable and p.grad is None}
+    model.clear_gradients()
+    return lacking
+
+
+def round_trip(model: Any, known: Any, folder: Path, shape: tuple[int, ...]) -> None:
+    """Saved, identified from its keys, loaded: the same bits."""
+    path = spconvify.save(model, folder / "network.safetensors")
+    source = spconvify.loading.open_source(str(path))
+    same = (known.name, *getattr(source.architecture, "ambiguous_with", ()))
+    assert source.architecture.name in same or known.name in same, source.architecture.name
+    assert source.architecture.num_classes == CLASSES, "number of classes"
+    loaded = spconvify.load(path, known.name if ":" in known.name else None)
+    state = loaded.state_dict()
+    for key, value in model.state_dict().items():
+        assert np.array_equal(state[key].numpy(), value.numpy()), f"{key} differs"
+    for one, other in zip(outputs(loaded, shape), outputs(model, shape)):
+        assert np.array_equal(one.numpy(), other.numpy()), "outputs of the loaded network"
+
+
+def table(jobs: dict[str, Any]) -> str:
+    """Conv2D layers, eligible ones and their share of the MACs, and costs before and after."""
+    heads = "network, Conv2D, eligible, share of MACs, MACs (G), after, paddle.flops, params (M), after"
+    rows = [heads.split(", ")]
+    for name, job in jobs.items():
+        if "error" in job:
+            rows.append([name, "failed", *[""] * 7])
+            continue
+        macs = [f"{job[key] / 1e9:.2f}" for key in ("macs", "macs_after")]
+        params = [f"{job[key] / 1e6:.2f}" for key in ("params", "params_after")]
+        rows.append([name, *map(str, (job["convolutions"], job["eligible"])), f"{job['share']:.0%}"])
+        flops = f"{job['paddle_flops'] / 1e9:.2f}" if job["paddle_flops"] else "–"
+        rows[-1] += [*macs, flops, *params]
+    return markdown(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=names(), default=names(), metavar="NAME")
+    parser.add_argument("--no-export", action="store_true", help="leave the exports out")
+    parser.add_argument("--out", type=Path, default=ROOT / "examples" / "results" / "zoo.json")
+    args = parser.parse_args()
+    results = Results(args.out, {"machine": machine(), "paddle": paddle.__version__, "ratio": 0.5})
+    for name in args.only:
+        if results.has(name) and "error" not in results.jobs[name]:
+            continue
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            fusion = ("gap", "sum")[names().index(name) % 2]
+            try:
+                row = check(name, Path(folder), fusion, not args.no_export)
+            except Exception as error:
+                if name.startswith("paddleclas:") and "needs PaddleClas" in str(error):
+                    print(f"{name}: PaddleClas isn't installed", flush=True)
+                    continue
+                traceback.print_exc()
+                row = {"error": f"{type(error).__name__}: {error}"}
+        results.add(name, row)
+        print(f"{name}: {row.get('error', 'right')}, {time.perf_counter() - start:.0f} s", flush=True)
+    in_order = {name: results.jobs[name] for name in names() if results.has(name)}
+    args.out.with_suffix(".md").write_text(table(in_order))
+    raise SystemExit(any("error" in job for job in results.jobs.values()))
+
+
+if __name__ == "__main__":
+    main()
