@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,24 +140,27 @@ def _joined(state: dict[str, np.ndarray], slices: Any) -> dict[str, np.ndarray]:
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError, deserialize
+    from safetensors import SafetensorError, safe_open
 
-    content = path.read_bytes()
     try:
-        entries: dict[str, Mapping[str, Any]] = dict(deserialize(content))
+        with safe_open(path, framework="np"):  # the library checks all of the header against the size
+            content = memoryview(path.read_bytes())
     except SafetensorError as error:
         raise CheckpointError(f"it is a damaged .safetensors file ({error})") from error
-    # The library checks everything and loses the order, which is the network's.
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    check_metadata(header, memoryview(content)[8 + int.from_bytes(content[:8], "little") :])
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(bytes(content[8:start]))
+    data = content[start:]
+    check_metadata(header, data)
     state = {}
-    for key in header:
+    # Views of the file's bytes, in the header's order, which is the network's: the library would copy
+    # every tensor, and loses the order.
+    for key, entry in header.items():
         if key == "__metadata__":
             continue
-        entry = entries[key]
         if entry["dtype"] not in _SAFETENSORS_DTYPES:
             raise CheckpointError(f"{key!r} has dtype {entry['dtype']}, which Paddle doesn't know")
-        array = np.frombuffer(entry["data"], _SAFETENSORS_DTYPES[entry["dtype"]])
+        first, end = entry["data_offsets"]
+        array = np.frombuffer(data[first:end], _SAFETENSORS_DTYPES[entry["dtype"]])
         state[key] = array.reshape(entry["shape"])
     if not state:
         raise CheckpointError("it holds no parameters")
