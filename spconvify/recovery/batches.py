@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -61,6 +62,15 @@ class Batches:
         except TypeError as error:
             raise ArgumentError("the training data has no length: give steps, not epochs") from error
 
+    def describe(self) -> str:
+        """What a run's checkpoint remembers of its data, without reading all of it."""
+        if not isinstance(self._data, _Indexed):
+            return f"a {type(self._data).__name__} of batches"
+        if not isinstance(self._data.images, np.ndarray):
+            return f"a {type(self._data.images).__name__} of {len(self._data)} images"
+        ends = zlib.crc32(self._data.images[[0, -1]].tobytes())
+        return f"{len(self._data)} images ({ends:08x})"
+
     def first(self) -> Batch:
         """The first batch, as the first step sees it."""
         return next(self.starting_at(0))
@@ -112,16 +122,16 @@ class _Indexed:
     """Images that can be taken in any order: arrays, or a map-style dataset."""
 
     def __init__(self, images: Any, labels: Any = None):
-        self._images, self._labels = images, labels
+        self.images, self._labels = images, labels
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.images)
 
     def take(self, rows: np.ndarray) -> Any:
-        if isinstance(self._images, np.ndarray):
+        if isinstance(self.images, np.ndarray):
             labels = None if self._labels is None else self._labels[rows]
-            return (self._images[rows], labels)
-        items = [self._images[int(row)] for row in rows]
+            return (self.images[rows], labels)
+        items = [self.images[int(row)] for row in rows]
         if not isinstance(items[0], (tuple, list)):
             return (np.stack([_array(item) for item in items]), None)
         images = np.stack([_array(item[0]) for item in items])

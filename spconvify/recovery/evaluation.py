@@ -30,6 +30,11 @@ class Evaluation:
     def __init__(self, data: Any, processes: Processes):
         self._data, self._processes = _as_batches(data), processes
 
+    def describe(self) -> str:
+        """What a run's checkpoint remembers of it."""
+        length = len(self._data) if hasattr(self._data, "__len__") else "some"
+        return f"{length} batches"
+
     def top1(self, student: nn.Layer) -> float:
         """In per cent."""
         right, total = 0.0, 0.0

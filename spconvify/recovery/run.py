@@ -139,7 +139,10 @@ def distil(
     processes, images = Processes(), batches.first().images
     check_outputs(student, teacher, images)
     evaluation = None if eval_data is None else Evaluation(eval_data, processes)
-    run = identity(student, teacher, recipe)
+    run = identity(student, teacher, recipe) | {
+        "data": batches.describe(),
+        "eval_data": evaluation.describe() if evaluation else "none",
+    }
     with distilling(student, teacher):
         layers = replaced_layers(student, teacher)
         loss = Distillation(student, teacher, layers, recipe, images)

@@ -74,7 +74,14 @@ def record(name: str) -> tuple[str, list[str], str] | None:
 
 
 def _shapes(name: str, classes: int, channels: int) -> dict[str, tuple[int, ...]]:
-    network = PaddleClasArchitecture(PREFIX + name, classes, channels).build()
+    import paddle
+
+    backbone = PaddleClasArchitecture(PREFIX + name, classes, channels)
+    try:
+        with paddle.LazyGuard():
+            network = backbone.build()
+    except Exception:  # it computes with its weights
+        network = backbone.build()
     return {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
 
 

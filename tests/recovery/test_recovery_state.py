@@ -13,8 +13,7 @@ import paddle
 import pytest
 from recovery_networks import assert_same, images, pair, weights
 
-from spconvify import ArgumentError, CheckpointError, recover, save
-from spconvify.checkpoint import writing
+from spconvify import ArgumentError, CheckpointError, recover, save, scratch
 
 pytest.importorskip("paddleslim", reason="needs the extra slim")
 RUN = {"steps": 9, "batch_size": 8, "checkpoint_every": 2, "eval_every": 3}
@@ -105,6 +104,12 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     other, teacher = pair(seed=1)
     with pytest.raises(ArgumentError, match="its student is another one"):
         recover(other, teacher, images(), **RUN, checkpoint=checkpoint)
+    student, teacher = pair()
+    with pytest.raises(ArgumentError, match=r"its data is 32 images \(\w+\) and not 31 images \(\w+\)"):
+        recover(student, teacher, images()[:-1], **RUN, checkpoint=checkpoint)
+    judged = (images(), np.zeros(len(images()), "int64"))
+    with pytest.raises(ArgumentError, match="its eval_data is none and not 1 batches"):
+        recover(student, teacher, images(), **RUN, eval_data=judged, checkpoint=checkpoint)
 
 
 def test_a_file_that_is_no_such_checkpoint(tmp_path):
@@ -128,7 +133,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing.os, "fsync", full)
+        patch.setattr(scratch.os, "fsync", full)
         with pytest.raises(CheckpointError, match=r"can't write .*: No space left on device"):
             recover(*pair(), images(), **RUN, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before
