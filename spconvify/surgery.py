@@ -49,12 +49,14 @@ def apply_plan(
         ArgumentError: if the plan names a site that the model hasn't, or that isn't eligible.
         ConversionError: if the converted network would not run as the original does.
     """
-    sites = originals = _planned_sites(model, plan)
+    original, sites = model, _planned_sites(model, plan)
+    originals = sites
     if not inplace:
         model = copy.deepcopy(model)
         sites = _planned_sites(model, plan)
     watched = [(site.layer, original.layer) for site, original in zip(sites, originals)]
-    expectation = Expectation(model, watched if verify else [], input_shape)
+    # Of the original: hooks and closures of a copy may still be the original's.
+    expectation = Expectation(original, watched if verify else [], input_shape)
     replacements = {
         id(site.layer): replacement(site.layer, plan.sites[site.name], init, site.name) for site in sites
     }

@@ -105,7 +105,11 @@ class Expectation:
                     f"sub-layers; exclude it with --exclude {name!r}"
                 )
         if after.shapes != before.shapes:
-            raise ConversionError(f"the output's shape changed from {before.shapes} to {after.shapes}")
+            raise ConversionError(
+                f"the output's shape changed from {before.shapes} to {after.shapes}; if hooks or "
+                "closures collect the network's outputs, convert it in place (inplace=True): a copy "
+                "keeps those of the original"
+            )
         if before.finite and not after.finite:
             raise ConversionError("the converted network's output isn't finite")
 

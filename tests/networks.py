@@ -117,6 +117,53 @@ class HookedConvNet(nn.Layer):
         return self.conv(x)
 
 
+class WeightNormNet(nn.Layer):
+    """The weight of `normed` is computed by a hook; `conv` is an ordinary one."""
+
+    def __init__(self):
+        super().__init__()
+        self.normed = nn.utils.weight_norm(conv())
+        self.conv = conv()
+
+    def forward(self, x):
+        return self.conv(self.normed(x))
+
+
+class NamedParamAttrs(nn.Layer):
+    """Parameters with names of their own, which Paddle lets nobody use twice."""
+
+    def __init__(self, name="named_param_attrs"):
+        super().__init__()
+        attr = paddle.ParamAttr(name=f"{name}_w", learning_rate=0.1)
+        self.conv = conv(weight_attr=attr, bias_attr=paddle.ParamAttr(name=f"{name}_b"))
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class TheseusReturnPatterns(nn.Layer):
+    """Hooks keep what some layers return, as PaddleClas does it: of a stage, and of a convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.stage = nn.Sequential(conv(), nn.ReLU())
+        self.kept = conv()
+        self.results = {}
+        for name in ("stage", "kept"):
+            getattr(self, name).register_forward_post_hook(self._keep(name))
+
+    def _keep(self, name):
+        def hook(layer, inputs, output):
+            self.results[name] = output
+            return output
+
+        return hook
+
+    def forward(self, x):
+        self.kept(self.stage(x))
+        return self.results
+
+
 class UnusedNet(nn.Layer):
     """A convolution that the forward pass never reaches."""
 

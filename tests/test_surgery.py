@@ -202,6 +202,47 @@ def test_statically_held_layers_are_skipped_not_broken():
     assert [site.name for site in find_sites(converted) if isinstance(site.layer, SPConv2D)] == ["0"]
 
 
+def test_weight_norm_net():
+    model = nets.WeightNormNet()
+    converted = convert(model)
+    assert isinstance(converted.conv, SPConv2D)
+    assert type(converted.normed) is nn.Conv2D
+    x = paddle.randn([1, 8, 6, 6])
+    np.testing.assert_array_equal(converted.normed(x).numpy(), model.normed(x).numpy())
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+def test_named_param_attrs(inplace):
+    converted = convert(nets.NamedParamAttrs(f"named_{inplace}"), inplace=inplace)
+    assert isinstance(converted.conv, SPConv2D)
+    assert converted.conv.gwc.weight.optimize_attr["learning_rate"] == 0.1
+    assert converted(paddle.randn([2, 8, 5, 5])).shape == [2, 8, 5, 5]
+
+
+def test_theseus_return_patterns():
+    """What hooks return comes from the network that runs; the convolution with a hook stays."""
+    with pytest.raises(ConversionError, match=r"convert it in place \(inplace=True\)"):
+        convert(nets.TheseusReturnPatterns())  # the copy's hooks would write into the original
+    model = nets.TheseusReturnPatterns()
+    converted = convert(model, inplace=True)
+    assert converted is model
+    assert isinstance(converted.stage[0], SPConv2D)
+    assert type(converted.kept) is nn.Conv2D
+    x = paddle.randn([1, 8, 6, 6])
+    results = converted(x)
+    np.testing.assert_array_equal(results["stage"].numpy(), converted.stage(x).numpy())
+    assert results["kept"].shape == [1, 8, 6, 6]
+
+
+def test_stale_to_static():
+    """A program traced before the conversion would keep the old convolutions."""
+    model = nets.PlainNet()
+    model.conv1 = paddle.jit.to_static(nn.Sequential(nets.conv(8, 12, stride=2)), full_graph=True)
+    with pytest.raises(ArgumentError, match="convert first, then call to_static"):
+        convert(model, inplace=True)
+    assert type(model.conv2) is nn.Conv2D
+
+
 def test_plan_that_does_not_belong():
     with pytest.raises(ArgumentError, match=r"the plan's site 'nope' isn't a convolution"):
         convert(nets.PlainNet(), plan=Plan({"nope": SPConvSettings()}))
