@@ -116,7 +116,7 @@ def optimizer_of(model: paddle.nn.Layer, steps: int, args: argparse.Namespace):
     parameters = model.parameters()
     if args.network in ADAM:
         return paddle.optimizer.Adam(3e-4, parameters=parameters)
-    falls = [args.epochs * steps // 2, args.epochs * steps * 3 // 4]
+    falls = sorted({args.epochs * steps // 2, args.epochs * steps * 3 // 4})
     rate = paddle.optimizer.lr.MultiStepDecay(0.1, falls)
     return paddle.optimizer.Momentum(rate, 0.9, parameters=parameters, weight_decay=1e-4)
 
