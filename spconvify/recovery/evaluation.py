@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 from paddle import nn
@@ -32,7 +32,7 @@ class Evaluation:
 
     def describe(self) -> str:
         """What a run's checkpoint remembers of it."""
-        length = len(self._data) if hasattr(self._data, "__len__") else "some"
+        length = len(self._data) if isinstance(self._data, Sized) else "some"
         return f"{length} batches"
 
     def top1(self, student: nn.Layer) -> float:
