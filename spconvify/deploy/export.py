@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -30,6 +31,7 @@ TOLERANCE = 1e-4  # of the output's scale, between the exported network and the 
 EXPORTED_BY = ("inference", "onnxruntime")
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
 _SECONDS = 0.5
+_FULL_DISK_BYTES = 1 << 16
 
 
 def export(
@@ -79,11 +81,16 @@ def export(
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, shape, engine, choice)
     with scratch_folder(target) as folder:
-        hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
-        job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
-        error, latency = _check(model, job, shape)
-        if dynamic_batch:
-            error = max(error, _check(model, job, (_OTHER_BATCH, *shape[1:]))[0])
+        try:
+            hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
+            job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
+            error, latency = _check(model, job, shape)
+            if dynamic_batch:
+                error = max(error, _check(model, job, (_OTHER_BATCH, *shape[1:]))[0])
+        except EngineError as problem:
+            if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
+                raise EngineError(f"can't write {target}: no space left on its disk") from problem
+            raise
         manifest = _manifest(fused, folder, shape, dynamic_batch, engine, threads, error, latency)
         (folder / MANIFEST).write_text(json.dumps(manifest.to_dict(), indent=2) + "\n")
         put_in_place(folder, target)

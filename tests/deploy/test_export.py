@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import networks as nets
 import numpy as np
@@ -11,6 +12,7 @@ from paddle import nn
 
 from spconvify import ArgumentError, EngineError, convert, export
 from spconvify.deploy.export import largest_error, read_manifest
+from spconvify.engines.measure import hand_over
 from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
 
@@ -123,6 +125,21 @@ def test_a_failure_leaves_nothing(tmp_path, model, monkeypatch, step):
         export(model, earlier, SHAPE, tune=False, overwrite=True)
     assert os.listdir(tmp_path) == ["out"]
     assert {file.name: file.read_bytes() for file in earlier.iterdir()} == before
+
+
+def test_a_full_disk_is_named(tmp_path, model, monkeypatch):
+    def cut_off(engine, network, folder, shape):
+        hand_over(engine, network, folder, shape)
+        parameters = folder / "model.pdiparams"
+        parameters.write_bytes(parameters.read_bytes()[:100])
+
+    monkeypatch.setattr("spconvify.deploy.export.hand_over", cut_off)
+    with pytest.raises(EngineError, match="running the network 'exported' failed"):
+        export(model, tmp_path / "out", SHAPE, tune=False)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    with pytest.raises(EngineError, match=r"can't write .*out: no space left on its disk"):
+        export(model, tmp_path / "out", SHAPE, tune=False)
+    assert os.listdir(tmp_path) == []
 
 
 def test_other_outputs_are_refused():
