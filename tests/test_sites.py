@@ -1,5 +1,7 @@
 """Which convolutions are eligible, and why the others aren't."""
 
+from functools import partial
+
 import networks as nets
 import paddle
 import pytest
@@ -41,6 +43,7 @@ def test_lists_every_convolution_in_order():
         ({"stride": 3}, "stride 3x3"),
         ({"stride": [2, 1]}, "stride 2x1"),
         ({"dilation": [1, 2], "padding": [1, 2]}, "dilation 1x2"),
+        ({"dilation": [2, 1], "padding": [2, 1]}, "dilation 2x1"),
         ({"groups": 8}, "depthwise: groups=8"),
         ({"groups": 2}, "already grouped: groups=2"),
     ],
@@ -48,6 +51,18 @@ def test_lists_every_convolution_in_order():
 def test_verdict_on_geometry(options, reason):
     assert reason_of(nets.conv(**options)).startswith(reason)
     assert bool(reason_of(nets.conv(**options))) == bool(reason)
+
+
+def test_a_kernel_that_is_no_square():
+    assert reason_of(nn.Conv2D(8, 8, [3, 5])) == "kernel 3x5"
+    assert reason_of(nn.Conv2D(8, 8, [5, 3])) == "kernel 5x3"
+
+
+def test_containers_in_containers_hold_it_too():
+    model = nets.ConvInPlainList()
+    for held in ([[model.conv]], {"a": (model.conv,)}, [partial(model.conv, 1)]):
+        model.convs = held
+        assert "ConvInPlainList.convs holds it" in reason_of(model)
 
 
 def test_verdict_on_identity():
