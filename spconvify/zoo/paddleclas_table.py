@@ -36,13 +36,18 @@ def identify_paddleclas(shapes: Shapes, name: str | None = None) -> PaddleClasAr
     for known, (expected, heads, stem) in _table().items():
         free = (*heads, stem)
         if all(key in dense for key in free) and checksum(free) == expected:
-            classes = {dense[key][-1] for key in heads}
+            classes = {_classes(dense[key]) for key in heads}
             if len(classes) == 1:
                 fitting.append(PaddleClasArchitecture(known, classes.pop(), dense[stem][1]))
     for found in fitting:
         if name in (None, found.name):
             return replace(found, ambiguous_with=tuple(o.name for o in fitting if o is not found))
     return None
+
+
+def _classes(head: tuple[int, ...]) -> int:
+    """How many classes a head has: its weight is (C, N), or (N, C, 1, 1) of a convolution."""
+    return head[0] if len(head) == 4 else head[-1]
 
 
 @functools.lru_cache(maxsize=1)
@@ -65,7 +70,7 @@ def record(name: str) -> tuple[str, list[str], str] | None:
     """A backbone's record; None if it has no head of so many classes, or no 3x3 in its stem."""
     one, other = (_shapes(name, classes, channels) for classes, channels in zip(_CLASSES, _CHANNELS))
     differing = [key for key, shape in one.items() if shape != other[key]]
-    heads = [key for key in differing if one[key][-1] == _CLASSES[0] and not key.endswith("bias")]
+    heads = [key for key in differing if _classes(one[key]) == _CLASSES[0] and not key.endswith("bias")]
     stems = [key for key in differing if one[key][1:2] == (_CHANNELS[0],)]
     others = {key for key in differing if not key.endswith("bias")} - {*heads, *stems}
     if not heads or len(stems) != 1 or others:
