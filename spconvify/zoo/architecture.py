@@ -6,7 +6,7 @@ import contextlib
 import copy
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spconvify.errors import ArgumentError
 from spconvify.zoo.catalogue import entry
@@ -52,7 +52,7 @@ class Architecture:
         constructor = getattr(importlib.import_module(found.module), found.constructor)
         with paddle.utils.unique_name.guard(), paddle.LazyGuard() if lazy else contextlib.nullcontext():
             network = constructor(num_classes=self.num_classes, **found.options)
-            set_in_channels(network, self.in_channels)
+            set_in_channels(network, found.in_channels, self.in_channels)
         return network
 
 
@@ -74,24 +74,28 @@ def find(name: str, num_classes: int | None = None, in_channels: int | None = No
     return Architecture(name, num_classes, in_channels)
 
 
-def set_in_channels(network: nn.Layer, in_channels: int) -> None:
-    """Give the stem another number of input channels: hardly a constructor takes one.
+def set_in_channels(network: nn.Layer, usual: int, wanted: int) -> None:
+    """Give the stem `wanted` input channels instead of the `usual`: hardly a constructor takes them.
 
-    The stem is the first convolution in every network of the catalogue, and has one group. Only its
-    weight depends on the input channels, so the layer keeps all its settings.
+    The stem is the first convolution with the usual ones, and has one group. Only its weight depends on
+    the input channels, so the layer keeps all its settings.
     """
     from paddle import nn
 
-    stem = next(layer for layer in network.sublayers() if isinstance(layer, nn.Conv2D))
-    if stem._in_channels == in_channels:
+    if wanted == usual:
         return
+    stem: Any = next(
+        layer
+        for layer in network.sublayers()
+        if isinstance(layer, nn.Conv2D) and layer._in_channels == usual
+    )
     out_channels, _, *kernel = stem.weight.shape
-    stem._in_channels = in_channels
+    stem._in_channels = wanted
     attr = copy.copy(stem._param_attr)
     if getattr(attr, "name", None):  # Paddle refuses a second parameter of the same name
         attr.name = None
     stem.weight = stem.create_parameter(
-        [out_channels, in_channels, *kernel],
+        [out_channels, wanted, *kernel],
         attr=attr,
         default_initializer=nn.initializer.KaimingNormal(),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX = "paddleclas:"
 _PACKAGE = "paddleclas"
+_IN_CHANNELS = 3
 _BACKBONES = f"{_PACKAGE}.ppcls.arch.backbone"
 # Their __init__ import what only training and serving need: faiss, scikit-learn, OpenCV ...
 _BARE = (_PACKAGE, f"{_PACKAGE}.ppcls", f"{_PACKAGE}.ppcls.arch", f"{_PACKAGE}.ppcls.utils")
@@ -39,7 +40,7 @@ class PaddleClasArchitecture:
 
     name: str
     num_classes: int = 1000
-    in_channels: int = 3
+    in_channels: int = _IN_CHANNELS
     ambiguous_with: tuple[str, ...] = ()
 
     @property
@@ -73,7 +74,7 @@ class PaddleClasArchitecture:
                     f"architecture {self.name!r} can't be built with {self.num_classes} classes: "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            set_in_channels(network, self.in_channels)
+            set_in_channels(network, _IN_CHANNELS, self.in_channels)
         return network
 
 

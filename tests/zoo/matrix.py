@@ -28,7 +28,7 @@ import paddle
 import pytest
 
 import spconvify
-from spconvify import NoEffectWarning, zoo
+from spconvify import EngineError, NoEffectWarning, zoo
 from spconvify.graph import tensors_in
 from spconvify.verify import evaluating
 
@@ -92,9 +92,21 @@ def check(name: str, folder: Path, fusion: str = "gap", exports: bool = True) ->
     close(outputs(fused, even), outputs(converted, even), "fused")
     if odd:
         close(outputs(fused, odd), outputs(converted, odd), "fused, odd")
-    if exports:
-        spconvify.export(converted, folder / "exported", even, tune=False)
-    return {**row, "sizes": [shape[-1] for shape in filter(None, (even, odd))], "exported": exports}
+    row["exported"] = exported(converted, model, folder, even) if exports else None
+    return {**row, "sizes": [shape[-1] for shape in filter(None, (even, odd))]}
+
+
+def exported(converted: Any, model: Any, folder: Path, shape: tuple[int, ...]) -> bool:
+    """Whether Paddle Inference runs the network as it should; False if it doesn't run the original."""
+    try:
+        spconvify.export(converted, folder / "exported", shape, tune=False)
+    except EngineError as problem:
+        try:
+            spconvify.export(model, folder / "original", shape, tune=False)
+        except EngineError:
+            return False
+        raise problem
+    return True
 
 
 def counted(model: Any, shape: tuple[int, ...], fusion: str) -> dict[str, Any]:
@@ -186,16 +198,17 @@ def round_trip(model: Any, known: Any, folder: Path, shape: tuple[int, ...]) -> 
 def table(jobs: dict[str, Any]) -> str:
     """Conv2D layers, eligible ones and their share of the MACs, and costs before and after."""
     heads = "network, Conv2D, eligible, share of MACs, MACs (G), after, paddle.flops, params (M), after"
-    rows = [heads.split(", ")]
+    rows = [[*heads.split(", "), "exported"]]
     for name, job in jobs.items():
         if "error" in job:
-            rows.append([name, "failed", *[""] * 7])
+            rows.append([name, "failed", *[""] * 8])
             continue
         macs = [f"{job[key] / 1e9:.2f}" for key in ("macs", "macs_after")]
         params = [f"{job[key] / 1e6:.2f}" for key in ("params", "params_after")]
         rows.append([name, *map(str, (job["convolutions"], job["eligible"])), f"{job['share']:.0%}"])
         flops = f"{job['paddle_flops'] / 1e9:.2f}" if job["paddle_flops"] else "–"
-        rows[-1] += [*macs, flops, *params]
+        export = {True: "right", False: "not the original either"}.get(job.get("exported"), "–")
+        rows[-1] += [*macs, flops, *params, export]
     return markdown(rows)
 
 
