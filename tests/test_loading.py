@@ -1,5 +1,7 @@
 """save and load: bit-equal round trips, identification, and files that don't fit."""
 
+import copy
+
 import networks as nets
 import numpy as np
 import paddle
@@ -118,3 +120,20 @@ def test_unknown_architecture_says_how_to_go_on(tmp_path):
     with pytest.raises(CheckpointError, match="--arch"):
         load(path)
     assert_same(load(path, "networks:PlainNet"), state(load(path, nets.PlainNet())))
+
+
+@pytest.mark.parametrize("suffix", [".pdparams", ".safetensors"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_a_network_takes_on_the_dtype_of_its_weights(tmp_path, suffix, dtype):
+    """The root's own parameters too; bfloat16 bits are those of bfloat16 and no integers."""
+    network = paddle.nn.Conv2D(4, 8, 3, padding=1)
+    network.to(dtype=dtype)
+    path = save(network, tmp_path / f"x{suffix}")
+    loaded = load(path, paddle.nn.Conv2D(4, 8, 3, padding=1))
+    again = load(path, copy.deepcopy(network))
+    for key, value in network.state_dict().items():
+        assert again.state_dict()[key].dtype == value.dtype
+    for key, value in network.state_dict().items():
+        assert loaded.state_dict()[key].dtype == value.dtype
+        wanted, found = (t.astype("float64").numpy() for t in (value, loaded.state_dict()[key]))
+        np.testing.assert_array_equal(found, wanted)

@@ -45,7 +45,7 @@ def apply_state(model: nn.Layer, state: dict[str, np.ndarray], source: str) -> N
         array = state.pop(key)
         target = targets[key]
         if _floating(target) and array.dtype.name != _storage_dtype(target):
-            changed[key] = paddle.to_tensor(array)
+            changed[key] = _tensor(array)
             continue
         target.set_value(array)
     if changed:
@@ -104,12 +104,21 @@ def _replace(model: nn.Layer, values: Mapping[str, paddle.Tensor]) -> None:
 
 
 def _parameter_like(old: Any, value: paddle.Tensor) -> Any:
-    new = paddle.create_parameter(value.shape, _dtype_of(value))
+    zero = nn.initializer.Constant(0.0)  # the default one knows no bfloat16
+    new = paddle.create_parameter(value.shape, _dtype_of(value), default_initializer=zero)
     new.set_value(value)
     new.name = old.name
     new.trainable = old.trainable
     new.optimize_attr, new.regularizer, new.need_clip = old.optimize_attr, old.regularizer, old.need_clip
     return new
+
+
+def _tensor(array: np.ndarray) -> paddle.Tensor:
+    """Of the array's dtype; bfloat16 where it holds the bits of that."""
+    if array.dtype != np.uint16:
+        return paddle.to_tensor(array)
+    wider = (array.astype(np.uint32) << 16).view(np.float32)
+    return paddle.to_tensor(wider).astype("bfloat16")
 
 
 def _floating(tensor: Any) -> bool:
