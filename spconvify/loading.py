@@ -18,6 +18,7 @@ from spconvify.zoo import (
     resolve,
     spconv_sites,
 )
+from spconvify.zoo.paddleclas import PREFIX
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +68,7 @@ def open_source(source: str, arch: str | None = None) -> Source:
             raise ArgumentError(f"--arch goes with a checkpoint, and {source!r} isn't one")
         return Source(source, resolve(source))
     state = read_state(source)
-    if arch is None or ":" not in arch or arch.startswith("paddleclas:"):
+    if arch is None or ":" not in arch or arch.startswith(PREFIX):
         architecture: Any = identify(shapes_of(state), arch)
     else:
         architecture = resolve(arch)

@@ -67,7 +67,7 @@ def _checksum(shapes: Shapes, free: Iterable[str]) -> str:
 
 
 def record(name: str) -> tuple[str, list[str], str] | None:
-    """A backbone's record; None if it has no head of so many classes, or no 3x3 in its stem."""
+    """A backbone's record; None if it has no head of so many classes, or no one stem."""
     one, other = (_shapes(name, classes, channels) for classes, channels in zip(_CLASSES, _CHANNELS))
     differing = [key for key, shape in one.items() if shape != other[key]]
     heads = [key for key in differing if _classes(one[key]) == _CLASSES[0] and not key.endswith("bias")]
