@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from paddle import nn
 
 from spconvify.engines import inference
+from spconvify.engines.children import module_path
 from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError
 
@@ -20,6 +22,8 @@ _OPSET = 14
 # In a process of its own: the converter prints past Python, and a crash of its is not ours.
 _CONVERT = """
 import sys, zlib
+from spconvify.engines.children import end_with
+end_with(int(sys.argv[5]))
 import paddle2onnx
 paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))
 """
@@ -34,8 +38,15 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     inference.write(network, folder, input_shape)
     program, parameters = inference.program_files(folder)
     target = folder / FILE
-    command = [sys.executable, "-c", _CONVERT, str(program), str(parameters), str(target), str(_OPSET)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    arguments = [str(program), str(parameters), str(target), str(_OPSET), str(os.getpid())]
+    done = subprocess.run(
+        [sys.executable, "-c", _CONVERT, *arguments],
+        env={**os.environ, "PYTHONPATH": module_path()},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode or not target.exists():
         lines = (done.stdout + done.stderr).strip().splitlines()
         telling = [line.strip() for line in lines if "rror" in line or "not support" in line]

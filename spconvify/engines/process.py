@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from spconvify.engines.children import module_path
 from spconvify.errors import EngineError
 
 # Set by the command line for its own speed; a timed network runs with Paddle's defaults.
@@ -36,8 +37,9 @@ class Worker:
     def __init__(self, job: dict[str, Any], name: str):
         self._name = name
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        job = {**job, "cwd": os.getcwd(), "parent": os.getpid()}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "spconvify.engines.worker", json.dumps({**job, "cwd": os.getcwd()})],
+            [sys.executable, "-m", "spconvify.engines.worker", json.dumps(job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -109,5 +111,5 @@ def _environment(threads: int) -> dict[str, str]:
     environment = {**_KEEP_MEMORY, **os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
     environment.pop(MKL_VARIABLE, None)
     # The network's own class may come from anywhere that this process can import from.
-    environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))
+    environment["PYTHONPATH"] = module_path()
     return environment

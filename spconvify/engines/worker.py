@@ -1,9 +1,10 @@
 """The worker's side: ``python -m spconvify.engines.worker JOB`` runs one network when asked to.
 
-JOB is JSON: {"engine", "folder", "input_shape", "threads", "device", "cwd"}. When the network is loaded
-it says {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of
-runs that take that long, {"run": n} with n times in ms, {"save": FILE} with the number of outputs of one
-run, which are then in that .npz. If anything raises, it says {"error": text}.
+JOB is JSON: {"engine", "folder", "input_shape", "threads", "device", "cwd", "parent"}; "parent" is the
+process that asks, with which this one ends. When the network is loaded it says {"answer": "loaded"}, and
+then answers lines of JSON: {"warm_up": seconds} with the number of runs that take that long, {"run": n}
+with n times in ms, {"save": FILE} with the number of outputs of one run, which are then in that .npz. If
+anything raises, it says {"error": text}.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ from typing import Any, Callable
 
 import numpy as np
 
+from spconvify.engines.children import end_with
+
 
 def main() -> None:
     """Load the network, then answer until the input ends."""
+    job = json.loads(sys.argv[1])
+    end_with(job["parent"])
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the network itself prints must not reach the pipe
     try:
-        for answer in answers(json.loads(sys.argv[1])):
+        for answer in answers(job):
             print(json.dumps({"answer": answer}), file=pipe, flush=True)
     except Exception as error:
         traceback.print_exc()

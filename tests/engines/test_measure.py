@@ -2,14 +2,18 @@
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
 
 import networks as nets
 import pytest
 
 from spconvify import ArgumentError, EngineError, convert
 from spconvify.engines import Latency, measure, speedup
+from spconvify.engines.children import module_path
 from spconvify.engines.eager import write
 from spconvify.engines.measure import ROUNDS, _take_turns
 from spconvify.engines.process import MKL_VARIABLE, Worker, _environment
@@ -179,6 +183,58 @@ def test_a_process_ends_with_its_parent(tmp_path):
         worker._process.stdin.close()  # as the system does when the parent is killed
         assert worker._process.wait(timeout=20) == 0
         worker._process.stdin = None
+
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="its kernel does it")
+CHILD_ENVIRONMENT = {**os.environ, "PYTHONPATH": module_path()}
+SLOW_TO_LOAD = """
+import os, pathlib, time
+pathlib.Path("pid.part").write_text(str(os.getpid()))
+os.rename("pid.part", "pid")
+time.sleep(60)
+"""
+PARENT = """
+import sys
+from spconvify.engines.process import Worker
+job = {"engine": "eager", "folder": sys.argv[1], "input_shape": [1], "threads": 1, "device": "cpu"}
+with Worker(job, "slow") as worker:
+    worker.wait_until_loaded()
+"""
+
+
+@on_linux
+def test_a_process_that_is_still_loading_ends_with_its_parent(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW_TO_LOAD)
+    (tmp_path / "network.pickle").write_bytes(b"cslow\nNetwork\n.")
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, cwd=tmp_path, env=CHILD_ENVIRONMENT) as parent:
+        worker = wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        assert not has_ended(worker)
+        parent.kill()
+    assert wait_for(lambda: has_ended(worker), seconds=10)
+
+
+def wait_for(condition, seconds=60):
+    """What `condition` returns when that is true, or the last it has returned."""
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def has_ended(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"  # whoever inherited it hasn't looked yet
+
+
+@on_linux
+def test_a_child_whose_parent_has_ended_before_it_starts():
+    code = "from spconvify.engines.children import end_with; end_with(-1); print('lives')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=CHILD_ENVIRONMENT)
+    assert (done.returncode, done.stdout) == (1, b"")
 
 
 def test_environment_of_a_process(monkeypatch):
