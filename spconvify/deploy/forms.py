@@ -14,16 +14,16 @@ from collections.abc import Mapping
 import paddle
 
 from spconvify.deploy.folding import Folded
-from spconvify.deploy.gap_forms import GatedDifference, GatedWide, TwoParts
+from spconvify.deploy.gap_forms import GatedDifference, TwoParts
 from spconvify.deploy.parts import VARIANTS, FusedSPConv2D, is_range
 from spconvify.deploy.sum_forms import DenseKernel, PointwiseLast
 
 FORMS: Mapping[str, type[FusedSPConv2D]] = {
-    form.name: form for form in (PointwiseLast, DenseKernel, GatedDifference, GatedWide, TwoParts)
+    form.name: form for form in (PointwiseLast, DenseKernel, GatedDifference, TwoParts)
 }
 # What is fastest in most layers; `tune` finds the exceptions.
 _DEFAULTS = {
-    "inference": {"sum": "pointwise-last", "gap": "gated-difference"},
+    "inference": {"sum": "pointwise-last", "gap": "two-parts"},
     "onnxruntime": {"sum": "pointwise-last", "gap": "two-parts"},
     "eager": {"sum": "pointwise-last", "gap": "two-parts"},
 }

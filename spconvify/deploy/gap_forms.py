@@ -9,7 +9,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.deploy.folding import Folded
-from spconvify.deploy.parts import Affine, FusedSPConv2D, Spread, channels_of, over_all, pointwise
+from spconvify.deploy.parts import Affine, Channels, FusedSPConv2D, Spread, over_all, pointwise
 
 
 class GatedDifference(FusedSPConv2D):
@@ -25,52 +25,46 @@ class GatedDifference(FusedSPConv2D):
         super().__init__(folded, variant)
         weight = over_all(folded, folded.pwc, -folded.uncertain)
         self.difference = Affine(folded, weight, folded.bias3 - folded.bias1, variant)
-        self.scale = gate_scale(folded)
-        self.take_rest = self._rest(folded)
-
-    def _rest(self, folded: Folded) -> nn.Layer:
+        self.scale = gate_scale(folded, folded.scale)
+        self.take = Channels(folded, [folded.rest], self.in_channels, variant)
         self.conv1x1 = pointwise(folded, folded.uncertain, folded.bias1)
-        return channels_of(folded, folded.rest, self.variant)
 
     def forward(self, x):
         pooled = self.pool(x)
         difference = self.difference(x, pooled)
         gated = difference * gate(self, difference)
-        return self.conv1x1(self.take_rest(pooled)) + gated
-
-
-class GatedWide(GatedDifference):
-    """The same, with Y₁'s 1x1 over all channels (zeros for the representative ones): more arithmetic,
-    but no copy of the uncertain channels."""
-
-    name, fusion = "gated-wide", "gap"
-
-    def _rest(self, folded: Folded) -> nn.Layer:
-        weight = over_all(folded, np.zeros_like(folded.pwc), folded.uncertain)
-        self.conv1x1 = pointwise(folded, weight, folded.bias1)
-        return nn.Identity()
+        return self.conv1x1(*self.take(pooled)) + gated
 
 
 class TwoParts(FusedSPConv2D):
-    """Y₃ and Y₁ as the paper has them, and Y = Y₁ + gate · (Y₃ - Y₁): the least arithmetic."""
+    """Y₃ as the paper has it, D = Y₃ - Y₁, and Y = Y₃ - σ(-scale · GAP(D)) · D: the least arithmetic.
+
+    Each part of the input is used once, so that one split serves all (of the averages, with stride 2),
+    and each 1x1 takes in what came before it.
+    """
 
     name, fusion, variants = "two-parts", "gap", ("", "split")
 
     def __init__(self, folded: Folded, variant: str = ""):
         super().__init__(folded, variant)
-        self.take = channels_of(folded, folded.representative, variant)
-        self.take_rest = channels_of(folded, folded.rest, variant)
+        self.parts = Channels(folded, [folded.representative, folded.rest], self.in_channels, variant)
+        pools = self.stride > 1 or self.crop
+        self.take = (
+            Channels(folded, [folded.representative], self.in_channels, variant) if pools else None
+        )
         self.spread = Spread(folded, folded.bias3, variant)
         self.pwc = pointwise(folded, folded.pwc)
-        self.conv1x1 = pointwise(folded, folded.uncertain, folded.bias1)
-        self.scale = gate_scale(folded)
+        self.conv1x1 = pointwise(folded, -folded.uncertain, -folded.bias1)
+        assert folded.scale is not None
+        self.scale = gate_scale(folded, -folded.scale)
 
     def forward(self, x):
-        spread = self.spread(x)
-        y3 = self.pwc(self.take(self.pool(x))) + spread
-        y1 = self.conv1x1(self.take_rest(self.pool(x)))
-        difference = y3 - y1
-        return y1 + gate(self, difference) * difference
+        pooled = self.pool(x)
+        representative, rest = self.parts(pooled)
+        spread = self.spread(representative if self.take is None else self.take(x)[0])
+        y3 = self.pwc(representative) + spread
+        difference = self.conv1x1(rest) + y3
+        return y3 - gate(self, difference) * difference
 
 
 def gate(form: Any, difference):
@@ -79,10 +73,10 @@ def gate(form: Any, difference):
     return F.sigmoid(average if form.scale is None else form.scale(average))
 
 
-def gate_scale(folded: Folded) -> nn.Conv2D | None:
+def gate_scale(folded: Folded, scale: np.ndarray | None) -> nn.Conv2D | None:
     """The gate's scale as a depthwise 1x1, where it isn't one."""
-    assert folded.scale is not None
-    if np.all(folded.scale == 1.0):
+    assert scale is not None
+    if np.all(scale == 1.0):
         return None
     outputs = folded.layer.out_channels
-    return pointwise(folded, folded.scale.reshape(outputs, 1), groups=outputs)
+    return pointwise(folded, scale.reshape(outputs, 1), groups=outputs)

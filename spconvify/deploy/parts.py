@@ -66,7 +66,7 @@ class Affine(nn.Layer):
     def __init__(self, folded: Folded, weight: np.ndarray, bias: np.ndarray, variant: str):
         super().__init__()
         share = 0.5 if _PADDLE_2 else 0.0
-        self.spread = Spread(folded, (1.0 - share) * bias, variant)
+        self.spread = Spread(folded, (1.0 - share) * bias, variant, folded.representative)
         self.pointwise = pointwise(folded, weight, share * bias if share else None)
 
     def forward(self, x, pooled):
@@ -75,52 +75,80 @@ class Affine(nn.Layer):
 
 
 class Spread(nn.Layer):
-    """GWC X₃ + bias, from all of X."""
+    """GWC X₃ + bias; `channels` tells where X₃ is in the map that it is given, X₃ itself by default."""
 
-    def __init__(self, folded: Folded, bias: np.ndarray, variant: str):
+    def __init__(
+        self, folded: Folded, bias: np.ndarray, variant: str, channels: np.ndarray | None = None
+    ):
         super().__init__()
         self._axis = 1 if folded.layer.data_format == "NCHW" else 3
         parts = folded.layer.groups if variant == "split" else 1
-        self.take, self.gwc = nn.LayerList(), nn.LayerList()
-        channels, kernels = np.split(folded.representative, parts), np.split(folded.gwc, parts)
-        for own, kernel, shift in zip(channels, kernels, np.split(bias, parts)):
-            self.take.append(channels_of(folded, own, variant))
-            self.gwc.append(spatial(folded, kernel, shift, folded.layer.groups // parts))
+        if channels is None:
+            channels, inputs = np.arange(folded.layer.representative), folded.layer.representative
+        else:
+            inputs = folded.layer.in_channels
+        self.take = Channels(folded, np.split(channels, parts), inputs, variant)
+        self.gwc = nn.LayerList(
+            spatial(folded, kernel, shift, folded.layer.groups // parts)
+            for kernel, shift in zip(np.split(folded.gwc, parts), np.split(bias, parts))
+        )
 
     def forward(self, x):
-        parts = [gwc(take(x)) for take, gwc in zip(self.take, self.gwc)]
+        parts = [gwc(part) for gwc, part in zip(self.gwc, self.take(x))]
         return parts[0] if len(parts) == 1 else paddle.concat(parts, axis=self._axis)
 
 
 class Channels(nn.Layer):
-    """Some channels of a map: a split if they lie side by side, a gather otherwise.
+    """Lists of channels of a map, each as a map of its own; the lists have no channel in common.
 
-    oneDNN's split keeps a channels-last layout; its slice writes (N, C, H, W), which the convolution
-    behind it reorders back.
+    If each list's channels lie side by side, one split gives them all; otherwise each is gathered, or
+    picked by a 1x1 convolution in the variant "select". oneDNN's split keeps a channels-last layout; its
+    slice writes (N, C, H, W), which the convolution behind it reorders back.
     """
 
-    def __init__(self, channels: np.ndarray, in_channels: int, data_format: str):
+    def __init__(self, folded: Folded, lists: list[np.ndarray], inputs: int, variant: str):
         super().__init__()
-        self._axis = 1 if data_format == "NCHW" else 3
-        first, number = int(channels[0]), len(channels)
-        around = [first, number, in_channels - first - number]
-        self._sections = [size for size in around if size] if is_range(channels) else []
-        self._which = 1 if first else 0
-        self.register_buffer(
-            "index", None if self._sections else paddle.to_tensor(channels, dtype="int64")
-        )
+        self._axis = 1 if folded.layer.data_format == "NCHW" else 3
+        self._sections: list[int] = []
+        self._which: list[int] = []
+        self.pick = nn.LayerList()
+        if all(map(is_range, lists)):
+            starts = [int(channels[0]) for channels in lists]
+            ends = [start + len(channels) for start, channels in zip(starts, lists)]
+            edges = sorted({0, *starts, *ends, inputs})
+            self._sections = np.diff(edges).tolist()
+            self._which = [edges.index(start) for start in starts]
+        else:
+            by_convolution = variant == "select"
+            for channels in lists:
+                pick = (
+                    _selection(folded, channels, inputs)
+                    if by_convolution
+                    else _Gather(channels, self._axis)
+                )
+                self.pick.append(pick)
 
     def forward(self, x):
-        if self.index is not None:
-            return paddle.index_select(x, self.index, axis=self._axis)
-        return paddle.split(x, self._sections, axis=self._axis)[self._which]
+        if not self._sections:
+            return [pick(x) for pick in self.pick]
+        if len(self._sections) == 1:
+            return [x]
+        parts = paddle.split(x, self._sections, axis=self._axis)
+        return [parts[index] for index in self._which]
 
 
-def channels_of(folded: Folded, channels: np.ndarray, variant: str) -> nn.Layer:
-    """A layer that picks these input channels, by a copy or by a 1x1 convolution."""
-    if variant != "select" or is_range(channels):
-        return Channels(channels, folded.layer.in_channels, folded.layer.data_format)
-    weight = np.zeros((len(channels), folded.layer.in_channels))
+class _Gather(nn.Layer):
+    def __init__(self, channels: np.ndarray, axis: int):
+        super().__init__()
+        self._axis = axis
+        self.register_buffer("index", paddle.to_tensor(channels, dtype="int64"))
+
+    def forward(self, x):
+        return paddle.index_select(x, self.index, axis=self._axis)
+
+
+def _selection(folded: Folded, channels: np.ndarray, inputs: int) -> nn.Layer:
+    weight = np.zeros((len(channels), inputs))
     weight[np.arange(len(channels)), channels] = 1.0
     return pointwise(folded, weight)
 
