@@ -5,13 +5,15 @@
 Every timing runs the original network with its BatchNorms folded, the converted one in the article's
 plain form, and the converted one fused, alternately in processes of their own. Timings that the JSON
 file has already are kept: a run that was interrupted goes on, and `--again` measures anew. With `--tune`
-the forms are chosen by measurement first. The networks have random weights: they change no latency.
+the forms are chosen by measurement first; with `--free-tensors` Paddle frees tensors as it does by
+default, not as in spconvify's other timings. The networks have random weights: they change no latency.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import paddle
 import spconvify
 from spconvify.checkpoint.writing import atomic
 from spconvify.deploy.timing import time_networks
+from spconvify.engines.process import KEEP_TENSORS
 
 NETWORKS = {"resnet18": {}, "vgg16": {"batch_norm": True}, "resnet50": {}}
 FUSIONS = ("sum", "gap")
@@ -37,9 +40,12 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", metavar="BATCHxTHREADS", default=None)
     parser.add_argument("--ratio", type=float, default=0.5)
     parser.add_argument("--tune", action="store_true", help="choose the forms by measurement first")
+    parser.add_argument("--free-tensors", action="store_true", help="with Paddle's own memory setting")
     parser.add_argument("--again", action="store_true", help="measure what the file has already, too")
     parser.add_argument("--list", action="store_true", help="only print what would be measured")
     args = parser.parse_args()
+    if args.free_tensors:
+        os.environ |= dict.fromkeys(KEEP_TENSORS, "0")
     settings = [tuple(map(int, text.split("x"))) for text in args.settings or []] or SETTINGS
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     for network in args.networks:
@@ -78,6 +84,7 @@ def measure(network: str, fusion: str, engine: str, batch: int, threads: int, ar
         "ratio": args.ratio,
         "macs_ratio": macs,
         "tuned": args.tune,
+        "frees_tensors": args.free_tensors,
         **timing.to_dict(),
         "ratio_fused": timing.before.median / timing.fused.median,
         "ratio_plain": timing.before.median / timing.after.median,

@@ -19,7 +19,7 @@ from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import Latency, check_engine, describe
 from spconvify.engines.measure import hand_over
-from spconvify.engines.process import Worker
+from spconvify.engines.process import Worker, environment, memory_settings
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.graph import tensors_in
@@ -175,6 +175,7 @@ def _manifest(
 
     counted = cost(fused, shape)
     layers = fused.named_sublayers()
+    variables = environment(threads)
     return Manifest(
         spconvify=__version__,
         paddle=paddle.__version__,
@@ -182,6 +183,7 @@ def _manifest(
         input_shape=shape,
         dynamic_batch=dynamic_batch,
         threads=threads,
+        environment={name: variables[name] for name in memory_settings()},
         facts=describe(engine),
         files={file.name: file.stat().st_size for file in sorted(folder.iterdir())},
         forms={name: layer.form for name, layer in layers if isinstance(layer, FusedSPConv2D)},

@@ -18,6 +18,7 @@ class Manifest:
     input_shape: tuple[int, ...]
     dynamic_batch: bool
     threads: int
+    environment: dict[str, str]  # variables that the process of the latency had, and a server should
     facts: dict[str, str]  # engine version, processor, dtype
     files: dict[str, int]  # name -> bytes
     forms: dict[str, str]  # layer -> form
@@ -36,6 +37,7 @@ class Manifest:
             "input_shape": list(self.input_shape),
             "dynamic_batch": self.dynamic_batch,
             "threads": self.threads,
+            "environment": self.environment,
             "bytes": self.files,
             "forms": self.forms,
             "params": self.params,
@@ -56,6 +58,7 @@ class Manifest:
             tuple(data["input_shape"]),
             data["dynamic_batch"],
             data["threads"],
+            data["environment"],
             {key: data[f"engine_{key}"] for key in facts},
             data["bytes"],
             data["forms"],

@@ -16,13 +16,16 @@ from spconvify.errors import EngineError
 
 # Set by the command line for its own speed; a timed network runs with Paddle's defaults.
 MKL_VARIABLE = "MKL_DEBUG_CPU_TYPE"
-# glibc gives large blocks back to the system after every run and fetches them again, page by page: in
-# some processes and not in others, which moves a median by a fifth. Servers keep their memory, so do we.
-_KEEP_MEMORY = {
+# A server keeps its memory, so timed networks do. By default glibc gives large blocks back to the system
+# after every run and fetches them again, page by page, in some processes and not in others; and Paddle
+# has a second thread free every tensor as soon as it is used up, which costs a network of many small
+# operators up to a third of its time (the README has figures). The user's own settings come first.
+KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
+KEEP_TENSORS = {"FLAGS_eager_delete_tensor_gb": "-1"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -45,7 +48,7 @@ class Worker:
             stderr=self._errors,
             # -m looks for modules where it starts: not in the user's folder, which may hold a random.py.
             cwd=job["folder"],
-            env=_environment(job["threads"]),
+            env=environment(job["threads"], job["device"]),
             text=True,
         )
 
@@ -106,10 +109,19 @@ class Worker:
         return (telling or lines or [f"its process ended with code {code}"])[-1]
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """This process's environment, with thread counts and without what would change the timing."""
-    environment = {**_KEEP_MEMORY, **os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-    environment.pop(MKL_VARIABLE, None)
+def environment(threads: int, device: str = "cpu") -> dict[str, str]:
+    """This process's environment, with thread counts, memory kept, and without what changes timings."""
+    variables = {
+        **memory_settings(device),
+        **os.environ,
+        **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
+    }
+    variables.pop(MKL_VARIABLE, None)
     # The network's own class may come from anywhere that this process can import from.
-    environment["PYTHONPATH"] = module_path()
-    return environment
+    variables["PYTHONPATH"] = module_path()
+    return variables
+
+
+def memory_settings(device: str = "cpu") -> dict[str, str]:
+    """The variables that make a process keep its memory; a GPU's tensors are freed as usual."""
+    return {**KEEP_MEMORY, **KEEP_TENSORS} if device == "cpu" else dict(KEEP_MEMORY)

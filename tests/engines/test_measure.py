@@ -16,7 +16,7 @@ from spconvify.engines import Latency, measure, speedup
 from spconvify.engines.children import module_path
 from spconvify.engines.eager import write
 from spconvify.engines.measure import ROUNDS, _take_turns
-from spconvify.engines.process import MKL_VARIABLE, Worker, _environment
+from spconvify.engines.process import MKL_VARIABLE, Worker, environment
 from spconvify.engines.worker import block, runs_in
 
 SHAPE = (2, 3, 16, 16)
@@ -240,10 +240,18 @@ def test_a_child_whose_parent_has_ended_before_it_starts():
 def test_environment_of_a_process(monkeypatch):
     monkeypatch.setenv(MKL_VARIABLE, "5")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    environment = _environment(2)
-    assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "2"
-    assert MKL_VARIABLE not in environment
-    assert all(map(os.path.isabs, environment["PYTHONPATH"].split(os.pathsep)))
+    variables = environment(2)
+    assert variables["OMP_NUM_THREADS"] == variables["MKL_NUM_THREADS"] == "2"
+    assert MKL_VARIABLE not in variables
+    assert all(map(os.path.isabs, variables["PYTHONPATH"].split(os.pathsep)))
+
+
+def test_a_process_keeps_its_memory(monkeypatch):
+    flag = "FLAGS_eager_delete_tensor_gb"
+    assert environment(1)[flag] == "-1"
+    assert flag not in environment(1, "gpu:0")  # whose memory is dear
+    monkeypatch.setenv(flag, "0")  # as Paddle has it: the user knows better
+    assert environment(1)[flag] == "0"
 
 
 def test_no_threads():
