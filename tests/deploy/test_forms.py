@@ -9,6 +9,7 @@ from paddle import nn
 from spconvify import SPConv2D
 from spconvify.deploy.folding import fold
 from spconvify.deploy.forms import FORMS, build, candidates, default_form
+from spconvify.graph import record
 
 
 def layer_of(seed=0, in_channels=16, out_channels=12, **options):
@@ -74,6 +75,13 @@ def test_neighbouring_channels_are_sliced():
         take = build(folded, "pointwise-last").affine.spread.take
         assert bool(take.pick) == gathers
         assert any("select" in name for name in candidates(folded)) == gathers
+
+
+def test_one_split_serves_all_parts():
+    for stride, splits in ((1, 1), (2, 2)):  # with stride 2 the 3x3 sees another map than the 1x1s
+        form = build(fold(layer_of(fusion="gap", stride=stride)), "two-parts")
+        graph = record(form, {}, paddle.randn([1, 16, 8, 8]))
+        assert [operation.name for operation in graph.operations].count("split") == splits
 
 
 def test_a_form_knows_its_name():
