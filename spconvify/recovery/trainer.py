@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from spconvify.recovery.progress import Reporter
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, load_run, restore, save_run, snapshot
+from spconvify.recovery.statistics import STATISTICS_BATCHES, average_statistics
 from spconvify.verify import first_line
 
 
@@ -79,6 +81,8 @@ class Trainer:
                     self._stop("weights aren't finite any more", rate, *good)
                 self._state.step += 1
                 self._state.losses.append(loss)
+                if self._state.step == self._recipe.steps:
+                    self._settle(batches)
                 top1 = self._after_step()
                 if self._saves(self._state.step):
                     good = (self._state.step, snapshot(self._student))
@@ -141,6 +145,14 @@ class Trainer:
             + (f", and so is {kept}" if kept and kept.exists() else "")
             + f"; try a learning_rate below {self._recipe.learning_rate:g} (now {rate:g})"
         )
+
+    def _settle(self, batches: Batches) -> None:
+        """Average the BatchNorms' statistics, unless the training was too short to move them anyway."""
+        if self._recipe.steps < STATISTICS_BATCHES:
+            return
+        coming = islice(batches.starting_at(self._state.step), STATISTICS_BATCHES)
+        shares = (self._processes.share(batch.images) for batch in coming)
+        average_statistics(self._student, map(paddle.to_tensor, shares))
 
     def _after_step(self) -> float | None:
         """Look at the accuracy and write the checkpoint, where that is due."""

@@ -1,0 +1,36 @@
+"""The BatchNorms' statistics of a trained student: averaged over many batches at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import paddle
+from paddle import nn
+
+# In training each batch moves the statistics by a tenth, so they are those of the last twenty or so
+# batches, and of weights that were still moving.
+STATISTICS_BATCHES = 50
+
+
+def average_statistics(student: nn.Layer, batches: Iterable[paddle.Tensor]) -> None:
+    """Set mean and variance of every BatchNorm that trains to the average over `batches` (N, C, H, W).
+
+    The student is in training mode; no weight changes. A BatchNorm that keeps its statistics in
+    training too (``use_global_stats``) keeps them here.
+    """
+    norms = [layer for layer in student.sublayers(include_self=True) if _is_averaging(layer)]
+    momenta = [norm._momentum for norm in norms]
+    try:
+        with paddle.no_grad():
+            for seen, images in enumerate(batches):
+                for norm in norms:
+                    norm._momentum = seen / (seen + 1.0)  # the mean of this batch and all before it
+                student(images)
+    finally:
+        for norm, momentum in zip(norms, momenta):
+            norm._momentum = momentum
+
+
+def _is_averaging(layer: nn.Layer) -> bool:
+    is_norm = hasattr(layer, "_momentum") and hasattr(layer, "_variance")
+    return is_norm and layer.training and not getattr(layer, "_use_global_stats", False)
