@@ -46,15 +46,15 @@ def save_plot(found: dict[str, dict], path: Path) -> None:
     figure = Figure(figsize=(max(6.0, 0.75 * len(shown)), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for offset, key, label, colour, hatch in (
-        (-0.2, "ratio_plain", "the article's form", "0.8", ""),
-        (+0.2, "ratio_fused", "fused", "#1f5fa8", "//"),
+    for offset, key, label, colour, text in (
+        (-0.2, "ratio_plain", "the article's form", "0.85", "black"),
+        (+0.2, "ratio_fused", "fused", "#1f5fa8", "white"),
     ):
         places = [place + offset for place in range(len(shown))]
         values = [entry[key] for entry in shown]
-        axes.bar(places, values, 0.4, label=label, color=colour, hatch=hatch, edgecolor="black", lw=0.5)
+        axes.bar(places, values, 0.4, label=label, color=colour, edgecolor="black", lw=0.5)
         for place, value in zip(places, values):
-            axes.text(place, value, f"{value:.2f}", ha="center", va="bottom", fontsize=7)
+            axes.text(place, value - 0.03, f"{value:.2f}", ha="center", va="top", fontsize=7, color=text)
     for place, entry in enumerate(shown):
         label = "MACs ratio" if place == 0 else None
         axes.plot([place - 0.42, place + 0.42], [entry["macs_ratio"]] * 2, "k-", lw=1.5, label=label)
