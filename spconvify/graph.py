@@ -58,10 +58,15 @@ def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor
 
 
 def uses_statistics(operation: Operation) -> bool:
-    """Whether an operator is a BatchNorm layer that uses its statistics, as it does in eval mode."""
+    """Whether an operator is a BatchNorm layer that uses its statistics, as it does in eval mode.
+
+    An activation of its own, which the older ``nn.BatchNorm`` can have, makes it more than a BatchNorm.
+    """
     norm: Any = operation.layers[-1] if operation.layers else None
     if operation.name != "batch_norm" or not hasattr(norm, "_variance") or norm.training:
         return False
+    if isinstance(norm, nn.BatchNorm):
+        return norm._act is None and not norm._trainable_statistics
     return getattr(norm, "_use_global_stats", None) is not False
 
 

@@ -102,7 +102,7 @@ def test_report_times_both_networks(run, checkpoint):
     data = json.loads(text)
     assert data["before"]["latency_ms"] == timing["before_ms"]
     assert data["after"]["latency_ms"] == timing["fused_ms"]
-    assert {form.split("+")[0] for form in timing["forms"].values()} == {"gated-difference"}
+    assert {form.split("+")[0] for form in timing["forms"].values()} == {"two-parts"}
 
 
 def test_report_of_a_converted_checkpoint_compares_with_its_original(run, checkpoint, tmp_path):

@@ -61,6 +61,19 @@ class ReadsNorm(nn.Layer):
         return self.bn(self.conv(x)) * self.bn.weight.mean()
 
 
+class OlderNorms(nn.Layer):
+    """PaddleClas's `nn.BatchNorm`: alone, with an activation of its own, with live statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nets.conv(), nn.BatchNorm(8)
+        self.conv_act, self.bn_act = nets.conv(), nn.BatchNorm(8, act="relu")
+        self.conv_live, self.bn_live = nets.conv(), nn.BatchNorm(8, trainable_statistics=True)
+
+    def forward(self, x):
+        return self.bn_live(self.conv_live(self.bn_act(self.conv_act(self.bn(self.conv(x))))))
+
+
 class HookedNorm(nn.Layer):
     def __init__(self):
         super().__init__()
@@ -82,7 +95,7 @@ class TiedConvs(nn.Layer):
 
 
 def norms_in(model):
-    return [n for n, layer in model.named_sublayers() if isinstance(layer, nn.BatchNorm2D)]
+    return [n for n, layer in model.named_sublayers() if hasattr(layer, "_variance")]
 
 
 def assert_equal_outputs(model, fused, shape):
@@ -109,7 +122,7 @@ def test_folds_what_can_be_folded(fusion):
 @pytest.mark.parametrize(
     ("make", "norms"),
     [(OneNormForTwo, ["bn"]), (NormInPlainList, ["bn"]), (ReadsNorm, ["bn"]), (HookedNorm, ["bn"]),
-     (TiedConvs, ["bn"])],
+     (TiedConvs, ["bn"]), (OlderNorms, ["bn_act", "bn_live"])],
 )  # fmt: skip
 def test_leaves_what_it_can_not_fold(make, norms):
     model = nets.trained(make())
