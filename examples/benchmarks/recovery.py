@@ -27,7 +27,7 @@ import spconvify
 from spconvify.accuracy import top1
 from spconvify.recovery.augment import flip_and_shift
 from spconvify.recovery.recipe import DEFAULT_LEARNING_RATE
-from spconvify.recovery.statistics import STATISTICS_BATCHES
+from spconvify.recovery.statistics import batches_to_average
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "recovery.json"
 # name -> fusion, and what differs from the defaults
@@ -83,7 +83,8 @@ def table(jobs: dict) -> str:
             kind += ", mirrored and shifted images" if job.get("augment") else ""
             weight = job.get("feature_weight")
             kind += f", feature weight {weight:g}" if weight else ""
-            kind += "" if job.get("statistics_batches") else ", running statistics"
+            statistics = job.get("statistics_batches")
+            kind += f", statistics of {statistics} batches" if statistics else ""
             accuracies = [f"{job[key]:.2f}" for key in ("top1_calibrated", "top1", "top1_original")]
             minutes = f"{job['seconds'] / 60:.0f}"
             rows.append([kind, f"{job['steps']:,}", f"{job['images']:,}", *accuracies, minutes])
@@ -132,7 +133,7 @@ def run(name: str, args: argparse.Namespace) -> dict:
         "images": len(images),
         "batch_size": 128,
         "learning_rate": args.learning_rate or DEFAULT_LEARNING_RATE,
-        "statistics_batches": STATISTICS_BATCHES,
+        "statistics_batches": batches_to_average(options["steps"]),
         "seed": args.seed,
         "top1_original": top1(teacher, tests, labels),
         "top1_calibrated": before,

@@ -51,9 +51,10 @@ def recover(
 
     The loss is the KL divergence of the logits at a temperature and, if `feature_weight` isn't 0, the
     distance between the outputs of the replaced convolutions and those of the SPConv layers in their
-    place. AdamW, a linear warm-up and half a cosine, gradients clipped to a global norm; at the end of
-    50 steps or more the BatchNorms' statistics are averaged over 50 batches. Frozen parameters stay as
-    they are. The student is trained in place and comes back in its own mode, the teacher isn't changed.
+    place. AdamW, a linear warm-up and half a cosine, gradients clipped to a global norm; at the end the
+    BatchNorms' statistics are averaged over a tenth as many batches as there were steps (from 200 steps
+    on). Frozen parameters stay as they are. The student is trained in place and comes back in its own
+    mode, the teacher isn't changed.
 
     Under ``python -m paddle.distributed.launch`` each process takes its share of every batch, so that a
     step is the same step; process 0 writes.

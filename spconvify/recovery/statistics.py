@@ -8,8 +8,15 @@ import paddle
 from paddle import nn
 
 # In training each batch moves the statistics by a tenth, so they are those of the last twenty or so
-# batches, and of weights that were still moving.
-STATISTICS_BATCHES = 50
+# batches: fewer than that at the end would be no better.
+_LEAST = 20
+_SHARE = 0.1  # of the training's steps; without gradients that is a few percent of its time
+
+
+def batches_to_average(steps: int) -> int:
+    """How many batches the statistics are averaged over after so many steps; 0 leaves them."""
+    count = round(_SHARE * steps)
+    return count if count >= _LEAST else 0
 
 
 def average_statistics(student: nn.Layer, batches: Iterable[paddle.Tensor]) -> None:

@@ -21,7 +21,7 @@ from spconvify.recovery.progress import Reporter
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, load_run, restore, save_run, snapshot
-from spconvify.recovery.statistics import STATISTICS_BATCHES, average_statistics
+from spconvify.recovery.statistics import average_statistics, batches_to_average
 from spconvify.verify import first_line
 
 
@@ -147,12 +147,12 @@ class Trainer:
         )
 
     def _settle(self, batches: Batches) -> None:
-        """Average the BatchNorms' statistics, unless the training was too short to move them anyway."""
-        if self._recipe.steps < STATISTICS_BATCHES:
-            return
-        coming = islice(batches.starting_at(self._state.step), STATISTICS_BATCHES)
-        shares = (self._processes.share(batch.images) for batch in coming)
-        average_statistics(self._student, map(paddle.to_tensor, shares))
+        """Average the BatchNorms' statistics, unless the training was too short for that."""
+        count = batches_to_average(self._recipe.steps)
+        if count:
+            coming = islice(batches.starting_at(self._state.step), count)
+            shares = (self._processes.share(batch.images) for batch in coming)
+            average_statistics(self._student, map(paddle.to_tensor, shares))
 
     def _after_step(self) -> float | None:
         """Look at the accuracy and write the checkpoint, where that is due."""

@@ -9,7 +9,7 @@ from spconvify import ArgumentError, RecoveryError, recover
 from spconvify.recovery.batches import Batches
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.run import distil
-from spconvify.recovery.statistics import STATISTICS_BATCHES, average_statistics
+from spconvify.recovery.statistics import average_statistics, batches_to_average
 
 pytest.importorskip("paddleslim", reason="needs the extra slim")
 SMALL = {"steps": 6, "batch_size": 8}
@@ -60,12 +60,17 @@ def test_one_step_updates_the_running_statistics_once():
 def test_the_statistics_at_the_end_are_those_of_the_final_weights():
     student, teacher = pair()
     x = images(64)
-    recover(student, teacher, x, steps=STATISTICS_BATCHES, batch_size=32, learning_rate=1e-2)
+    recover(student, teacher, x, steps=200, batch_size=32, learning_rate=1e-2)
     maps = student.stem(paddle.to_tensor(x)).numpy()  # both halves of `x` come equally often
     mean, variance = student.bn._mean.numpy(), student.bn._variance.numpy()
     np.testing.assert_allclose(mean, maps.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(variance, maps.var((0, 2, 3)), rtol=2e-2)
     assert student.bn._momentum == 0.9
+
+
+def test_a_tenth_of_the_steps_is_averaged():
+    assert [batches_to_average(steps) for steps in (6, 199, 200, 2000)] == [0, 20, 20, 200]
+    assert batches_to_average(190) == 0
 
 
 def test_a_norm_that_keeps_its_statistics_keeps_them_at_the_end():
