@@ -45,6 +45,7 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     spec = [paddle.static.InputSpec(list(input_shape), "float32", "x")]
     traced = _Traced(network)
     running: list[str] = []
+    _forget_failed_traces()
     try:
         with _unchanged(network), evaluating(traced), _following(network, running), _fusible_biases():
             paddle.jit.save(traced, str(folder / STEM), input_spec=spec)
@@ -54,6 +55,19 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
             f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"
             f"{first_line(error)}; try --engine eager"
         ) from error
+
+
+def _forget_failed_traces() -> None:
+    """Forget the parameters of traces that raised, the user's own too.
+
+    Paddle 3 keeps them under the address of their program. When a later program comes to lie there, it
+    is given them as well, and saving it fails with a KeyError, now and then.
+    """
+    with contextlib.suppress(ImportError, AttributeError):  # Paddle 2 has no recorder
+        module: Any = importlib.import_module("paddle.jit.dy2static.parameter_recorder")
+        recorder = module._global_parameter_recorder
+        for remembered in (recorder.params_dict, recorder.tensor2value):
+            remembered.clear()
 
 
 @contextlib.contextmanager

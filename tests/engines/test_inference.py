@@ -116,3 +116,14 @@ def test_onednn_is_on(name, default):
     from paddle import inference
 
     _use_onednn(inference.Config())
+
+
+def test_a_failed_trace_leaves_nothing_for_the_next(tmp_path):
+    recorders = pytest.importorskip("paddle.jit.dy2static.parameter_recorder", reason="Paddle 3 has it")
+    recorder = recorders._global_parameter_recorder
+    with pytest.raises(EngineError):
+        write(nn.Sequential(nets.conv(3, 3), nets.RaisesWhenTraced()), tmp_path, SHAPE)
+    assert recorder.params_dict  # under an address that the next program may get
+    write(nets.PlainNet(), tmp_path, SHAPE)
+    assert not recorder.params_dict
+    assert not recorder.tensor2value
