@@ -17,6 +17,7 @@ import paddle
 from paddle import nn
 from paddle.vision.models.resnet import BasicBlock
 
+from spconvify.recovery.statistics import average_statistics
 from spconvify.verify import evaluating
 from spconvify.weights.capture import capture
 from spconvify.weights.channels import Problem, choose_channels
@@ -65,15 +66,8 @@ def _paddleslim() -> Iterator[dict[str, Any]]:
 
 
 def _estimate_statistics(model: nn.Layer, images: np.ndarray) -> None:
-    norms = [layer for layer in model.sublayers() if isinstance(layer, nn.BatchNorm2D)]
-    momenta = [norm._momentum for norm in norms]
     model.train()
-    for norm in norms:
-        norm._momentum = 0.0  # the next batch alone counts
-    with paddle.no_grad():
-        model(paddle.to_tensor(images))
-    for norm, momentum in zip(norms, momenta):
-        norm._momentum = momentum
+    average_statistics(model, [paddle.to_tensor(images)])
     model.eval()
 
 

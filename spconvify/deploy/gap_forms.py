@@ -25,7 +25,7 @@ class GatedDifference(FusedSPConv2D):
         super().__init__(folded, variant)
         weight = over_all(folded, folded.pwc, -folded.uncertain)
         self.difference = Affine(folded, weight, folded.bias3 - folded.bias1, variant)
-        self.scale = gate_scale(folded, folded.scale)
+        self.scale = gate_scale(folded)
         self.take = Channels(folded, [folded.rest], self.in_channels, variant)
         self.conv1x1 = pointwise(folded, folded.uncertain, folded.bias1)
 
@@ -55,8 +55,7 @@ class TwoParts(FusedSPConv2D):
         self.spread = Spread(folded, folded.bias3, variant)
         self.pwc = pointwise(folded, folded.pwc)
         self.conv1x1 = pointwise(folded, -folded.uncertain, -folded.bias1)
-        assert folded.scale is not None
-        self.scale = gate_scale(folded, -folded.scale)
+        self.scale = gate_scale(folded, sign=-1)
 
     def forward(self, x):
         pooled = self.pool(x)
@@ -73,9 +72,10 @@ def gate(form: Any, difference):
     return F.sigmoid(average if form.scale is None else form.scale(average))
 
 
-def gate_scale(folded: Folded, scale: np.ndarray | None) -> nn.Conv2D | None:
-    """The gate's scale as a depthwise 1x1, where it isn't one."""
-    assert scale is not None
+def gate_scale(folded: Folded, sign: int = 1) -> nn.Conv2D | None:
+    """The gate's scale, times `sign`, as a depthwise 1x1, where it isn't one."""
+    assert folded.scale is not None
+    scale = sign * folded.scale
     if np.all(scale == 1.0):
         return None
     outputs = folded.layer.out_channels
