@@ -18,6 +18,7 @@ from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import Latency, check_engine, describe
+from spconvify.engines.inference import passes_left_out, program_files
 from spconvify.engines.measure import hand_over
 from spconvify.engines.process import Worker, environment, memory_settings
 from spconvify.engines.worker import random_values
@@ -184,6 +185,7 @@ def _manifest(
         dynamic_batch=dynamic_batch,
         threads=threads,
         environment={name: variables[name] for name in memory_settings()},
+        deleted_passes=passes_left_out(program_files(folder)[0]) if engine == "inference" else [],
         facts=describe(engine),
         files={file.name: file.stat().st_size for file in sorted(folder.iterdir())},
         forms={name: layer.form for name, layer in layers if isinstance(layer, FusedSPConv2D)},

@@ -19,6 +19,7 @@ class Manifest:
     dynamic_batch: bool
     threads: int
     environment: dict[str, str]  # variables that the process of the latency had, and a server should
+    deleted_passes: list[str]  # of Paddle Inference, which a server should delete too
     facts: dict[str, str]  # engine version, processor, dtype
     files: dict[str, int]  # name -> bytes
     forms: dict[str, str]  # layer -> form
@@ -38,6 +39,7 @@ class Manifest:
             "dynamic_batch": self.dynamic_batch,
             "threads": self.threads,
             "environment": self.environment,
+            "deleted_passes": self.deleted_passes,
             "bytes": self.files,
             "forms": self.forms,
             "params": self.params,
@@ -59,6 +61,7 @@ class Manifest:
             data["dynamic_batch"],
             data["threads"],
             data["environment"],
+            data["deleted_passes"],
             {key: data[f"engine_{key}"] for key in facts},
             data["bytes"],
             data["forms"],

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -20,6 +21,18 @@ from spconvify.verify import evaluating, first_line
 
 STEM = "model"  # of the files' names
 _GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
+# Passes of Paddle 2 that compare convolutions with one another while a network is loaded. The first, which
+# makes additions part of convolutions, takes time in the cube of their number: from about a thousand on,
+# hours. The others look for BatchNorms.
+_SLOW_PASSES = ("conv_elementwise_add_mkldnn_fuse_pass",)
+_NORM_PASSES = (
+    "conv_bn_fuse_pass",
+    "conv_eltwiseadd_bn_fuse_pass",
+    "conv_transpose_bn_fuse_pass",
+    "conv_transpose_eltwiseadd_bn_fuse_pass",
+    "conv_affine_channel_mkldnn_fuse_pass",
+)
+_MANY_CONVOLUTIONS = 600
 
 
 class _Traced(nn.Layer):
@@ -156,6 +169,8 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[np.ndarra
         config.disable_gpu()
         _use_onednn(config)
         config.set_cpu_math_library_num_threads(job["threads"])
+        for name in passes_left_out(program):
+            config.delete_pass(name)
     else:
         config.enable_use_gpu(_GPU_MEMORY_MB, gpu_index(job["device"]))
     return runner(inference.create_predictor(config), values)
@@ -166,6 +181,23 @@ def program_files(folder: Path) -> tuple[Path, Path]:
     stem = folder / STEM
     program = next(p for p in (stem.with_suffix(".json"), stem.with_suffix(".pdmodel")) if p.exists())
     return program, stem.with_suffix(".pdiparams")
+
+
+def passes_left_out(program: Path) -> list[str]:
+    """Paddle 2's passes that a network of very many convolutions is loaded without, because they would
+    take minutes to hours. Whoever deploys it calls ``config.delete_pass`` for each of them, too."""
+    if program.suffix == ".json":  # Paddle 3's are fast
+        return []
+    # Not paddle.static.Program, which can be read in static mode only.
+    parsed: Any = importlib.import_module("paddle.base.core").ProgramDesc(program.read_bytes())
+    operators = Counter(
+        block.op(index).type()
+        for block in map(parsed.block, range(parsed.num_blocks()))
+        for index in range(block.op_size())
+    )
+    if operators["conv2d"] + operators["depthwise_conv2d"] < _MANY_CONVOLUTIONS:
+        return []
+    return [*_SLOW_PASSES, *([] if operators["batch_norm"] else _NORM_PASSES)]
 
 
 def runner(predictor: Any, values: np.ndarray) -> Callable[[], list[np.ndarray]]:

@@ -9,8 +9,9 @@ import paddle
 import pytest
 from paddle import nn
 
-from spconvify import EngineError, convert
-from spconvify.engines.inference import _use_onednn, write
+from spconvify import EngineError, convert, fuse
+from spconvify.engines import inference
+from spconvify.engines.inference import _use_onednn, passes_left_out, program_files, write
 
 SHAPE = (2, 3, 16, 16)
 JOB = {"engine": "inference", "input_shape": SHAPE, "threads": 1, "device": "cpu"}
@@ -127,3 +128,34 @@ def test_a_failed_trace_leaves_nothing_for_the_next(tmp_path):
     write(nets.PlainNet(), tmp_path, SHAPE)
     assert not recorder.params_dict
     assert not recorder.tensor2value
+
+
+RESIDUALS, NORMS = "conv_elementwise_add_mkldnn_fuse_pass", "conv_bn_fuse_pass"
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_passes_that_never_end_are_left_out(tmp_path, monkeypatch, fused):
+    model = nets.PlainNet()
+    model.eval()
+    write(fuse(model, input_shape=SHAPE) if fused else model, tmp_path, SHAPE)
+    program, _ = program_files(tmp_path)
+    assert passes_left_out(program) == []
+    monkeypatch.setattr(inference, "_MANY_CONVOLUTIONS", 4)
+    found = passes_left_out(program)
+    if not paddle.__version__.startswith("2."):
+        assert found == []  # Paddle 3's end
+        return
+    assert found[0] == RESIDUALS
+    assert (NORMS in found) == fused  # a network that has BatchNorms needs their passes
+    monkeypatch.setattr(inference, "_MANY_CONVOLUTIONS", 5)
+    assert passes_left_out(program) == []
+
+
+def test_a_network_is_loaded_without_them(tmp_path, monkeypatch):
+    write(nets.PlainNet(), tmp_path, SHAPE)
+    configs = []
+    monkeypatch.setattr(inference, "passes_left_out", lambda program: [RESIDUALS])
+    monkeypatch.setattr(inference, "runner", lambda predictor, values: predictor)
+    monkeypatch.setattr(paddle.inference, "create_predictor", configs.append)
+    inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    assert RESIDUALS not in configs[0].pass_builder().all_passes()
