@@ -21,9 +21,9 @@ from spconvify.verify import evaluating, first_line
 
 STEM = "model"  # of the files' names
 _GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
-# Passes of Paddle 2 that compare convolutions with one another while a network is loaded. The first, which
-# makes additions part of convolutions, takes time in the cube of their number: from about a thousand on,
-# hours. The others look for BatchNorms.
+# Passes of Paddle 2 that compare convolutions with one another while a network is loaded. The first
+# makes additions part of convolutions, in time that grows with the cube of their number: hours from a
+# thousand on. The others look for BatchNorms.
 _SLOW_PASSES = ("conv_elementwise_add_mkldnn_fuse_pass",)
 _NORM_PASSES = (
     "conv_bn_fuse_pass",
