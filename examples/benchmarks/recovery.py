@@ -40,6 +40,9 @@ JOBS: dict[str, dict] = {
     "gap-600": {"fusion": "gap", "steps": 600},
     "sum-2000": {"fusion": "sum", "steps": 2000},
     "sum-2000-of-1024": {"fusion": "sum", "steps": 2000, "calibration_images": 1024},
+    "sum-2000-of-1024-seed-1": {
+        "fusion": "sum", "steps": 2000, "calibration_images": 1024, "seed": 1,
+    },
     "sum-2000-augmented": {"fusion": "sum", "steps": 2000, "augment": True},
     "gap-2000": {"fusion": "gap", "steps": 2000},
     "sum-600-of-256-images": {"fusion": "sum", "steps": 600, "augment": True, "few_images": True},
@@ -84,6 +87,7 @@ def table(jobs: dict) -> str:
             kind += ", mirrored and shifted images" if job.get("augment") else ""
             weight = job.get("feature_weight")
             kind += f", feature weight {weight:g}" if weight else ""
+            kind += f", seed {job['seed']}" if job["seed"] else ""
             statistics = job.get("statistics_batches")
             kind += f", statistics of {statistics} batches" if statistics else ""
             accuracies = [f"{job[key]:.2f}" for key in ("top1_calibrated", "top1", "top1_original")]
@@ -113,6 +117,7 @@ def run(name: str, args: argparse.Namespace) -> dict:
     count = options.pop("calibration_images", None)
     first = arrays.train(args.data_dir)[0][:count] if count else arrays.calibration()
     student, teacher = networks(options.pop("fusion"), first)
+    seed = options.pop("seed", args.seed)
     images = arrays.calibration() if options.pop("few_images", False) else arrays.train(args.data_dir)[0]
     tests, labels = arrays.test(args.data_dir)
     before = top1(student, tests, labels)
@@ -128,7 +133,7 @@ def run(name: str, args: argparse.Namespace) -> dict:
             print(f"{name}: {now.step}/{now.steps}, loss {now.loss:.4f}, {now.seconds_left:.0f} s left")
 
     spconvify.recover(
-        student, teacher, images, **options, augment=augment, seed=args.seed, checkpoint=checkpoint,
+        student, teacher, images, **options, augment=augment, seed=seed, checkpoint=checkpoint,
         progress=report,
     )  # fmt: skip
     return {
@@ -138,7 +143,7 @@ def run(name: str, args: argparse.Namespace) -> dict:
         "batch_size": 128,
         "learning_rate": args.learning_rate or DEFAULT_LEARNING_RATE,
         "statistics_batches": batches_to_average(options["steps"]),
-        "seed": args.seed,
+        "seed": seed,
         "top1_original": top1(teacher, tests, labels),
         "top1_calibrated": before,
         "top1": top1(student, tests, labels),
