@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from spconvify.engines.process import MKL_VARIABLE
@@ -23,11 +25,26 @@ def load_paddle() -> None:
     os.environ.setdefault("GLOG_minloglevel", "2")
     if _is_amd_with_avx2():
         os.environ.setdefault(MKL_VARIABLE, "5")
+    # Paddle puts a handler of its own there. It aborts the process, and no temporary file would go, or
+    # hangs for ever where it comes into an allocation. Until ours is back, a signal has to wait.
     on_termination = signal.getsignal(signal.SIGTERM)
-    import paddle  # noqa: F401
+    with _waiting(signal.SIGTERM):
+        import paddle  # noqa: F401
 
-    # Paddle puts a handler of its own there that aborts the process: no temporary file would go.
-    signal.signal(signal.SIGTERM, on_termination)
+        signal.signal(signal.SIGTERM, on_termination)
+
+
+@contextlib.contextmanager
+def _waiting(number: signal.Signals) -> Iterator[None]:
+    """Deliver the signal at the end, to this thread; those started meanwhile never get it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_amd_with_avx2() -> bool:

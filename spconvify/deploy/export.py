@@ -184,7 +184,7 @@ def _manifest(
         input_shape=shape,
         dynamic_batch=dynamic_batch,
         threads=threads,
-        environment={name: variables[name] for name in memory_settings()},
+        environment={name: variables[name] for name in memory_settings(engine=engine)},
         deleted_passes=passes_left_out(program_files(folder)[0]) if engine == "inference" else [],
         facts=describe(engine),
         files={file.name: file.stat().st_size for file in sorted(folder.iterdir())},

@@ -122,6 +122,7 @@ def environment(threads: int, device: str = "cpu") -> dict[str, str]:
     return variables
 
 
-def memory_settings(device: str = "cpu") -> dict[str, str]:
+def memory_settings(device: str = "cpu", engine: str = "") -> dict[str, str]:
     """The variables that make a process keep its memory; a GPU's tensors are freed as usual."""
-    return {**KEEP_MEMORY, **KEEP_TENSORS} if device == "cpu" else dict(KEEP_MEMORY)
+    tensors = {} if device != "cpu" or engine == "onnxruntime" else KEEP_TENSORS
+    return {**KEEP_MEMORY, **tensors}

@@ -13,8 +13,9 @@ from paddle import nn
 from spconvify import ArgumentError, EngineError, convert, export
 from spconvify.deploy.export import largest_error, read_manifest
 from spconvify.engines.measure import hand_over
-from spconvify.engines.process import Worker
+from spconvify.engines.process import KEEP_TENSORS, Worker
 from spconvify.engines.worker import random_values
+from spconvify.report.exported import export_lines
 
 SHAPE = (1, 3, 16, 16)
 
@@ -43,6 +44,7 @@ def run_exported(folder, engine, shape):
 def test_exported_equals_eager_for_any_batch(tmp_path, model, engine):
     needs(engine)
     folder = export(model, tmp_path / "out", SHAPE, engine, tune=False, dynamic_batch=True)
+    assert (KEEP_TENSORS.keys() <= read_manifest(folder).environment.keys()) == (engine == "inference")
     for batch in (1, 3, 5):
         shape = (batch, *SHAPE[1:])
         (output,) = run_exported(folder, engine, shape)
@@ -63,7 +65,15 @@ def test_the_manifest_says_what_was_written(tmp_path, model):
     assert data["latency_ms"]["p10"] <= data["latency_ms"]["median"] <= data["latency_ms"]["p90"]
     assert data["max_relative_error"] <= 1e-5
     assert data["macs"] > 0
+    assert data["deleted_passes"] == []
     assert read_manifest(folder).to_dict() == data
+
+
+def test_the_manifest_names_the_passes_that_a_server_should_delete(tmp_path, model, monkeypatch):
+    monkeypatch.setattr("spconvify.deploy.export.passes_left_out", lambda program: ["slow_pass"])
+    manifest = read_manifest(export(model, tmp_path / "out", SHAPE, tune=False))
+    assert manifest.deleted_passes == ["slow_pass"]
+    assert any("deleted_passes in manifest.json" in line for line in export_lines(tmp_path, manifest))
 
 
 def test_an_unconverted_network_and_several_outputs(tmp_path):
