@@ -21,10 +21,10 @@ from spconvify.verify import evaluating, first_line
 
 STEM = "model"  # of the files' names
 _GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
-# Passes of Paddle 2 that compare convolutions with one another while a network is loaded. The first
-# makes additions part of convolutions, in time that grows with the cube of their number: hours from a
-# thousand on. The others look for BatchNorms.
-_SLOW_PASSES = ("conv_elementwise_add_mkldnn_fuse_pass",)
+# Passes of Paddle 2 that compare convolutions with one another while a network is loaded, in time that
+# grows much faster than their number. The first makes additions part of convolutions; the others look
+# for BatchNorms.
+_RESIDUAL_PASS = "conv_elementwise_add_mkldnn_fuse_pass"
 _NORM_PASSES = (
     "conv_bn_fuse_pass",
     "conv_eltwiseadd_bn_fuse_pass",
@@ -184,8 +184,8 @@ def program_files(folder: Path) -> tuple[Path, Path]:
 
 
 def passes_left_out(program: Path) -> list[str]:
-    """Paddle 2's passes that a network of very many convolutions is loaded without, because they would
-    take minutes to hours. Whoever deploys it calls ``config.delete_pass`` for each of them, too."""
+    """Paddle 2's passes that a network of very many convolutions is loaded without, because they
+    would take many minutes. Whoever deploys it calls ``config.delete_pass`` for each of them, too."""
     if program.suffix == ".json":  # Paddle 3's are fast
         return []
     # Not paddle.static.Program, which can be read in static mode only.
@@ -197,7 +197,7 @@ def passes_left_out(program: Path) -> list[str]:
     )
     if operators["conv2d"] + operators["depthwise_conv2d"] < _MANY_CONVOLUTIONS:
         return []
-    return [*_SLOW_PASSES, *([] if operators["batch_norm"] else _NORM_PASSES)]
+    return [_RESIDUAL_PASS, *([] if operators["batch_norm"] else _NORM_PASSES)]
 
 
 def runner(predictor: Any, values: np.ndarray) -> Callable[[], list[np.ndarray]]:

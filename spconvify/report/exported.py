@@ -36,5 +36,5 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     paths = [str(folder / name) for name in names]
     yield f"  {'load':<18} {_LOAD[manifest.engine].format(program=paths[0], parameters=paths[-1])}"
     if manifest.deleted_passes:
-        text = "without passes that would take minutes or hours: see deleted_passes in manifest.json"
+        text = "without passes that would take many minutes: see deleted_passes in manifest.json"
         yield f"  {'':<18} {text}"
