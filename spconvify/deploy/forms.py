@@ -34,8 +34,13 @@ _SPLIT_BY_DEFAULT = paddle.__version__.startswith("2.")
 def default_form(folded: Folded, engine: str) -> str:
     """The form to take for an engine without having measured."""
     form = _DEFAULTS.get(engine, _DEFAULTS["inference"])[folded.layer.fusion]
-    split = f"{form}+split"
-    return split if _SPLIT_BY_DEFAULT and engine == "inference" and split in candidates(folded) else form
+    if engine != "inference":
+        return form
+    if _SPLIT_BY_DEFAULT:
+        varied = f"{form}+split"
+    else:  # a gather leaves oneDNN's layout
+        varied = form if is_range(folded.representative) else f"{form}+select"
+    return varied if varied in candidates(folded) else form
 
 
 def build(folded: Folded, form: str) -> FusedSPConv2D:

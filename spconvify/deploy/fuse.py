@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from spconvify.deploy.channel_order import put_side_by_side
 from spconvify.deploy.folding import Folded, fold, fold_into_convolution
 from spconvify.deploy.forms import FORMS, build, candidates, default_form
 from spconvify.deploy.markers import held_elsewhere
@@ -47,7 +48,8 @@ def fuse(
     """Make a network for deployment: equal outputs, fewer and faster operators, no more training.
 
     Every BatchNorm that alone takes a convolution's output is folded into it, those inside an SPConv2D
-    too, and each SPConv2D becomes one fused layer in the form that suits the engine. A network
+    too, and each SPConv2D becomes one fused layer in the form that suits the engine. Where a convolution
+    alone feeds an SPConv2D, it gives the channels in the order that the SPConv2D wants. A network
     without SPConv2D is fused by the same rules.
 
     Args:
@@ -68,6 +70,7 @@ def fuse(
     fused = copy.deepcopy(model)
     with paddle.no_grad():
         image, expected = _run(fused, input_shape)
+        put_side_by_side(fused, image)
         folds = find_folds(fused, image)
         _check_forms(forms or {}, folds)
         fused = _carry_out(fused, folds, engine, forms or {})

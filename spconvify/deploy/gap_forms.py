@@ -9,7 +9,15 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.deploy.folding import Folded
-from spconvify.deploy.parts import Affine, Channels, FusedSPConv2D, Spread, over_all, pointwise
+from spconvify.deploy.parts import (
+    Affine,
+    Channels,
+    FusedSPConv2D,
+    Spread,
+    is_range,
+    over_all,
+    pointwise,
+)
 
 
 class GatedDifference(FusedSPConv2D):
@@ -40,28 +48,44 @@ class TwoParts(FusedSPConv2D):
     """Y₃ as the paper has it, D = Y₃ - Y₁, and Y = Y₃ - σ(-scale · GAP(D)) · D: the least arithmetic.
 
     Each part of the input is used once, so that one split serves all (of the averages, with stride 2),
-    and each 1x1 takes in what came before it.
+    and each 1x1 takes in what came before it. Where X₁ can't be split off, its 1x1 takes all channels,
+    with zeros for X₃, instead of a copy of its own.
     """
 
-    name, fusion, variants = "two-parts", "gap", ("", "split")
+    name, fusion = "two-parts", "gap"
 
     def __init__(self, folded: Folded, variant: str = ""):
         super().__init__(folded, variant)
-        self.parts = Channels(folded, [folded.representative, folded.rest], self.in_channels, variant)
-        pools = self.stride > 1 or self.crop
+        self._whole = variant == "select" or (
+            is_range(folded.representative) and not is_range(folded.rest)
+        )
+        self._pools = self.stride > 1 or self.crop > 0
+        lists = [folded.representative] if self._whole else [folded.representative, folded.rest]
+        self.parts = Channels(folded, lists, self.in_channels, variant)
         self.take = (
-            Channels(folded, [folded.representative], self.in_channels, variant) if pools else None
+            Channels(folded, lists[:1], self.in_channels, variant)
+            if self._pools and not self._whole
+            else None
         )
         self.spread = Spread(folded, folded.bias3, variant)
-        self.pwc = pointwise(folded, folded.pwc)
-        self.conv1x1 = pointwise(folded, -folded.uncertain, -folded.bias1)
+        pwc, uncertain = folded.pwc, -folded.uncertain
+        if self._whole:
+            uncertain = over_all(folded, np.zeros_like(pwc), uncertain)
+            if self._pools:
+                pwc = over_all(folded, pwc, np.zeros_like(folded.uncertain))
+        self.pwc = pointwise(folded, pwc)
+        self.conv1x1 = pointwise(folded, uncertain, -folded.bias1)
         self.scale = gate_scale(folded, sign=-1)
 
     def forward(self, x):
         pooled = self.pool(x)
-        representative, rest = self.parts(pooled)
-        spread = self.spread(representative if self.take is None else self.take(x)[0])
-        y3 = self.pwc(representative) + spread
+        if self._whole:
+            (spatial,) = self.parts(x)
+            representative, rest = pooled if self._pools else spatial, pooled
+        else:
+            representative, rest = self.parts(pooled)
+            spatial = representative if self.take is None else self.take(x)[0]
+        y3 = self.pwc(representative) + self.spread(spatial)
         difference = self.conv1x1(rest) + y3
         return y3 - gate(self, difference) * difference
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Callable
 import paddle
 from paddle import nn
 
+from spconvify.deploy.channel_order import put_side_by_side
 from spconvify.deploy.choices import Choices, Times
 from spconvify.deploy.folding import fold
 from spconvify.deploy.forms import build, candidates, default_form
@@ -115,6 +117,8 @@ def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
         dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
         image = random_input(shape, dtype)
         try:
+            model = copy.deepcopy(model)  # as `fuse` will see it
+            put_side_by_side(model, image)
             folds = find_folds(model, image)
         except Exception as error:  # whatever the user's network raises
             raise ArgumentError(does_not_fit(shape, error)) from error

@@ -77,6 +77,23 @@ def test_neighbouring_channels_are_sliced():
         assert any("select" in name for name in candidates(folded)) == gathers
 
 
+@pytest.mark.parametrize("fusion", ["sum", "gap"])
+def test_scattered_channels_stay_in_onednns_layout_by_default(fusion):
+    scattered = fold(layer_of(fusion=fusion, channels=[*range(0, 16, 2), *range(1, 16, 2)]))
+    form = default_form(scattered, "inference")
+    assert form.partition("+")[2] == ("split" if paddle.__version__.startswith("2.") else "select")
+    assert "+" not in default_form(scattered, "onnxruntime")
+    assert "select" not in default_form(fold(layer_of(fusion=fusion)), "inference")
+
+
+def test_gaps_1x1_takes_all_channels_where_the_rest_is_not_one_piece():
+    middle = [*range(4, 12), *range(0, 4), *range(12, 16)]
+    for stride in (1, 2):
+        layer = layer_of(fusion="gap", channels=middle, stride=stride)
+        assert build(fold(layer), "two-parts").conv1x1.weight.shape == [12, 16, 1, 1]
+        assert_every_form_equals(layer, paddle.randn([3, 16, 7, 5]))
+
+
 def test_one_split_serves_all_parts():
     for stride, splits in ((1, 1), (2, 2)):  # with stride 2 the 3x3 sees another map than the 1x1s
         form = build(fold(layer_of(fusion="gap", stride=stride)), "two-parts")
