@@ -6,7 +6,8 @@ Every timing runs the original network with its BatchNorms folded, the converted
 plain form, and the converted one fused, alternately in processes of their own. Timings that the JSON
 file has already are kept: a run that was interrupted goes on, and `--again` measures anew. With `--tune`
 the forms are chosen by measurement first; with `--free-tensors` Paddle frees tensors as it does by
-default, not as in spconvify's other timings. The networks have random weights: they change no latency.
+default, not as in spconvify's other timings; with `--scattered` the representative channels lie scattered,
+as calibration chooses them, and not at the front. The networks have random weights: they change no latency.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import os
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
 from pathlib import Path
 
+import numpy as np
 import paddle
 
 import spconvify
+from spconvify import SPConv2D
 from spconvify.checkpoint.writing import atomic
 from spconvify.deploy.timing import time_networks
 from spconvify.engines.process import KEEP_TENSORS
@@ -41,6 +44,7 @@ def main() -> None:
     parser.add_argument("--ratio", type=float, default=0.5)
     parser.add_argument("--tune", action="store_true", help="choose the forms by measurement first")
     parser.add_argument("--free-tensors", action="store_true", help="with Paddle's own memory setting")
+    parser.add_argument("--scattered", action="store_true", help="channels as calibration chooses them")
     parser.add_argument("--again", action="store_true", help="measure what the file has already, too")
     parser.add_argument("--list", action="store_true", help="only print what would be measured")
     args = parser.parse_args()
@@ -53,6 +57,7 @@ def main() -> None:
             for engine in args.engines:
                 for batch, threads in settings:
                     name = f"{network} {fusion} {engine} {batch}x{threads}"
+                    name += " scattered" if args.scattered else ""
                     if name in found and not args.again:
                         continue
                     if args.list:
@@ -75,6 +80,8 @@ def measure(network: str, fusion: str, engine: str, batch: int, threads: int, ar
     before = getattr(paddle.vision.models, network)(**NETWORKS[network])
     before.eval()
     after = spconvify.convert(before, ratio=args.ratio, fusion=fusion, init="none")
+    if args.scattered:
+        scatter_channels(after)
     shape = (batch, 3, SIZE, SIZE)
     macs = spconvify.cost(before, shape).macs / spconvify.cost(after, shape).macs
     timing = time_networks(before, after, shape, engine, threads, tune=args.tune)
@@ -85,10 +92,19 @@ def measure(network: str, fusion: str, engine: str, batch: int, threads: int, ar
         "macs_ratio": macs,
         "tuned": args.tune,
         "frees_tensors": args.free_tensors,
+        "scattered": args.scattered,
         **timing.to_dict(),
         "ratio_fused": timing.before.median / timing.fused.median,
         "ratio_plain": timing.before.median / timing.after.median,
     }
+
+
+def scatter_channels(model: paddle.nn.Layer) -> None:
+    """Make channels all over the map representative; what a layer computes changes, its cost doesn't."""
+    random = np.random.default_rng(0)
+    for layer in model.sublayers(include_self=True):
+        if isinstance(layer, SPConv2D):
+            layer.channels = paddle.to_tensor(random.permutation(layer.in_channels).astype("int64"))
 
 
 def line(entry: dict) -> str:

@@ -20,7 +20,9 @@ def to_markdown(found: dict[str, dict]) -> str:
         "fused",
         "MACs ratio",
     ]
-    lines = ["| " + " | ".join(head) + " |", "| --- | --- | --- |" + " ---: |" * 6]
+    both = any(entry.get("scattered") for entry in found.values())
+    head[3:3] = ["channels"] * both
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * (3 + both) + " ---: |" * 6]
     for entry in found.values():
         cells = [
             entry["network"],
@@ -33,6 +35,7 @@ def to_markdown(found: dict[str, dict]) -> str:
             f"**{entry['ratio_fused']:.2f}x**",
             f"{entry['macs_ratio']:.2f}x",
         ]
+        cells[3:3] = ["scattered" if entry.get("scattered") else "first"] * both
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -36,6 +36,7 @@ from spconvify.verify import evaluating
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "examples" / "benchmarks"))
 
+from latency import scatter_channels  # noqa: E402
 from results import Results, machine, markdown  # noqa: E402
 
 PADDLECLAS = """
@@ -92,6 +93,8 @@ def check(name: str, folder: Path, fusion: str = "gap", exports: bool = True) ->
     unused = lacking_gradients(model, even) if ":" in name else set()
     assert lacking_gradients(converted, even) <= unused, "gradients"
     converted.eval()
+    check_fused(converted, [even])
+    scatter_channels(converted)  # as calibration does
     round_trip(converted, known, folder, even)
     check_fused(converted, filter(None, (even, odd)))
     row["exported"] = exported(converted, model, folder, even) if exports else None
