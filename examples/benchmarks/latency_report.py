@@ -23,7 +23,9 @@ def to_markdown(found: dict[str, dict]) -> str:
     both = any(entry.get("scattered") for entry in found.values())
     head[3:3] = ["channels"] * both
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * (3 + both) + " ---: |" * 6]
-    for entry in found.values():
+    order = list(dict.fromkeys(name.removesuffix(" scattered") for name in found))
+    for name in sorted(found, key=lambda name: order.index(name.removesuffix(" scattered"))):
+        entry = found[name]
         cells = [
             entry["network"],
             entry["fusion"],
