@@ -44,6 +44,12 @@ class _Chain:
         return (self.producer, *self.norms, self.consumer)
 
 
+def has_scattered_channels(model: nn.Layer) -> bool:
+    """Whether an SPConv2D of `model` has an order of channels of its own."""
+    layers = model.sublayers(include_self=True)
+    return any(isinstance(layer, SPConv2D) and layer.channels is not None for layer in layers)
+
+
 def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
     """Reorder the output channels of convolutions so that SPConv2D layers find theirs side by side.
 
@@ -51,14 +57,14 @@ def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
     reordered (a group's outputs have to stay together), and only where nothing else sees their outputs
     or their weights. Two more passes of `image` if any channels lie scattered, none otherwise.
     """
+    if not has_scattered_channels(model):
+        return
     layers = {id(edge.layer): edge for edge in walk(model)}.values()
     named = {
         edge.name: edge.layer
         for edge in layers
         if type(edge.layer) in (nn.Conv2D, SPConv2D) and not has_hooks(edge.layer)
     }
-    if not any(isinstance(layer, SPConv2D) and layer.channels is not None for layer in named.values()):
-        return
     graph = record(model, named, image)
     chains = [chain for name in graph.outputs if (chain := _chain(name, named, graph))]
     involved = [layer for chain in chains for layer in chain.layers]

@@ -11,7 +11,7 @@ from typing import Any, Callable
 import paddle
 from paddle import nn
 
-from spconvify.deploy.channel_order import put_side_by_side
+from spconvify.deploy.channel_order import has_scattered_channels, put_side_by_side
 from spconvify.deploy.choices import Choices, Times
 from spconvify.deploy.folding import fold
 from spconvify.deploy.forms import build, candidates, default_form
@@ -116,8 +116,9 @@ def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
     with evaluating(model), paddle.no_grad():
         dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
         image = random_input(shape, dtype)
+        if has_scattered_channels(model):
+            model = copy.deepcopy(model)  # put in order, as `fuse` will see it
         try:
-            model = copy.deepcopy(model)  # as `fuse` will see it
             put_side_by_side(model, image)
             folds = find_folds(model, image)
         except Exception as error:  # whatever the user's network raises
