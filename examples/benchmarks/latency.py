@@ -6,8 +6,9 @@ Every timing runs the original network with its BatchNorms folded, the converted
 plain form, and the converted one fused, alternately in processes of their own. Timings that the JSON
 file has already are kept: a run that was interrupted goes on, and `--again` measures anew. With `--tune`
 the forms are chosen by measurement first; with `--free-tensors` Paddle frees tensors as it does by
-default, not as in spconvify's other timings; with `--scattered` the representative channels lie scattered,
-as calibration chooses them, and not at the front. The networks have random weights: they change no latency.
+default, not as in spconvify's other timings; with `--scattered` the representative channels lie all over
+the map, where calibration finds them, and not at the front. The networks have random weights: they
+change no latency.
 """
 
 from __future__ import annotations

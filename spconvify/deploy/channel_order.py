@@ -55,7 +55,7 @@ def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
 
     In place; `model`, in eval mode, gives the same outputs. Only convolutions that mix all channels are
     reordered (a group's outputs have to stay together), and only where nothing else sees their outputs
-    or their weights. Two more passes of `image` if any channels lie scattered, none otherwise.
+    or their weights. Runs `image` up to twice if any channels lie scattered.
     """
     if not has_scattered_channels(model):
         return
@@ -67,6 +67,8 @@ def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
     }
     graph = record(model, named, image)
     chains = [chain for name in graph.outputs if (chain := _chain(name, named, graph))]
+    if not chains:
+        return
     involved = [layer for chain in chains for layer in chain.layers]
     unusable = held_elsewhere(model, involved, image) | _tied(model)
     for chain in chains:
