@@ -13,7 +13,8 @@ def gain_and_offset(norm: Any) -> tuple[np.ndarray, np.ndarray]:
     ``norm(x) = gain · x + offset`` with ``gain = weight / sqrt(variance + epsilon)`` and
     ``offset = bias - gain · mean``; a missing weight is 1, a missing bias 0.
     """
-    gain = 1.0 / np.sqrt(to_float64(norm._variance) + norm._epsilon)
+    epsilon = float(np.float32(norm._epsilon))  # as the operator takes it, in float64 too
+    gain = 1.0 / np.sqrt(to_float64(norm._variance) + epsilon)
     if norm.weight is not None:
         gain = gain * to_float64(norm.weight)
     offset = -gain * to_float64(norm._mean)

@@ -9,6 +9,7 @@ import pytest
 from paddle import nn
 
 from spconvify import ArgumentError, ConversionError, convert, fuse
+from spconvify.deploy.equality import TOLERANCE, in_float64, largest_error
 from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.spconv import SPConv2D
 
@@ -199,3 +200,52 @@ def test_a_fused_network_that_differs_is_never_returned(monkeypatch):
     with pytest.raises(ConversionError, match="output is off by"):
         fuse(model, inplace=True)
     assert all(np.array_equal(before[key], value.numpy()) for key, value in model.state_dict().items())
+
+
+class Chaotic(nets.PlainNet):
+    """The last bit of a float32 decides what comes out."""
+
+    def forward(self, x):
+        return paddle.sin(1e6 * super().forward(x))
+
+
+class ChaoticInFloat32(Chaotic):
+    def forward(self, x):
+        if x.dtype == paddle.float64:
+            raise TypeError("float32 only")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "gap"])
+def test_rounding_that_grows_is_told_from_a_wrong_layer(fusion, monkeypatch):
+    model = nets.trained(convert(Chaotic(), fusion=fusion))
+    model.conv2.channels = paddle.to_tensor([3, 1, 0, 2, 5, 4, 6, 7, 8, 9, 11, 10])
+    fused, x = fuse(model), paddle.randn([2, 3, 16, 16])
+    assert largest_error(model(x), fused(x)) > TOLERANCE
+    monkeypatch.setattr("spconvify.deploy.fuse.fold_into_convolution", lambda conv, norm: None)
+    with pytest.raises(ConversionError, match="output is off by"):
+        fuse(model)
+
+
+def test_a_network_that_does_not_run_in_float64_is_not_given_the_benefit_of_the_doubt():
+    with pytest.raises(ConversionError, match="output is off by"):
+        fuse(nets.trained(convert(ChaoticInFloat32(), fusion="sum")))
+
+
+def test_in_float64_integers_stay_integers():
+    model = convert(nets.PlainNet(), fusion="gap")
+    model.conv1.channels = paddle.to_tensor([7, 6, 5, 4, 3, 2, 1, 0])
+    double = in_float64(model)
+    assert double.conv1.channels.dtype == paddle.int64
+    assert {parameter.dtype for parameter in double.parameters()} == {paddle.float64}
+    assert double.conv1.bn1._variance.dtype == paddle.float64
+    assert {parameter.dtype for parameter in model.parameters()} == {paddle.float32}
+    assert model.conv1.channels.dtype == paddle.int64
+
+
+def test_the_largest_error_is_relative_to_each_outputs_scale():
+    small, large = paddle.to_tensor([1e-3, 0.0]), paddle.to_tensor([1e3, 0.0])
+    assert largest_error((small, large), (small * 1.5, large)) == pytest.approx(0.5)
+    assert largest_error((small, large), (small, large * 1.5)) == pytest.approx(0.5)
+    assert largest_error(small, small * float("nan")) == float("inf")
+    assert largest_error(small * float("inf"), small) == 0.0
