@@ -30,7 +30,7 @@ from spconvify.engines.process import KEEP_TENSORS
 
 NETWORKS = {"resnet18": {}, "vgg16": {"batch_norm": True}, "resnet50": {}}
 FUSIONS = ("sum", "gap")
-ENGINES = ("inference", "onnxruntime")
+ENGINES = ("inference", "openvino", "onnxruntime")
 SETTINGS = ((1, 1), (1, 2), (8, 1))  # batch, threads
 SIZE = 224
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NAMES = {"inference": "Paddle Inference", "onnxruntime": "ONNX Runtime"}
+NAMES = {
+    "inference": "Paddle Inference",
+    "openvino": "Paddle Inference + OpenVINO",
+    "onnxruntime": "ONNX Runtime",
+}
 
 
 def to_markdown(found: dict[str, dict]) -> str:

@@ -34,7 +34,7 @@ def export(
     ] = None,
     input: o.Input = None,
     engine: Annotated[
-        str, typer.Option("--engine", help="inference (Paddle Inference) or onnxruntime.")
+        str, typer.Option("--engine", help="inference (Paddle Inference), openvino or onnxruntime.")
     ] = "inference",
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads to tune for.")] = 1,
     dynamic_batch: Annotated[

@@ -77,7 +77,7 @@ Engine = Annotated[
     _option(
         MEASUREMENT,
         "--engine",
-        help="What runs the networks: inference, eager, onnxruntime, tensorrt, or all.",
+        help="What runs the networks: inference, openvino, onnxruntime, eager, tensorrt, or all.",
     ),
 ]
 Threads = Annotated[

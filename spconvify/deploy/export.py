@@ -29,7 +29,7 @@ from spconvify.verify import evaluating
 
 MANIFEST = "manifest.json"
 TOLERANCE = 1e-4  # of the output's scale, between the exported network and the one in Python
-EXPORTED_BY = ("inference", "onnxruntime")
+EXPORTED_BY = ("inference", "openvino", "onnxruntime")
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
 _SECONDS = 0.5
 _FULL_DISK_BYTES = 1 << 16
@@ -58,8 +58,8 @@ def export(
         model: a converted network, or any other; comes back unchanged.
         path: the folder to make.
         input_shape: (N, C, H, W).
-        engine: "inference" (model.json or, on Paddle 2, model.pdmodel; model.pdiparams) or
-            "onnxruntime" (model.onnx).
+        engine: "inference" (model.json or, on Paddle 2, model.pdmodel; model.pdiparams), "openvino"
+            (model.pdmodel, model.pdiparams) or "onnxruntime" (model.onnx).
         tune: measure which form of each layer is fastest here; see `spconvify.deploy.tune`.
         threads: CPU threads to choose and to measure with.
         dynamic_batch: write files that take any batch, not only N.

@@ -14,16 +14,18 @@ from collections.abc import Mapping
 import paddle
 
 from spconvify.deploy.folding import Folded
-from spconvify.deploy.gap_forms import GatedDifference, TwoParts
+from spconvify.deploy.gap_forms import GatedDifference, TwoMeans, TwoParts
 from spconvify.deploy.parts import VARIANTS, FusedSPConv2D, is_range
-from spconvify.deploy.sum_forms import DenseKernel, PointwiseLast
+from spconvify.deploy.sum_forms import DenseKernel, PointwiseLast, ThreeParts
 
 FORMS: Mapping[str, type[FusedSPConv2D]] = {
-    form.name: form for form in (PointwiseLast, DenseKernel, GatedDifference, TwoParts)
+    form.name: form
+    for form in (PointwiseLast, ThreeParts, DenseKernel, GatedDifference, TwoParts, TwoMeans)
 }
 # What is fastest in most layers; `tune` finds the exceptions.
 _DEFAULTS = {
     "inference": {"sum": "pointwise-last", "gap": "two-parts"},
+    "openvino": {"sum": "three-parts", "gap": "two-means"},
     "onnxruntime": {"sum": "pointwise-last", "gap": "two-parts"},
     "eager": {"sum": "pointwise-last", "gap": "two-parts"},
 }
@@ -49,9 +51,11 @@ def build(folded: Folded, form: str) -> FusedSPConv2D:
     return FORMS[name](folded, variant)
 
 
-def candidates(folded: Folded) -> list[str]:
-    """Names of all forms that can express the layer."""
-    useful = {"": True, "split": folded.layer.groups > 1, "select": _is_scattered(folded)}
+def candidates(folded: Folded, engine: str = "") -> list[str]:
+    """Names of all forms that can express the layer, and that `engine` can run."""
+    # OpenVINO joins the groups' convolutions again, and then refuses some.
+    split = folded.layer.groups > 1 and engine != "openvino"
+    useful = {"": True, "split": split, "select": _is_scattered(folded)}
     return [
         f"{name}+{variant}" if variant else name
         for variant in VARIANTS

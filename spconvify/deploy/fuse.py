@@ -52,7 +52,8 @@ def fuse(
         model: the network, in eval mode.
         inplace: change `model` instead of a copy (one that is itself an SPConv2D comes back as a new
             layer).
-        engine: "inference", "onnxruntime" or "eager": which form an SPConv2D gets by default.
+        engine: "inference", "openvino", "onnxruntime" or "eager": which form an SPConv2D gets by
+            default.
         forms: the form of single layers, by name; see `spconvify.deploy.forms`.
         input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from spconvify.deploy.folding import Folded
-from spconvify.deploy.parts import Affine, FusedSPConv2D, over_all, spatial
+from spconvify.deploy.parts import (
+    Affine,
+    Channels,
+    FusedSPConv2D,
+    Spread,
+    over_all,
+    pointwise,
+    spatial,
+)
 
 
 class PointwiseLast(FusedSPConv2D):
@@ -20,6 +28,24 @@ class PointwiseLast(FusedSPConv2D):
 
     def forward(self, x):
         return self.affine(x, self.pool(x))
+
+
+class ThreeParts(FusedSPConv2D):
+    """The paper's three convolutions on one split: where neither a split nor a sum costs a copy."""
+
+    name, fusion, variants = "three-parts", "sum", ("",)
+
+    def __init__(self, folded: Folded, variant: str = ""):
+        super().__init__(folded, variant)
+        self.parts = Channels(folded, [folded.representative, folded.rest], self.in_channels, variant)
+        self.spread = Spread(folded, folded.bias3 + folded.bias1, variant)
+        self.pwc = pointwise(folded, folded.pwc)
+        self.conv1x1 = pointwise(folded, folded.uncertain)
+
+    def forward(self, x):
+        representative, rest = self.parts(x)
+        y3 = self.spread(representative) + self.pwc(self.pool(representative))
+        return y3 + self.conv1x1(self.pool(rest))
 
 
 class DenseKernel(FusedSPConv2D):

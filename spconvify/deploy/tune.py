@@ -83,7 +83,7 @@ def choose_forms(
     setting = _Setting(engine, threads, device)
     choices = choices or Choices()
     folds = _spconvs(model, shape)
-    keys = {item.name: f"{setting.key()}, {_shape_key(item)}" for item in folds}
+    keys = {item.name: f"{setting.key()}, {_shape_key(item, engine)}" for item in folds}
     times = {key: choices.times(key) for key in keys.values()}
     missing = [key for key, known in times.items() if known is None]
     if measure_them:
@@ -126,10 +126,10 @@ def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
     return [item for item in folds if isinstance(item.layer, SPConv2D)]
 
 
-def _shape_key(item: Fold) -> str:
+def _shape_key(item: Fold, engine: str) -> str:
     """Everything that decides how long a layer takes."""
     layer: Any = item.layer
-    forms = "/".join(candidates(fold(layer, item.norm)))
+    forms = "/".join(candidates(fold(layer, item.norm), engine))
     return (
         f"{'x'.join(map(str, item.input_shape))} -> {layer.out_channels}, stride {layer.stride}, "
         f"dilation {layer.dilation}, padding {layer.padding} {layer.gwc._padding_mode}, "
@@ -141,7 +141,7 @@ def _shape_key(item: Fold) -> str:
 def _time_forms(item: Fold, setting: _Setting) -> Times:
     layer: Any = item.layer
     folded = fold(layer, item.norm)
-    inner = {name: build(folded, name) for name in candidates(folded)}
+    inner = {name: build(folded, name) for name in candidates(folded, setting.engine)}
     networks = {name: Surroundings(form, layer) for name, form in inner.items()}
     networks[DENSE] = Surroundings(dense_convolution(layer), layer)
     found = measure(

@@ -17,6 +17,7 @@ ENGINES: Mapping[str, str] = {
     "inference": "Paddle Inference",
     "eager": "Paddle eager",
     "onnxruntime": "ONNX Runtime",
+    "openvino": "Paddle Inference with OpenVINO",
     "tensorrt": "Paddle Inference with TensorRT",
 }
 # What an engine needs beside Paddle; the extra "onnx" brings it.
@@ -40,12 +41,19 @@ def check_engine(engine: str, device: str = "cpu") -> None:
             raise EngineError(
                 f"engine {engine} needs {package}, which isn't installed: pip install 'spconvify[onnx]'"
             )
+    if engine == "openvino" and not _has_openvino():
+        raise EngineError(
+            "engine openvino needs Paddle 3 for the CPU, which brings OpenVINO with it: "
+            "pip install 'spconvify[cpu]'; or use --engine inference"
+        )
     if device == "cpu":
         if engine == "tensorrt":
             raise EngineError("engine tensorrt needs a GPU; use --device gpu:0, or --engine inference")
         return
     if not re.fullmatch(r"gpu:\d+", device):
         raise ArgumentError(f"device {device!r} is unknown; use cpu or gpu:0")
+    if engine == "openvino":
+        raise EngineError(f"engine openvino runs on the CPU; use --device cpu, not {device}")
     import paddle
 
     if not paddle.is_compiled_with_cuda():
@@ -64,6 +72,13 @@ def check_engine(engine: str, device: str = "cpu") -> None:
                 f"device {device}: this ONNX Runtime is built for the CPU; install onnxruntime-gpu, "
                 "or use --device cpu"
             )
+
+
+def _has_openvino() -> bool:
+    """Whether the installed Paddle has OpenVINO's plugin for the CPU beside it. Doesn't load Paddle."""
+    spec = importlib.util.find_spec("paddle")
+    folders = spec.submodule_search_locations or [] if spec else []
+    return any(any(Path(folder, "libs").glob("*openvino_intel_cpu_plugin*")) for folder in folders)
 
 
 def usable_engines(device: str) -> list[str]:

@@ -12,6 +12,7 @@ from spconvify.report.units import interval, median, quantity
 
 _LOAD = {
     "inference": 'paddle.inference.Config("{program}", "{parameters}")',
+    "openvino": 'paddle.inference.Config("{program}", "{parameters}"), with enable_openvino_engine()',
     "onnxruntime": 'onnxruntime.InferenceSession("{program}")',
 }
 

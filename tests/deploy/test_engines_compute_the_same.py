@@ -13,7 +13,7 @@ from spconvify import SPConv2D, convert, export
 from spconvify.deploy.folding import fold
 from spconvify.deploy.forms import build, candidates
 from spconvify.deploy.fuse import fuse
-from spconvify.engines import inference
+from spconvify.engines import inference, usable_engines
 
 CHANNELS = [5, 9, 0, 15, 3, 2, 8, 1, 4, 6, 7, 10, 11, 12, 13, 14]
 
@@ -43,12 +43,11 @@ def every_form(fusion, groups, **options):
 @pytest.mark.parametrize(
     "groups", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("engine", ["inference", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["inference", "openvino", "onnxruntime"])
 @pytest.mark.parametrize("channels", [None, pytest.param(CHANNELS, marks=pytest.mark.slow)])
 def test_every_form_is_exported_right(tmp_path, fusion, groups, engine, channels):
-    if engine == "onnxruntime":
-        pytest.importorskip("onnxruntime")
-        pytest.importorskip("paddle2onnx")
+    if engine not in usable_engines("cpu"):
+        pytest.skip(f"{engine} isn't here")
     model = Branches(every_form(fusion, groups, channels=channels))
     model.eval()
     for batch in (1, 3):  # export checks every output against eager

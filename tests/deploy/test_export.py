@@ -163,7 +163,9 @@ def test_other_outputs_are_refused():
 
 
 def test_an_engine_without_files_and_one_that_is_not_installed(tmp_path, model, monkeypatch):
-    with pytest.raises(ArgumentError, match="'eager' has no files to export; use inference or onnxrun"):
+    with pytest.raises(
+        ArgumentError, match="'eager' has no files to export; use inference or openvino or onnxrun"
+    ):
         export(model, tmp_path / "out", SHAPE, "eager")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"needs paddle2onnx, which isn't installed: pip install 'spc"):

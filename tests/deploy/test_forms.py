@@ -125,3 +125,11 @@ def test_a_form_has_the_layers_dtype(dtype):
         actual, expected = build(folded, name)(x), layer(x)
         assert actual.dtype == expected.dtype
         np.testing.assert_allclose(actual.numpy(), expected.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_openvino_gets_no_groups_as_convolutions_of_their_own():
+    for fusion in ("sum", "gap"):
+        folded = fold(layer_of(fusion=fusion))
+        assert any(name.endswith("+split") for name in candidates(folded))
+        assert not any(name.endswith("+split") for name in candidates(folded, "openvino"))
+        assert default_form(folded, "openvino") in candidates(folded, "openvino")
