@@ -36,6 +36,8 @@ _SPLIT_BY_DEFAULT = paddle.__version__.startswith("2.")
 def default_form(folded: Folded, engine: str) -> str:
     """The form to take for an engine without having measured."""
     form = _DEFAULTS.get(engine, _DEFAULTS["inference"])[folded.layer.fusion]
+    if engine == "openvino" and form == ThreeParts.name and _is_scattered(folded):
+        return PointwiseLast.name  # one gather, and not two
     if engine != "inference":
         return form
     if _SPLIT_BY_DEFAULT:

@@ -15,6 +15,7 @@ _LOAD = {
     "openvino": 'paddle.inference.Config("{program}", "{parameters}"), with enable_openvino_engine()',
     "onnxruntime": 'onnxruntime.InferenceSession("{program}")',
 }
+_PROGRAMS = (".json", ".pdmodel", ".onnx")
 
 
 def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -33,9 +34,9 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     where = f"batch {manifest.input_shape[0]}, {threads}, {manifest.facts['processor']}"
     yield f"  {'latency':<18} {median(manifest.latency)} ({interval(manifest.latency)}), {where}"
     yield f"  {'checked':<18} largest error {manifest.error:.1e} of the output's scale"
-    names = sorted(manifest.files, key=lambda name: name.endswith(".pdiparams"))
-    paths = [str(folder / name) for name in names]
-    yield f"  {'load':<18} {_LOAD[manifest.engine].format(program=paths[0], parameters=paths[-1])}"
+    program = next(name for name in manifest.files if Path(name).suffix in _PROGRAMS)
+    paths = {"program": folder / program, "parameters": (folder / program).with_suffix(".pdiparams")}
+    yield f"  {'load':<18} {_LOAD[manifest.engine].format(**paths)}"
     if manifest.deleted_passes:
         text = "without passes that would take many minutes: see deleted_passes in manifest.json"
         yield f"  {'':<18} {text}"

@@ -83,6 +83,7 @@ def test_scattered_channels_stay_in_onednns_layout_by_default(fusion):
     form = default_form(scattered, "inference")
     assert form.partition("+")[2] == ("split" if paddle.__version__.startswith("2.") else "select")
     assert "+" not in default_form(scattered, "onnxruntime")
+    assert default_form(scattered, "openvino") == {"sum": "pointwise-last", "gap": "two-means"}[fusion]
     assert "select" not in default_form(fold(layer_of(fusion=fusion)), "inference")
 
 
