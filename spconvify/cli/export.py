@@ -16,6 +16,8 @@ EPILOG = """
 
   spconvify export sp.pdparams --out deploy/ --engine onnxruntime --dynamic-batch
 
+  spconvify export sp.pdparams --out deploy/ --engine openvino
+
   spconvify export w.pdparams --arch my_pkg.nets:build --input 1,3,320,320 --no-tune
 """
 

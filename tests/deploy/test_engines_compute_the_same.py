@@ -10,10 +10,12 @@ import pytest
 from paddle import nn
 
 from spconvify import SPConv2D, convert, export
+from spconvify.deploy.export import read_manifest
 from spconvify.deploy.folding import fold
 from spconvify.deploy.forms import build, candidates
 from spconvify.deploy.fuse import fuse
 from spconvify.engines import inference, usable_engines
+from spconvify.report.exported import export_lines
 
 CHANNELS = [5, 9, 0, 15, 3, 2, 8, 1, 4, 6, 7, 10, 11, 12, 13, 14]
 
@@ -52,6 +54,15 @@ def test_every_form_is_exported_right(tmp_path, fusion, groups, engine, channels
     model.eval()
     for batch in (1, 3):  # export checks every output against eager
         export(model, tmp_path / f"out{batch}", (batch, 16, 7, 9), engine, tune=False)
+
+
+def test_the_line_that_loads_an_export_names_the_program(tmp_path):
+    if "openvino" not in usable_engines("cpu"):
+        pytest.skip("this Paddle brings no OpenVINO")
+    model = nets.trained(convert(nets.PlainNet()))
+    folder = export(model, tmp_path / "out", (1, 3, 16, 16), "openvino", tune=False)
+    last = list(export_lines(folder, read_manifest(folder)))[-1]
+    assert f'Config("{folder}/model.pdmodel", "{folder}/model.pdiparams"), with enable_openvino' in last
 
 
 VERBOSE = """
