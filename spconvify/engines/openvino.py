@@ -82,7 +82,8 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[np.ndarra
     config.disable_gpu()
     config.enable_openvino_engine()
     config.set_cpu_math_library_num_threads(job["threads"])
-    with tempfile.TemporaryDirectory() as cache:  # otherwise Paddle makes one where the process runs
+    # Otherwise Paddle makes one where the process runs; here it goes with the folder if that is swept.
+    with tempfile.TemporaryDirectory(dir=job["folder"]) as cache:
         config.set_optim_cache_dir(cache)
         predictor = create_predictor(config)
     return inference.runner(predictor, values)
