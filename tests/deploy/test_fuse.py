@@ -181,7 +181,9 @@ def test_forms_by_name():
         ArgumentError, match="layer 'conv1' can't have the form 'dense'; use one of: point"
     ):
         fuse(model, forms={"conv1": "dense"})
-    with pytest.raises(ArgumentError, match="form 'fast' is unknown; use pointwise-last, dense"):
+    with pytest.raises(
+        ArgumentError, match="form 'fast' is unknown; use pointwise-last, three-parts, dense"
+    ):
         fuse(model, forms={"conv1": "fast"})
     with pytest.raises(ArgumentError, match="names 'stem', which isn't an SPConv2D"):
         fuse(model, forms={"stem": "dense"})

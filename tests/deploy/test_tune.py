@@ -125,5 +125,6 @@ def test_an_input_that_does_not_fit(model, choices):
 def test_measures_for_real(model, choices, monkeypatch):
     monkeypatch.setattr(tune, "_BLOCK_SECONDS", 0.005)
     choice = choose_forms(model, SHAPE, "eager", choices=choices)
-    assert set(choice.times["conv2"]) == {"original", "pointwise-last", "pointwise-last+split", "dense"}
-    assert set(choice.times["conv1"]) == {"original", "pointwise-last", "pointwise-last+split"}
+    forms = {"original", "pointwise-last", "pointwise-last+split", "three-parts"}
+    assert set(choice.times["conv2"]) == {*forms, "dense"}
+    assert set(choice.times["conv1"]) == forms
