@@ -28,6 +28,14 @@ class Graph:
         operations = self.consumers.get(id(tensor), [])
         return operations[0] if len(operations) == 1 and id(tensor) not in self.returned else None
 
+    def norm_calls(self, norm: nn.Layer) -> int:
+        """How often the BatchNorm `norm` ran."""
+        return sum(
+            operation.name == "batch_norm" and operation.layers[-1] is norm
+            for operation in self.operations
+            if operation.layers
+        )
+
 
 def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> Graph:
     """Run `model` once on `image` and remember the calls of `layers` (by name)."""

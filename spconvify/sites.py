@@ -118,16 +118,28 @@ def check_model(model: Any) -> None:
             )
 
 
+class WeightOwners:
+    """Which layers of a network use a parameter."""
+
+    def __init__(self, model: nn.Layer):
+        self._owners: dict[int, set[int]] = {}
+        for layer in model.sublayers(include_self=True):
+            for parameter in layer._parameters.values():
+                if parameter is not None:
+                    self._owners.setdefault(id(parameter), set()).add(id(layer))
+
+    def is_tied(self, layer: nn.Layer) -> bool:
+        """Whether another layer uses one of its parameters too, or of those of the layers inside."""
+        return any(len(self._owners[id(parameter)]) > 1 for parameter in layer.parameters())
+
+
 class _Context:
     """What the verdict on one layer needs to know of the others."""
 
     def __init__(self, model: nn.Layer):
-        self._weight_owners: dict[int, set[int]] = {}
+        self.weights = WeightOwners(model)
         self._held: dict[int, str] = {}
         for layer in model.sublayers(include_self=True):
-            for parameter in layer._parameters.values():
-                if parameter is not None:
-                    self._weight_owners.setdefault(id(parameter), set()).add(id(layer))
             for attribute, value in vars(layer).items():
                 if attribute not in _LAYER_INTERNALS:
                     for conv in _convolutions_in(value):
@@ -136,11 +148,6 @@ class _Context:
     def holder(self, conv: nn.Layer) -> str | None:
         """The plain attribute that holds `conv` past its registration, if there is one."""
         return self._held.get(id(conv))
-
-    def is_tied(self, conv: nn.Layer) -> bool:
-        """Whether another layer uses one of its parameters too."""
-        own = [parameter for parameter in conv._parameters.values() if parameter is not None]
-        return any(len(self._weight_owners[id(parameter)]) > 1 for parameter in own)
 
 
 def _convolutions_in(value: Any, depth: int = 3) -> Iterator[nn.Layer]:
@@ -216,7 +223,7 @@ def _identity_reason(conv: nn.Layer, context: _Context) -> str:
     if hooks:
         kinds = ", ".join(sorted({getattr(h, "__name__", type(h).__name__) for h in hooks}))
         return f"its forward hooks would be lost: {kinds}"
-    if context.is_tied(conv):
+    if context.weights.is_tied(conv):
         return "its weight is shared with another layer"
     holder = context.holder(conv)
     if holder:

@@ -7,8 +7,7 @@ order of that convolution's weights.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +15,11 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.deploy.folding import fold, set_value
+from spconvify.deploy.folding import fold, foldable, set_value
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.graph import Graph, record, uses_statistics
 from spconvify.norms import to_float64
-from spconvify.sites import has_hooks, walk
+from spconvify.sites import WeightOwners
 from spconvify.spconv import SPConv2D
 
 # Operators that do the same to every channel, whatever the others are.
@@ -59,38 +58,37 @@ def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
     """
     if not has_scattered_channels(model):
         return
-    layers = {id(edge.layer): edge for edge in walk(model)}.values()
-    named = {
-        edge.name: edge.layer
-        for edge in layers
-        if type(edge.layer) in (nn.Conv2D, SPConv2D) and not has_hooks(edge.layer)
-    }
+    named = foldable(model)
     graph = record(model, named, image)
-    chains = [chain for name in graph.outputs if (chain := _chain(name, named, graph))]
+    readers = {
+        id(tensors[0]): named[name] for name, tensors in graph.inputs.items() if len(tensors) == 1
+    }
+    chains = [chain for name in graph.outputs if (chain := _chain(name, named[name], readers, graph))]
     if not chains:
         return
     involved = [layer for chain in chains for layer in chain.layers]
-    unusable = held_elsewhere(model, involved, image) | _tied(model)
+    seen, weights = held_elsewhere(model, involved, image), WeightOwners(model)
     for chain in chains:
-        if not unusable.intersection(map(id, chain.layers)):
+        if not any(id(layer) in seen or weights.is_tied(layer) for layer in chain.layers):
             _reorder(chain)
 
 
-def _chain(name: str, named: dict[str, nn.Layer], graph: Graph) -> _Chain | None:
-    """From the convolution of that name to the SPConv2D with scattered channels behind it."""
-    producer: Any = named[name]
+def _chain(name: str, producer: Any, readers: Mapping[int, nn.Layer], graph: Graph) -> _Chain | None:
+    """From a convolution to the SPConv2D with scattered channels behind it.
+
+    `readers` has the layer that takes a tensor, by the tensor's id.
+    """
     groups = producer.groups if isinstance(producer, SPConv2D) else producer._groups
     if groups != 1 or len(graph.outputs[name]) != 1:
         return None
-    inputs = {id(tensors[0]): other for other, tensors in graph.inputs.items() if len(tensors) == 1}
     tensor = graph.outputs[name][0]
     norms: list[nn.Layer] = []
     while (operation := graph.only_consumer(tensor)) is not None:
-        consumer = named.get(inputs.get(id(tensor), ""))
+        consumer = readers.get(id(tensor))
         if consumer is not None:
             scattered = isinstance(consumer, SPConv2D) and consumer.channels is not None
             return _Chain(producer, tuple(norms), consumer) if scattered else None
-        if uses_statistics(operation) and _is_called_once(operation.layers[-1], graph):
+        if uses_statistics(operation) and graph.norm_calls(operation.layers[-1]) == 1:
             norms.append(operation.layers[-1])
             tensor = operation.result[0]
         elif operation.name in _SAME_FOR_EVERY_CHANNEL and operation.args[0] is tensor:
@@ -98,23 +96,6 @@ def _chain(name: str, named: dict[str, nn.Layer], graph: Graph) -> _Chain | None
         else:
             break
     return None
-
-
-def _is_called_once(norm: nn.Layer, graph: Graph) -> bool:
-    calls = [op for op in graph.operations if op.name == "batch_norm" and op.layers[-1:] == (norm,)]
-    return len(calls) == 1
-
-
-def _tied(model: nn.Layer) -> set[int]:
-    """Ids of the layers that share a parameter with another, an SPConv2D's own layers included."""
-    layers = model.sublayers(include_self=True)
-    owners = Counter(id(parameter) for layer in layers for parameter in layer._parameters.values())
-    return {
-        id(layer)
-        for layer in layers
-        if isinstance(layer, (nn.Conv2D, SPConv2D)) or hasattr(layer, "_variance")
-        if any(owners[id(parameter)] > 1 for parameter in layer.parameters())
-    }
 
 
 def _reorder(chain: _Chain) -> None:

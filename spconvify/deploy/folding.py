@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from spconvify.norms import gain_and_offset, to_float64
+from spconvify.sites import has_hooks, walk
 from spconvify.spconv import SPConv2D
 
 _NO_GAIN = 1e-20  # of a BatchNorm that switches its channel off
@@ -48,6 +50,15 @@ class Folded:
     def rest(self) -> np.ndarray:
         """(C - r,) the input channels of X₁."""
         return self.channels[self.layer.representative :]
+
+
+def foldable(model: nn.Layer) -> dict[str, nn.Layer]:
+    """Every Conv2D and SPConv2D without hooks, once, by its first name."""
+    found: dict[int, tuple[str, nn.Layer]] = {}
+    for edge in walk(model):
+        if type(edge.layer) in (nn.Conv2D, SPConv2D) and not has_hooks(edge.layer):
+            found.setdefault(id(edge.layer), (edge.name, edge.layer))
+    return dict(found.values())
 
 
 def fold(layer: SPConv2D, norm: Any = None) -> Folded:

@@ -12,13 +12,13 @@ from paddle import nn
 
 from spconvify.deploy.channel_order import put_side_by_side
 from spconvify.deploy.equality import TOLERANCE, TOLERANCE_FLOAT64, in_float64, largest_error
-from spconvify.deploy.folding import Folded, fold, fold_into_convolution
+from spconvify.deploy.folding import Folded, fold, fold_into_convolution, foldable
 from spconvify.deploy.forms import FORMS, build, candidates, default_form
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.deploy.parts import VARIANTS
 from spconvify.errors import ArgumentError, ConversionError
 from spconvify.graph import Graph, record, uses_statistics
-from spconvify.sites import check_model, has_hooks, walk
+from spconvify.sites import WeightOwners, check_model, has_hooks, walk
 from spconvify.spconv import SPConv2D
 from spconvify.verify import does_not_fit, first_line, guess_input_shapes, random_input
 
@@ -109,19 +109,16 @@ def _is_rounding(model: nn.Layer, image: paddle.Tensor, engine: str, forms: Mapp
 
 def find_folds(model: nn.Layer, image: paddle.Tensor) -> list[Fold]:
     """What can be folded, found from one run of `model`; every SPConv2D that is called is in it."""
-    layers: dict[int, tuple[str, nn.Layer]] = {}
-    for edge in walk(model):
-        if type(edge.layer) in (nn.Conv2D, SPConv2D) and not has_hooks(edge.layer):
-            layers.setdefault(id(edge.layer), (edge.name, edge.layer))
-    named = dict(layers.values())
+    named = foldable(model)
     graph = record(model, named, image)
     norms = {name: _norm_behind(outputs, graph) for name, outputs in graph.outputs.items()}
     involved = [named[name] for name in norms] + [norm for norm in norms.values() if norm]
-    unreachable = held_elsewhere(model, involved, image)
+    unreachable, weights = held_elsewhere(model, involved, image), WeightOwners(model)
     folds = []
     for name, norm in norms.items():
         layer, shape = named[name], tuple(graph.inputs[name][0].shape)
-        if norm is not None and (id(norm) in unreachable or has_hooks(norm) or _is_tied(model, layer)):
+        is_tied = weights.is_tied(layer) and not isinstance(layer, SPConv2D)  # which gets new weights
+        if norm is not None and (id(norm) in unreachable or has_hooks(norm) or is_tied):
             norm = None
         replaceable = isinstance(layer, SPConv2D) and id(layer) not in unreachable
         if replaceable or (isinstance(layer, nn.Conv2D) and norm is not None):
@@ -138,20 +135,7 @@ def _norm_behind(outputs: Sequence[Any], graph: Graph) -> nn.Layer | None:
     if len(norms) != 1:
         return None
     (norm,) = norms.values()
-    calls = sum(
-        op.name == "batch_norm" and op.layers[-1] is norm for op in graph.operations if op.layers
-    )
-    return norm if calls == len(outputs) else None
-
-
-def _is_tied(model: nn.Layer, layer: nn.Layer) -> bool:
-    """Whether another layer uses the convolution's weights too: it would see them folded."""
-    own = {id(parameter) for parameter in layer.parameters()}
-    return any(
-        id(parameter) in own and other is not layer and not isinstance(layer, SPConv2D)
-        for other in model.sublayers(include_self=True)
-        for parameter in other._parameters.values()
-    )
+    return norm if graph.norm_calls(norm) == len(outputs) else None
 
 
 def _carry_out(

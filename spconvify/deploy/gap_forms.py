@@ -13,6 +13,7 @@ from spconvify.deploy.parts import (
     Affine,
     Channels,
     FusedSPConv2D,
+    OneSplit,
     Spread,
     is_range,
     over_all,
@@ -40,7 +41,7 @@ class GatedDifference(FusedSPConv2D):
     def forward(self, x):
         pooled = self.pool(x)
         difference = self.difference(x, pooled)
-        gated = difference * gate(self, difference)
+        gated = difference * gate(self, average(self, difference))
         return self.conv1x1(*self.take(pooled)) + gated
 
 
@@ -87,7 +88,7 @@ class TwoParts(FusedSPConv2D):
             spatial = representative if self.take is None else self.take(x)[0]
         y3 = self.pwc(representative) + self.spread(spatial)
         difference = self.conv1x1(rest) + y3
-        return y3 - gate(self, difference) * difference
+        return y3 - gate(self, average(self, difference)) * difference
 
 
 class TwoMeans(FusedSPConv2D):
@@ -101,29 +102,23 @@ class TwoMeans(FusedSPConv2D):
 
     def __init__(self, folded: Folded, variant: str = ""):
         super().__init__(folded, variant)
-        lists = [folded.representative, folded.rest]
-        self.parts = Channels(folded, lists, self.in_channels, variant)
-        self.spread = Spread(folded, folded.bias3, variant)
-        self.pwc = pointwise(folded, folded.pwc)
-        self.conv1x1 = pointwise(folded, -folded.uncertain, -folded.bias1)
+        conv1x1 = pointwise(folded, -folded.uncertain, -folded.bias1)
+        self.split = OneSplit(folded, folded.bias3, conv1x1)
         self.scale = gate_scale(folded, sign=-1)
 
     def forward(self, x):
-        representative, rest = self.parts(x)
-        y3 = self.spread(representative) + self.pwc(self.pool(representative))
-        minus_y1 = self.conv1x1(self.pool(rest))
-        average = _average(self, y3) + _average(self, minus_y1)
-        gate = F.sigmoid(average if self.scale is None else self.scale(average))
-        return y3 - gate * (y3 + minus_y1)
+        y3, minus_y1 = self.split(x)
+        means = average(self, y3) + average(self, minus_y1)
+        return y3 - gate(self, means) * (y3 + minus_y1)
 
 
-def gate(form: Any, difference):
-    """σ(scale · GAP(difference)), (N, L, 1, 1)."""
-    average = _average(form, difference)
-    return F.sigmoid(average if form.scale is None else form.scale(average))
+def gate(form: Any, mean):
+    """σ(scale · mean), (N, L, 1, 1)."""
+    return F.sigmoid(mean if form.scale is None else form.scale(mean))
 
 
-def _average(form: Any, x):
+def average(form: Any, x):
+    """GAP(x), (N, L, 1, 1)."""
     return F.adaptive_avg_pool2d(x, 1, data_format=form.data_format)
 
 

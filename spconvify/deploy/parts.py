@@ -98,6 +98,24 @@ class Spread(nn.Layer):
         return parts[0] if len(parts) == 1 else paddle.concat(parts, axis=self._axis)
 
 
+class OneSplit(nn.Layer):
+    """The paper's three convolutions on one split: Y₃ with `bias`, and `conv1x1` of P(X₁)."""
+
+    def __init__(self, folded: Folded, bias: np.ndarray, conv1x1: nn.Conv2D):
+        super().__init__()
+        layer = folded.layer
+        self._pooling = layer.stride, layer.crop, layer.data_format
+        self.parts = Channels(folded, [folded.representative, folded.rest], layer.in_channels, "")
+        self.spread = Spread(folded, bias, "")
+        self.pwc, self.conv1x1 = pointwise(folded, folded.pwc), conv1x1
+
+    def forward(self, x):
+        representative, rest = self.parts(x)
+        pooled = pointwise_map(representative, *self._pooling)
+        y3 = self.spread(representative) + self.pwc(pooled)
+        return y3, self.conv1x1(pointwise_map(rest, *self._pooling))
+
+
 class Channels(nn.Layer):
     """Lists of channels of a map, each as a map of its own; the lists have no channel in common.
 

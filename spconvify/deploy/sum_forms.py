@@ -7,9 +7,8 @@ import numpy as np
 from spconvify.deploy.folding import Folded
 from spconvify.deploy.parts import (
     Affine,
-    Channels,
     FusedSPConv2D,
-    Spread,
+    OneSplit,
     over_all,
     pointwise,
     spatial,
@@ -37,15 +36,12 @@ class ThreeParts(FusedSPConv2D):
 
     def __init__(self, folded: Folded, variant: str = ""):
         super().__init__(folded, variant)
-        self.parts = Channels(folded, [folded.representative, folded.rest], self.in_channels, variant)
-        self.spread = Spread(folded, folded.bias3 + folded.bias1, variant)
-        self.pwc = pointwise(folded, folded.pwc)
-        self.conv1x1 = pointwise(folded, folded.uncertain)
+        conv1x1 = pointwise(folded, folded.uncertain)
+        self.split = OneSplit(folded, folded.bias3 + folded.bias1, conv1x1)
 
     def forward(self, x):
-        representative, rest = self.parts(x)
-        y3 = self.spread(representative) + self.pwc(self.pool(representative))
-        return y3 + self.conv1x1(self.pool(rest))
+        y3, y1 = self.split(x)
+        return y3 + y1
 
 
 class DenseKernel(FusedSPConv2D):
