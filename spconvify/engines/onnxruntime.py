@@ -26,11 +26,15 @@ from spconvify.engines.children import end_with
 end_with(int(sys.argv[5]))
 import paddle2onnx
 paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))
+from spconvify.engines.onnx_parts import divide_file
+divide_file(sys.argv[3])
 """
 
 
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     """Export `network` in eval mode to ONNX; a batch of -1 makes a file that takes any.
+
+    Splits of channels are divided among the convolutions before them where that is faster: `onnx_parts`.
 
     Raises:
         EngineError: if it can't be traced, or has an operator that ONNX hasn't.
