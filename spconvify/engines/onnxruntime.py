@@ -45,7 +45,7 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     arguments = [str(program), str(parameters), str(target), str(_OPSET), str(os.getpid())]
     done = subprocess.run(
         [sys.executable, "-c", _CONVERT, *arguments],
-        env={**os.environ, "PYTHONPATH": module_path()},
+        env={**os.environ, "PYTHONPATH": module_path(), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         errors="replace",
