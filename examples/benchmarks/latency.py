@@ -1,4 +1,4 @@
-"""Latency before and after SPConv where networks are deployed: JSON, a Markdown table and a plot.
+"""Latency before and after SPConv where networks are deployed: JSON, Markdown tables and a plot.
 
     python examples/benchmarks/latency.py --out examples/results/latency.json
 
@@ -69,9 +69,9 @@ def main() -> None:
                         file.write((json.dumps(found, indent=1) + "\n").encode())
                     print(f"{name}: {line(found[name])}", flush=True)
     if found and not args.list:
-        from latency_report import save_plot, to_markdown
+        from latency_report import save_plot, write_tables
 
-        args.out.with_suffix(".md").write_text(to_markdown(found))
+        write_tables(found, args.out.with_suffix(".md"))
         save_plot(found, args.out.with_suffix(".png"))
 
 

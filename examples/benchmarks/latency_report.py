@@ -9,40 +9,45 @@ NAMES = {
     "openvino": "Paddle Inference + OpenVINO",
     "onnxruntime": "ONNX Runtime",
 }
+SHORT = {"inference": "Paddle", "openvino": "OpenVINO", "onnxruntime": "ONNX"}
+
+
+def write_tables(found: dict[str, dict], path: Path) -> None:
+    """`path`: batch 1 on one thread; beside it NAME_grid.md with all, if there are others."""
+    path.write_text(to_markdown({name: entry for name, entry in found.items() if is_single(entry)}))
+    if not all(map(is_single, found.values())):
+        path.with_stem(f"{path.stem}_grid").write_text(to_markdown(found))
+
+
+def is_single(entry: dict) -> bool:
+    """Whether one image was timed on one thread."""
+    return (entry["batch"], entry["threads"]) == (1, 1)
 
 
 def to_markdown(found: dict[str, dict]) -> str:
     """A row for every timing: speed-up of the plain and of the fused network, and the MACs ratio."""
-    head = [
-        "network",
-        "fusion",
-        "engine",
-        "batch",
-        "threads",
-        "original",
-        "plain",
-        "fused",
-        "MACs ratio",
-    ]
-    both = any(entry.get("scattered") for entry in found.values())
-    head[3:3] = ["channels"] * both
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * (3 + both) + " ---: |" * 6]
+    columns = ["network", "fusion", "engine"]
+    if any(entry.get("scattered") for entry in found.values()):
+        columns.append("channels")
+    texts = len(columns)
+    if not all(map(is_single, found.values())):
+        columns += ["batch", "threads"]
+    columns += ["original", "plain", "fused", "MACs ratio"]
+    lines = ["| " + " | ".join(columns) + " |"]
+    lines.append("|" + " --- |" * texts + " ---: |" * (len(columns) - texts))
     order = list(dict.fromkeys(name.removesuffix(" scattered") for name in found))
     for name in sorted(found, key=lambda name: order.index(name.removesuffix(" scattered"))):
         entry = found[name]
-        cells = [
-            entry["network"],
-            entry["fusion"],
-            f"{NAMES[entry['engine']]} {entry['engine_version']}",
-            str(entry["batch"]),
-            str(entry["threads"]),
-            f"{entry['before_ms']['median']:.1f} ms",
-            f"{entry['ratio_plain']:.2f}x",
-            f"**{entry['ratio_fused']:.2f}x**",
-            f"{entry['macs_ratio']:.2f}x",
-        ]
-        cells[3:3] = ["scattered" if entry.get("scattered") else "first"] * both
-        lines.append("| " + " | ".join(cells) + " |")
+        cells = {
+            **entry,
+            "engine": f"{NAMES[entry['engine']]} {entry['engine_version']}",
+            "channels": "scattered" if entry.get("scattered") else "first",
+            "original": f"{entry['before_ms']['median']:.1f} ms",
+            "plain": f"{entry['ratio_plain']:.2f}x",
+            "fused": f"**{entry['ratio_fused']:.2f}x**",
+            "MACs ratio": f"{entry['macs_ratio']:.2f}x",
+        }
+        lines.append("| " + " | ".join(str(cells[column]) for column in columns) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -51,7 +56,7 @@ def save_plot(found: dict[str, dict], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = [entry for entry in found.values() if (entry["batch"], entry["threads"]) == (1, 1)]
+    shown = list(filter(is_single, found.values()))
     figure = Figure(figsize=(max(6.0, 0.75 * len(shown)), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -68,7 +73,7 @@ def save_plot(found: dict[str, dict], path: Path) -> None:
         label = "MACs ratio" if place == 0 else None
         axes.plot([place - 0.42, place + 0.42], [entry["macs_ratio"]] * 2, "k-", lw=1.5, label=label)
     axes.axhline(1.0, color="black", lw=0.6, ls=":")
-    labels = [f"{e['network']}\n{e['fusion']}\n{NAMES[e['engine']].split()[0]}" for e in shown]
+    labels = [f"{e['network']}\n{e['fusion']}\n{SHORT[e['engine']]}" for e in shown]
     axes.set_xticks(range(len(shown)), labels, fontsize=8)
     axes.set_ylabel("times faster than the original")
     axes.set_ylim(top=1.15 * axes.get_ylim()[1])
