@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -122,15 +123,21 @@ def _drop_identities(graph: Any) -> None:
         if node.op_type == "Identity" and node.output[0] not in outputs:
             names[node.output[0]] = node.input[0]
         else:
-            kept.append(_copy(node))
-    del graph.node[:]
-    graph.node.extend(kept)
+            kept.append(copy_of(node))
+    replace(graph.node, kept)
 
 
-def _copy(message: Any) -> Any:
-    copied = type(message)()
-    copied.CopyFrom(message)
+def copy_of(node: Any) -> Any:
+    """The node once more, to be changed or to outlive its graph."""
+    copied = type(node)()
+    copied.CopyFrom(node)
     return copied
+
+
+def replace(field: Any, messages: Iterable[Any]) -> None:
+    """Let a graph's repeated field hold those messages in place of its own."""
+    del field[:]
+    field.extend(messages)
 
 
 def _shapes(model: Any) -> dict[str, tuple[int, ...]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spconvify.engines.onnx_graph import Graph, attributes, channel_axis, is_plain
+from spconvify.engines.onnx_graph import Graph, attributes, channel_axis, copy_of, is_plain, replace
 
 BLOCK = 16  # channels; ONNX Runtime leaves its layout for a convolution with other numbers of them
 # One more operator takes ONNX Runtime about as long as to split a map of so many elements.
@@ -139,9 +139,8 @@ class _Rewriting:
         used = {name for node in self.nodes for name in node.input}
         old = [tensor for tensor in proto.initializer if tensor.name in used]
         new = [onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()]
-        for field, values in ((proto.node, self.nodes), (proto.initializer, [*old, *new])):
-            del field[:]
-            field.extend(values)
+        replace(proto.node, self.nodes)
+        replace(proto.initializer, [*old, *new])
         del proto.value_info[:]
         return gone
 
@@ -159,8 +158,7 @@ class _Rewriting:
         self._add("Split", [name, sizes], *(part_name(name, edge) for edge in edges[:-1]), axis=1)
 
     def _keep(self, node: Any) -> None:
-        kept = type(node)()
-        kept.CopyFrom(node)
+        kept = copy_of(node)
         for index, name in enumerate(node.input):
             kept.input[index] = self._whole(name)
         self.nodes.append(kept)

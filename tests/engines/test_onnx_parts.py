@@ -217,17 +217,15 @@ def test_graphs_within_graphs_are_left_alone():
 @pytest.mark.parametrize("seed", range(12))
 def test_random_graphs(seed):
     b = Builder(seed)
-    maps, splits = [b.conv("x", 3, 64)], 0
+    maps = [b.conv("x", 3, 64)]
     for _ in range(12):
         x, other = (maps[b.random.integers(len(maps))] for _ in range(2))
         choice = b.random.integers(7)
         if choice < 3:
-            splits += 1
             maps.append(b.op("Relu", b.spconv(x, 64, 64, groups=int(b.random.choice([1, 2])))))
         elif choice == 3:
             maps.append(b.op(str(b.random.choice(["Add", "Sub", "Mul"])), x, other))
         elif choice == 4:
-            splits += 1
             maps.append(b.op("Concat", *reversed(b.split(x, 16, 48)), axis=1))
         elif choice == 5:
             maps.append(b.op("Sigmoid", b.conv(x, 64, 64, groups=int(b.random.choice([1, 2, 64])))))
