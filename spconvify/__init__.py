@@ -4,12 +4,13 @@ The names below are imported when they are first used, so that ``import spconvif
 ``spconvify --help`` don't wait for Paddle.
 """
 
-from __future__ import annotations
-
+# Nothing else is imported here: with `python -m` it would come from the current folder, see __main__.
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers know better
 if TYPE_CHECKING:
+    from typing import Any
+
     from spconvify.comparison import Comparison, compare
     from spconvify.conversion import convert
     from spconvify.counting import Cost, cost
@@ -85,7 +86,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "zoo":
         return import_module("spconvify.zoo")
     if name not in _HOME:

@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-# O_NONBLOCK: opening a FIFO would wait for its writer. Windows has neither.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# O_NONBLOCK: opening a FIFO would wait for its writer. Not every system has all of them.
+_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 class NotRegularError(OSError):

@@ -13,6 +13,7 @@ import paddle
 from paddle import nn
 from paddle.base.framework import EagerParamBase
 
+from spconvify.engines.children import become_like_parent
 from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError
 from spconvify.graph import tensors_in
@@ -91,6 +92,7 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[Any]]:
     """The pickled network, as a function that runs it once on the device and gives its outputs."""
     on_gpu = job["device"] != "cpu"
     paddle.set_device(job["device"])
+    become_like_parent()  # the network's own modules may come from anywhere
     with open(Path(job["folder"]) / _FILE, "rb") as file:
         network = pickle.load(file)  # written by our own parent process a moment ago
     if on_gpu:

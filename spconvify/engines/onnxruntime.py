@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -12,23 +10,12 @@ from typing import Any, Callable
 import numpy as np
 from paddle import nn
 
-from spconvify.engines import inference
-from spconvify.engines.children import module_path
+from spconvify.engines import children, inference
 from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError
 
 FILE = "model.onnx"
 _OPSET = 14
-# In a process of its own: the converter prints past Python, and a crash of its is not ours.
-_CONVERT = """
-import sys, zlib
-from spconvify.engines.children import end_with
-end_with(int(sys.argv[5]))
-import paddle2onnx
-paddle2onnx.export(*sys.argv[1:4], opset_version=int(sys.argv[4]))
-from spconvify.engines.onnx_parts import divide_file
-divide_file(sys.argv[3])
-"""
 
 
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
@@ -42,19 +29,22 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     inference.write(network, folder, input_shape)
     program, parameters = inference.program_files(folder)
     target = folder / FILE
-    arguments = [str(program), str(parameters), str(target), str(_OPSET), str(os.getpid())]
-    done = subprocess.run(
-        [sys.executable, "-c", _CONVERT, *arguments],
-        env={**os.environ, "PYTHONPATH": module_path(), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode or not target.exists():
-        lines = (done.stdout + done.stderr).strip().splitlines()
+    job = {
+        "program": str(program.absolute()),
+        "parameters": str(parameters.absolute()),
+        "target": str(target.absolute()),
+        "opset": _OPSET,
+    }
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+    try:
+        code, said = children.run("spconvify.engines.onnx_converter", job, folder, variables)
+    except EngineError as problem:
+        name = type(network).__name__
+        raise EngineError(f"{name} can't be written as ONNX: {problem}") from problem
+    if code or not target.exists():
+        lines = said.strip().splitlines()
         telling = [line.strip() for line in lines if "rror" in line or "not support" in line]
-        text = (telling or lines or [f"paddle2onnx ended with code {done.returncode}"])[-1]
+        text = (telling or lines or [f"paddle2onnx ended with code {code}"])[-1]
         raise EngineError(f"{type(network).__name__} can't be written as ONNX: {text}")
     for file in (program, parameters):
         file.unlink()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import signal
-import subprocess
-import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
-from spconvify.engines.children import module_path
+from spconvify.engines.children import end, start
+from spconvify.engines.patience import SLICE_SECONDS, Patience
 from spconvify.errors import EngineError
 
 # Set by the command line for its own speed; a timed network runs with Paddle's defaults.
@@ -26,6 +28,8 @@ KEEP_MEMORY = {
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
 KEEP_TENSORS = {"FLAGS_eager_delete_tensor_gb": "-1"}
+_SECONDS_TO_END = 10.0  # for a process that was killed, or has closed its output
+_LAST_BYTES = 1 << 16  # of what it has written
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -39,32 +43,40 @@ class Worker:
 
     def __init__(self, job: dict[str, Any], name: str):
         self._name = name
+        self._mark = os.urandom(8).hex()  # of answers: whatever else is printed isn't one
+        self._answers: queue.Queue[str | None] = queue.Queue()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        job = {**job, "cwd": os.getcwd(), "parent": os.getpid()}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "spconvify.engines.worker", json.dumps(job)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            # -m looks for modules where it starts: not in the user's folder, which may hold a random.py.
-            cwd=job["folder"],
-            env=environment(job["threads"], job["device"]),
-            text=True,
+        folder = Path(job["folder"]).absolute()
+        self._process = start(
+            "spconvify.engines.worker",
+            {**job, "folder": str(folder), "mark": self._mark},
+            folder,
+            environment(job["threads"], job["device"]),
+            self._errors,
         )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
+        end(self._process)
+        self._listener.join(_SECONDS_TO_END)
+        pipes = [self._process.stdin, self._errors]
+        # What a process of the worker's still holds is read, and closing it would wait.
+        pipes += [] if self._listener.is_alive() else [self._process.stdout]
+        for pipe in pipes:
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
 
     def wait_until_loaded(self) -> None:
         """Return when the network is loaded and the process idle.
 
         Raises:
-            EngineError: as every method here does, if the network can't be loaded or run.
+            EngineError: as every method here does, if the network can't be loaded or run, or the
+                process doesn't answer.
         """
         self._answer()
 
@@ -78,7 +90,7 @@ class Worker:
 
     def save_outputs(self, path: Path) -> int:
         """Run once and write the outputs to the .npz `path`; returns how many there are."""
-        return self._ask({"save": str(path)})
+        return self._ask({"save": str(path.absolute())})
 
     def _ask(self, question: dict[str, Any]) -> Any:
         assert self._process.stdin is not None
@@ -89,18 +101,41 @@ class Worker:
             pass  # it has ended, and _answer says how
         return self._answer()
 
-    def _answer(self) -> Any:
+    def _listen(self) -> None:
+        """Keep the answers; None when there will be no more."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        reply = json.loads(line) if line.endswith("\n") else {"error": self._last_words()}
+        with contextlib.suppress(ValueError):
+            for line in self._process.stdout:
+                if line.startswith(self._mark) and line.endswith("\n"):
+                    self._answers.put(line[len(self._mark) :])
+        self._answers.put(None)
+
+    def _answer(self) -> Any:
+        line = self._next_line()
+        reply = {"error": self._last_words()} if line is None else json.loads(line)
         if "error" in reply:
             raise EngineError(f"running the network {self._name!r} failed: {reply['error']}")
         return reply["answer"]
 
+    def _next_line(self) -> str | None:
+        patience = Patience(self._process.pid)
+        while True:
+            with contextlib.suppress(queue.Empty):
+                line = self._answers.get(timeout=SLICE_SECONDS)
+                if line is None:
+                    self._answers.put(None)  # for whoever asks again
+                return line
+            try:
+                patience.check()
+            except EngineError as problem:
+                end(self._process)
+                raise EngineError(f"running the network {self._name!r} failed: {problem}") from None
+
     def _last_words(self) -> str:
         """What a process that ended without an answer wrote last, or what ended it."""
-        code = self._process.wait()
-        self._errors.seek(0)
+        code = end(self._process, _SECONDS_TO_END)
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - _LAST_BYTES))
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         telling = [line.strip() for line in lines if "Error" in line]
         if code < 0 and not telling:
@@ -117,8 +152,6 @@ def environment(threads: int, device: str = "cpu") -> dict[str, str]:
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
     }
     variables.pop(MKL_VARIABLE, None)
-    # The network's own class may come from anywhere that this process can import from.
-    variables["PYTHONPATH"] = module_path()
     return variables
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from spconvify.engines.patience import limit
 from spconvify.errors import ArgumentError, EngineError
 
 ENGINES: Mapping[str, str] = {
@@ -31,6 +32,7 @@ def check_engine(engine: str, device: str = "cpu") -> None:
         ArgumentError: for a name that is unknown.
         EngineError: for a GPU that isn't there; it says what to do.
     """
+    limit()  # of the time that its processes have
     if engine not in ENGINES:
         near = [name for name in ENGINES if engine and name.startswith(engine)]
         near += difflib.get_close_matches(engine, ENGINES, 1)

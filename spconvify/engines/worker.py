@@ -1,10 +1,10 @@
-"""The worker's side: ``python -m spconvify.engines.worker JOB`` runs one network when asked to.
+"""The worker's side: `children.start` has it run one network when asked to.
 
-JOB is JSON: {"engine", "folder", "input_shape", "threads", "device", "cwd", "parent"}; "parent" is the
-process that asks, with which this one ends. When the network is loaded it says {"answer": "loaded"}, and
-then answers lines of JSON: {"warm_up": seconds} with the number of runs that take that long, {"run": n}
-with n times in ms, {"save": FILE} with the number of outputs of one run, which are then in that .npz. If
-anything raises, it says {"error": text}.
+Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}. When the network is loaded
+it says {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of
+runs that take that long, {"run": n} with n times in ms, {"save": FILE} with the number of outputs of one
+run, which are then in that .npz. If anything raises, it says {"error": text}. Every answer is a line
+that begins with the job's mark.
 """
 
 from __future__ import annotations
@@ -17,36 +17,41 @@ import sys
 import time
 import traceback
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
-from collections.abc import Iterator, Sequence
-from typing import Any, Callable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Callable, TextIO
 
 import numpy as np
 
-from spconvify.engines.children import end_with
 
-
-def main() -> None:
+def main(job: dict[str, Any]) -> None:
     """Load the network, then answer until the input ends."""
-    job = json.loads(sys.argv[1])
-    end_with(job["parent"])
-    pipe = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the network itself prints must not reach the pipe
+    questions, pipe = _own_pipes()
+    # What was printed before this, by a sitecustomize say, may have left a line without an end.
+    print(file=pipe)
     try:
-        for answer in answers(job):
-            print(json.dumps({"answer": answer}), file=pipe, flush=True)
+        for answer in answers(job, questions):
+            print(job["mark"] + json.dumps({"answer": answer}), file=pipe, flush=True)
     except Exception as error:
         traceback.print_exc()
-        print(json.dumps({"error": _message(error)}), file=pipe, flush=True)
+        print(job["mark"] + json.dumps({"error": _message(error)}), file=pipe, flush=True)
         sys.exit(1)
 
 
-def answers(job: dict[str, Any]) -> Iterator[Any]:
-    """Answer the lines on stdin with the network of `job`, loaded first."""
-    os.chdir(job["cwd"])
+def _own_pipes() -> tuple[Iterable[str], TextIO]:
+    """The pipes from and to the parent; a network that reads or prints gets others."""
+    sys.stdout.flush()
+    questions, pipe = sys.stdin, os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdin = open(os.devnull)  # noqa: SIM115 - for the life of the process
+    return questions, pipe
+
+
+def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
+    """Answer the lines of `questions` with the network of `job`, loaded first."""
     values = random_values(job["input_shape"])
     run = importlib.import_module(f"spconvify.engines.{job['engine']}").load(job, values)
     yield "loaded"
-    for line in sys.stdin:
+    for line in questions:
         question = json.loads(line)
         if "warm_up" in question:
             yield runs_in(run, question["warm_up"])
@@ -91,7 +96,3 @@ def _message(error: Exception) -> str:
     text = first_line(error)
     name = type(error).__name__
     return text if text.startswith(name) else f"{name}: {text}"
-
-
-if __name__ == "__main__":
-    main()

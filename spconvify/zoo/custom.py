@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from spconvify.errors import ArgumentError
+from spconvify.imports import trust
 from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import near
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
@@ -50,7 +52,8 @@ def resolve(arch: str) -> Architecture | PaddleClasArchitecture | CustomArchitec
 def build_custom(arch: str) -> nn.Layer:
     """Build a network by calling ``package.module:factory`` without arguments.
 
-    Modules of the current directory are found, as with ``python -m``.
+    Modules of the current directory are found, if the first part of `arch` is there; those that the
+    network imports when it is run, too.
 
     Raises:
         ArgumentError: if `arch` has another form, the module or the factory isn't there or fails, or
@@ -61,21 +64,47 @@ def build_custom(arch: str) -> nn.Layer:
         raise ArgumentError(
             f"architecture {arch!r} names no module and factory; write it as package.module:factory"
         )
-    with _current_directory_on_path():
+    with _current_directory_on_path(module_name.partition(".")[0]):
         factory = _factory(arch, _import(arch, module_name), factory_name)
         return _network(arch, factory)
 
 
 @contextlib.contextmanager
-def _current_directory_on_path() -> Iterator[None]:
-    directory = os.getcwd()
+def _current_directory_on_path(package: str) -> Iterator[None]:
+    """Look for modules in the current directory first, if it is where `package` is.
+
+    Otherwise the user doesn't mean this directory, and what lies in it isn't to run.
+    """
+    directory = _current_directory()
+    if not directory or not _is_of(directory, package):
+        yield
+        return
     sys.path.insert(0, directory)
     try:
         yield
+        trust(directory)
     finally:
         # A module may have changed the path itself: take away what was added here, and no more.
         with contextlib.suppress(ValueError):
             sys.path.remove(directory)
+
+
+def _current_directory() -> str | None:
+    with contextlib.suppress(OSError):  # it was deleted
+        return os.getcwd()
+    return None
+
+
+def _is_of(directory: str, package: str) -> bool:
+    """Whether `package` is a module of `directory`: is loaded from there, or would be."""
+    spec = getattr(sys.modules.get(package), "__spec__", None)
+    with contextlib.suppress(Exception):  # a name that no module can have
+        spec = spec or PathFinder.find_spec(package, [directory])
+    if spec is None:
+        return False
+    places = [spec.origin, *(spec.submodule_search_locations or [])]
+    return any(place and os.path.abspath(place).startswith(directory.rstrip(os.sep) + os.sep)
+               for place in places)  # fmt: skip
 
 
 def _import(arch: str, module_name: str) -> ModuleType:
@@ -87,7 +116,7 @@ def _import(arch: str, module_name: str) -> ModuleType:
         if missing and f"{module_name}.".startswith(f"{missing}."):
             raise ArgumentError(
                 f"architecture {arch!r}: there is no module {missing!r}, neither installed nor in "
-                f"{os.getcwd()}; run spconvify from the folder that holds it"
+                f"{_current_directory()}; run spconvify from the folder that holds it"
             ) from error
         raise ArgumentError(
             f"architecture {arch!r}: module {module_name!r} can't be imported: {_described(error)}; "
