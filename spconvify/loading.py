@@ -130,20 +130,21 @@ def load(path: str | os.PathLike[str], model_or_arch: nn.Layer | str | None = No
     return fill(model_or_arch, read_state(path), str(path))
 
 
-def save(model: nn.Layer, path: str | os.PathLike[str]) -> Path:
+def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Write the weights of `model`, atomically: the file is complete or not there.
 
     Args:
         model: the network, converted or not.
-        path: ends in ``.pdparams`` (read by ``paddle.load`` too) or ``.safetensors``. An existing
-            file is replaced.
+        path: ends in ``.pdparams`` (read by ``paddle.load`` too) or ``.safetensors``.
+        overwrite: replace an existing file.
 
     Raises:
         ArgumentError: if the suffix is another one.
-        CheckpointError: if the file can't be written; an old one is then as it was.
+        CheckpointError: if the file can't be written, or exists and `overwrite` is off; an old one is
+            then as it was.
     """
     from spconvify.checkpoint.apply import state_of
 
     state, bfloat16 = state_of(model)
-    write_state(path, state, bfloat16=bfloat16)
+    write_state(path, state, bfloat16=bfloat16, overwrite=overwrite)
     return Path(path)

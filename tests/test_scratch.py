@@ -1,6 +1,8 @@
 """What is made is complete or not there, and what killed processes left goes."""
 
+import contextlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -11,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from spconvify import scratch
-from spconvify.scratch import atomic, put_in_place, scratch_folder, sweep
+from spconvify.errors import SpconvifyError
+from spconvify.placing import put_folder
+from spconvify.scratch import atomic, scratch_folder, sweep, try_out
 
 # Makes a file and a folder, says so, and waits to be killed.
 MAKES = """
@@ -58,52 +62,128 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_makes_is_not(
     assert len(names(tmp_path)) == 2  # the folder is not this file's
     with scratch_folder(tmp_path / "out") as folder:
         (folder / "part").write_text("whole")
-        put_in_place(folder, tmp_path / "out")
+        put_folder(folder, tmp_path / "out")
     assert names(tmp_path) == ["out", "x.bin"]
     assert (tmp_path / "x.bin").read_bytes() == b"whole"
     assert (tmp_path / "out" / "part").read_text() == "whole"
 
 
-def test_other_files_are_not_swept(tmp_path):
-    others = [".x.bin.tmp", ".x.bin.backup.tmp", ".y.bin.abcdefgh.tmp", "x.bin.abcdefgh.tmp"]
-    for name in others:
+def test_only_what_carries_the_mark_and_is_a_file_or_folder_of_this_user_is_swept(tmp_path):
+    """Other programs name their files as `tempfile` does, too."""
+    kept = [
+        ".x.bin.tmp", ".x.bin.backup.tmp", ".y.bin.abcdefgh.tmp", "x.bin.abcdefgh.tmp",
+        ".x.bin.abcdefgh.tmp", ".y.bin.spconvify-abcdefgh.tmp", ".xxbin.spconvify-abcdefgh.tmp",
+        ".x.bin.spconvify-unlocked-abcdefgh.tmp", ".x.bin.spconvify-abcdefgh.old",
+        ".x.bin.spconvify-abcdefgh.tmp.txt",
+    ]  # fmt: skip
+    for name in kept:
         (tmp_path / name).touch()
-    (tmp_path / ".x.bin.ijklmnop.tmp").symlink_to(tmp_path / ".x.bin.tmp")
+    (tmp_path / ".x.bin.ABCDEFGH.tmp").mkdir()
+    (tmp_path / ".x.bin.spconvify-aalinkaa.tmp").symlink_to(tmp_path / ".x.bin.tmp")
+    os.mkfifo(tmp_path / ".x.bin.spconvify-aafifoaa.tmp")
+    before = names(tmp_path)
+    (tmp_path / ".x.bin.spconvify-leftover.tmp").touch()
+    (tmp_path / ".x.bin.spconvify-folder__.tmp" / "in").mkdir(parents=True)
     sweep(tmp_path / "x.bin")
-    assert set(others) <= set(names(tmp_path))
+    assert names(tmp_path) == before
 
 
-@pytest.mark.parametrize("exchange", [True, False])
-def test_a_folder_takes_the_place_of_another(tmp_path, monkeypatch, exchange):
-    if not exchange:
-        monkeypatch.setattr(scratch, "_exchanged", lambda *_: False)
-    for text in ("old", "new"):
-        with scratch_folder(tmp_path / "out") as folder:
-            (folder / text).write_text(text)
-            put_in_place(folder, tmp_path / "out")
-    assert names(tmp_path) == ["out"]
-    assert names(tmp_path / "out") == ["new"]
-    os.umask(mask := os.umask(0))
-    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o777 & ~mask
+def test_what_belongs_to_another_user_is_not_swept(tmp_path, monkeypatch):
+    left = tmp_path / ".x.bin.spconvify-leftover.tmp"
+    left.touch()
+    monkeypatch.setattr(os, "geteuid", lambda: left.stat().st_uid + 1)
+    sweep(tmp_path / "x.bin")
+    assert left.exists()
 
 
-def test_a_folder_that_can_not_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(scratch, "_exchanged", lambda *_: False)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old").touch()
-    replace, calls = os.replace, []
+@pytest.mark.parametrize("name", ["[x]*?.bin", "x" * 250, "ü" * 120, ".x", "a b\n.bin"])
+def test_any_name_is_swept_and_no_other(tmp_path, name):
+    with atomic(tmp_path / name) as file:
+        file.write(b"whole")
+        (made,) = tmp_path.iterdir()
+    other = tmp_path / made.name.replace("spconvify-", "x-spconvify-")
+    for left in (made, other):
+        left.touch()
+    sweep(tmp_path / name)
+    assert names(tmp_path) == sorted([name, other.name])
 
-    def second_fails(source, target):
-        calls.append(source)
-        if len(calls) == 2:
-            raise OSError(28, "No space left on device")
-        replace(source, target)
 
-    monkeypatch.setattr(os, "replace", second_fails)
-    with pytest.raises(OSError, match="No space left"), scratch_folder(tmp_path / "out") as folder:
-        put_in_place(folder, tmp_path / "out")
-    assert names(tmp_path) == ["out"]
-    assert names(tmp_path / "out") == ["old"]
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    """As Lustre without -o flock: what a living process makes can't be told from what was left."""
+
+    def no_locks(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(scratch.fcntl, "flock", no_locks)
+    with atomic(tmp_path / "x.bin") as first, scratch_folder(tmp_path / "out") as folder:
+        monkeypatch.undo()  # another process may well have them
+        made = names(tmp_path)
+        sweep(tmp_path / "x.bin")
+        sweep(tmp_path / "out")
+        assert names(tmp_path) == made
+        first.write(b"whole")
+        (folder / "part").touch()
+        put_folder(folder, tmp_path / "out")
+    assert names(tmp_path) == ["out", "x.bin"]
+
+
+def test_a_file_that_comes_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "x.bin"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.raises(FileExistsError))
+        stack.enter_context(atomic(path, overwrite=False)).write(b"ours")
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    assert names(tmp_path) == ["x.bin"]
+
+
+def test_a_file_and_its_folder_are_on_the_disk_at_the_end(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def noted(descriptor):
+        synced.append(stat.S_IFMT(os.fstat(descriptor).st_mode))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with atomic(tmp_path / "x.bin") as file:
+        file.write(b"whole")
+    assert synced == [stat.S_IFREG, stat.S_IFDIR]
+
+
+def test_trying_a_place_out_leaves_nothing(tmp_path, monkeypatch):
+    try_out(tmp_path / "x.bin")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        try_out(tmp_path / "x.bin")
+    assert names(tmp_path) == []
+
+
+def test_a_second_ctrl_c_leaves_nothing_either(tmp_path, monkeypatch):
+    rmtree, calls = shutil.rmtree, []
+
+    def interrupted(path, **options):
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path / "out") as folder:
+        (folder / "part").touch()
+    assert names(tmp_path) == []
+
+
+def test_no_place_for_temporary_files(monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    with pytest.raises(SpconvifyError, match="name a folder in TMPDIR"), scratch_folder():
+        pass
 
 
 def test_many_writers_of_one_file_leave_one_whole_file(tmp_path):
@@ -124,4 +204,26 @@ def test_many_writers_of_one_file_leave_one_whole_file(tmp_path):
         thread.join()
     assert errors == []
     assert path.read_bytes() in (b"a" * 1000, b"b" * 1000, b"c" * 1000)
+    assert names(tmp_path) == ["x.bin"]
+
+
+def test_of_many_writers_that_replace_nothing_one_wins(tmp_path):
+    path, won, lost = tmp_path / "x.bin", [], []
+
+    def write(number):
+        try:
+            with atomic(path, overwrite=False) as file:
+                file.write(b"%d" % number * 1000)
+            won.append(number)
+        except FileExistsError:
+            lost.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert len(lost) == 7
+    assert path.read_bytes() == b"%d" % won[0] * 1000
     assert names(tmp_path) == ["x.bin"]

@@ -6,31 +6,44 @@ import os
 from pathlib import Path
 
 from spconvify.errors import ArgumentError
+from spconvify.places import Inputs, check_is_no_input, check_place
 
 SUFFIXES = (".pdparams", ".safetensors")
 
 
-def check_output(path: str | os.PathLike[str], force: bool = False) -> None:
+def check_output(
+    path: str | os.PathLike[str], force: bool = False, inputs: Inputs | None = None
+) -> None:
     """Refuse an output that couldn't be written, or would destroy something.
 
+    Args:
+        path: of the checkpoint.
+        force: an existing file may be replaced.
+        inputs: what the command reads, by the option's name: never replaced, whatever `force` says.
+
     Raises:
-        ArgumentError: for an unknown suffix, a folder, a file that exists (without `force`), or a
-            parent that is missing or read-only.
+        ArgumentError: for an unknown suffix, a folder, a file that exists (without `force`) or that is
+            an input, or a parent that is missing or can't be written to.
     """
     path = Path(path)
     check_suffix(path)
+    what = f"output {path}"
+    try:
+        _check_what_is_there(path, what, force, inputs or {})
+        # A link is followed, so that the file behind it is replaced and the link stays one.
+        check_place(path.resolve(), what)
+    except OSError as error:  # a name that is too long, for one
+        raise ArgumentError(f"{what} can't be written: {error.strerror or error}") from error
+
+
+def _check_what_is_there(path: Path, what: str, force: bool, inputs: Inputs) -> None:
     if path.is_dir():
-        raise ArgumentError(f"output {path} is a folder; name a file in it")
+        raise ArgumentError(f"{what} is a folder; name a file in it")
     if os.path.lexists(path) and not path.is_file():
-        raise ArgumentError(f"output {path} isn't a regular file; choose another name")
+        raise ArgumentError(f"{what} isn't a regular file; choose another name")
+    check_is_no_input(path, what, inputs)
     if path.exists() and not force:
-        raise ArgumentError(f"output {path} exists; replace it with --force, or choose another name")
-    # A link is followed, so that the file behind it is replaced and the link stays one.
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise ArgumentError(f"output {path}: the folder {folder} doesn't exist; create it first")
-    if not os.access(folder, os.W_OK):
-        raise ArgumentError(f"output {path}: the folder {folder} can't be written to")
+        raise ArgumentError(f"{what} exists; replace it with --force, or choose another name")
 
 
 def check_suffix(path: Path) -> None:

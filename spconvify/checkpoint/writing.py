@@ -14,6 +14,7 @@ import numpy as np
 from spconvify.checkpoint.checksum import METADATA_KEY, HashingWriter, of_tensors
 from spconvify.checkpoint.paths import check_suffix
 from spconvify.errors import CheckpointError
+from spconvify.places import place_of
 from spconvify.scratch import atomic
 
 _PROTOCOL = 4  # what paddle.save writes
@@ -27,6 +28,7 @@ def write_state(
     path: str | os.PathLike[str],
     state: Mapping[str, np.ndarray],
     bfloat16: Collection[str] = (),
+    overwrite: bool = True,
 ) -> None:
     """Write arrays by key as `path`'s suffix says; an existing file is replaced as a whole.
 
@@ -34,15 +36,17 @@ def write_state(
         path: ends in ``.pdparams`` (a pickle that ``paddle.load`` reads) or ``.safetensors``.
         state: key -> array.
         bfloat16: keys of uint16 arrays that are bfloat16 bits; safetensors says so in its header.
+        overwrite: False replaces nothing, even if it comes to `path` while this writes.
 
     Raises:
         ArgumentError: for another suffix.
-        CheckpointError: if writing fails; an old file is then as it was.
+        CheckpointError: if writing fails, or there is a file that must not be replaced; an old file is
+            then as it was.
     """
     path = Path(path)
     check_suffix(path)
     try:
-        with atomic(path.resolve()) as file:
+        with atomic(path.resolve() if overwrite else place_of(path), overwrite) as file:
             if path.suffix == ".pdparams":
                 writer = HashingWriter(file)
                 pickler = pickle.Pickler(writer, _PROTOCOL)
@@ -51,6 +55,11 @@ def write_state(
                 writer.write_trailer()
             else:
                 _write_safetensors(file, state, bfloat16)
+    except FileExistsError as error:
+        raise CheckpointError(
+            f"{path} exists and is as it was; choose another name, or replace it with overwrite=True "
+            "(--force)"
+        ) from error
     except OSError as error:
         raise CheckpointError(f"can't write {path}: {error.strerror or error}") from error
 

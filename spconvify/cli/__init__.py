@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import typer
 
 from spconvify.cli import convert, export, inspect, recover, report, verify
 from spconvify.cli.output import error, note
+from spconvify.cli.signals import end_in_order
 from spconvify.errors import ArgumentError, SpconvifyError
 
 app = typer.Typer(
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a job that failed, 2 a wrong call."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
-    signal.signal(signal.SIGTERM, _end)  # so that temporary files and processes go
+    end_in_order()
     try:
         code = app(arguments, standalone_mode=False)
     except Exception as problem:
@@ -69,10 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error("interrupted")
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _end(number: int, _frame: Any) -> None:
-    sys.exit(128 + number)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

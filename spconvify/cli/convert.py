@@ -102,7 +102,7 @@ def convert(
         input, batch, engine if latency or only_faster else None, threads, device, tune, only_faster
     )
     output = Output(format, per_layer, plot, quiet, force)
-    for options in (selection, measurement, output):
+    for options in (selection, measurement):
         options.check()
     if not is_checkpoint(checkpoint):
         raise ArgumentError(
@@ -112,10 +112,12 @@ def convert(
     source = Path(checkpoint)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-spconv{suffix}")
+    inputs = {"the checkpoint": source, "--calibration": calibration, "--eval": eval}
+    output.check({**inputs, "--out": target})
     if not dry_run:
-        check_output(target, force)
+        check_output(target, force, inputs)
     model, comparison = run(selection, measurement, quiet, data)
     if not dry_run:
-        save(model, target)
+        save(model, target, overwrite=force)
     output.show(comparison)
     note("dry run: nothing was written" if dry_run else f"saved {target}", quiet)

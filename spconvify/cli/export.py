@@ -54,6 +54,7 @@ def export(
     """Write a network for deployment: fused, in its fastest forms, and checked."""
     from spconvify.cli.job import Selection
     from spconvify.cli.output import progress_bar, stdout, working
+    from spconvify.deploy.folder import check_folder
     from spconvify.engines import check_engine
     from spconvify.report import export_lines, to_json
     from spconvify.settings import DEFAULT_GROUPS, DEFAULT_RATIO
@@ -62,11 +63,11 @@ def export(
     o.parse_shape(input, None, (1, 1, 1, 1))
     check_engine(engine)
     target = out or Path(f"{Path(network).stem.replace(':', '.')}-{engine}")
+    check_folder(target, force)
     source = Selection(network, arch, DEFAULT_RATIO, DEFAULT_GROUPS).open(quiet)
 
-    from spconvify.deploy.export import check_folder, export, read_manifest
+    from spconvify.deploy.export import export, read_manifest
 
-    check_folder(target, force)
     shape = o.parse_shape(input, None, source.architecture.input_shape)
     with working(f"building {source.name}", quiet):
         model = source.build()

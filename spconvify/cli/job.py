@@ -22,6 +22,7 @@ from spconvify.comparison import (
 from spconvify.engines import check_engine, usable_engines
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.loading import Source, open_source
+from spconvify.places import Inputs
 from spconvify.report import FORMATS, print_table, to_csv, to_json, to_markdown
 from spconvify.report.plot import check_plot, save_plot
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
@@ -135,8 +136,11 @@ class Output:
     quiet: bool
     force: bool = False
 
-    def check(self) -> None:
+    def check(self, inputs: Inputs | None = None) -> None:
         """Find wrong values before Paddle is loaded.
+
+        Args:
+            inputs: what a plot must not replace, by the option's name.
 
         Raises:
             ArgumentError: names the value and what would do.
@@ -144,7 +148,7 @@ class Output:
         """
         check_format(self.format, FORMATS)
         if self.plot is not None:
-            check_plot(self.plot, self.force)
+            check_plot(self.plot, self.force, inputs)
 
     def show(self, comparison: Comparison) -> None:
         """Print the comparison, and draw the plot."""
@@ -157,7 +161,7 @@ class Output:
         else:
             print(to_markdown(comparison, self.per_layer))
         if self.plot is not None:
-            save_plot(comparison, self.plot)
+            save_plot(comparison, self.plot, self.force)
             note(f"drew {self.plot}", self.quiet)
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from spconvify.cli.signals import ENDING
 from spconvify.engines.process import MKL_VARIABLE
 
 
@@ -25,22 +26,24 @@ def load_paddle() -> None:
     os.environ.setdefault("GLOG_minloglevel", "2")
     if _is_amd_with_avx2():
         os.environ.setdefault(MKL_VARIABLE, "5")
-    # Paddle puts a handler of its own there. It aborts the process, and no temporary file would go, or
-    # hangs for ever where it comes into an allocation. Until ours is back, a signal has to wait.
-    on_termination = signal.getsignal(signal.SIGTERM)
-    with _waiting(signal.SIGTERM):
+    # Paddle puts handlers of its own there. They abort the process, and no temporary file would go, or
+    # hang for ever where one comes into an allocation. Until ours are back, a signal has to wait.
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    with _waiting(*ENDING):
         import paddle  # noqa: F401
 
-        signal.signal(signal.SIGTERM, on_termination)
+        for number, handler in handlers.items():
+            if handler is not None:  # somebody's in C, which can't be told from Paddle's
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def _waiting(number: signal.Signals) -> Iterator[None]:
-    """Deliver the signal at the end, to this thread; those started meanwhile never get it."""
+def _waiting(*numbers: signal.Signals) -> Iterator[None]:
+    """Deliver the signals at the end, to this thread; those started meanwhile never get them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
     finally:

@@ -92,7 +92,9 @@ def recover(
     from spconvify.cli.job import Data
     from spconvify.cli.recovery_job import Networks, Training, run, show
     from spconvify.errors import ArgumentError
+    from spconvify.places import Inputs
     from spconvify.recovery.recipe import Recipe
+    from spconvify.recovery.schedule import Schedule
 
     o.check_format(format, ("table", "json"))
     if steps is not None and epochs is not None:
@@ -109,14 +111,17 @@ def recover(
     recipe.check()
     source = Path(student)
     target = out or source.with_name(f"{source.stem}-recovered{source.suffix}")
-    check_output(target, force)
+    inputs: Inputs = {"the checkpoint": student, "--teacher": teacher, "--data": data, "--eval": eval}
+    check_output(target, force, inputs)
+    kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
+    check_output(kept, True, {**inputs, "--out": target})
+    Schedule(checkpoint=kept, log_dir=log_dir).check()
     images = Data(
         eval=eval,
         resize=o.parse_size(resize),
         mean=o.parse_numbers("--mean", mean),
         std=o.parse_numbers("--std", std),
     )
-    kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     training = Training(data, recipe, epochs, augment, kept, log_dir, checkpoint is None)
-    summary = run(Networks(student, teacher, arch, input), training, images, target, quiet)
+    summary = run(Networks(student, teacher, arch, input), training, images, target, force, quiet)
     show(summary, format)

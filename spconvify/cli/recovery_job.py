@@ -16,7 +16,7 @@ from spconvify.cli.job import Data
 from spconvify.cli.options import parse_shape
 from spconvify.cli.output import note, progress_bar, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.loading import is_checkpoint, open_source, save
 from spconvify.recovery.recipe import Recipe
 
@@ -101,7 +101,9 @@ class Summary:
     best_step: int | None = None
 
 
-def run(networks: Networks, training: Training, data: Data, target: Path, quiet: bool) -> Summary | None:
+def run(
+    networks: Networks, training: Training, data: Data, target: Path, force: bool, quiet: bool
+) -> Summary | None:
     """Train, save and sum up; None in a process that isn't the first of several.
 
     Raises:
@@ -125,7 +127,7 @@ def run(networks: Networks, training: Training, data: Data, target: Path, quiet:
     if not first:
         return None
     seconds = time.monotonic() - start
-    save(student, target)
+    _save(student, target, force, training.checkpoint)
     if training.remove:
         training.checkpoint.unlink(missing_ok=True)
     note(f"saved {target}", quiet)
@@ -137,6 +139,15 @@ def run(networks: Networks, training: Training, data: Data, target: Path, quiet:
         summary.top1_before, summary.top1 = state.top1[0], state.top1[state.best_step]
         summary.best_step = state.best_step
     return summary
+
+
+def _save(student: Any, target: Path, force: bool, kept: Path) -> None:
+    try:
+        save(student, target, overwrite=force)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error}. Nothing is lost: run the same again with another --out and --checkpoint {kept}"
+        ) from error
 
 
 def show(summary: Summary | None, format: str) -> None:

@@ -65,7 +65,8 @@ def report(
         input, batch, engine if latency else None, threads, device, tune, only_faster
     )
     output = Output(format, per_layer, plot, quiet, force)
-    for options in (selection, measurement, output):
+    for options in (selection, measurement):
         options.check()
+    output.check({"the checkpoint": network})
     _, comparison = run(selection, measurement, quiet, keep_converted=True)
     output.show(comparison)

@@ -13,6 +13,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.deploy.timing import fuse_for_deployment
@@ -24,10 +25,10 @@ from spconvify.engines.process import Worker, environment, memory_settings
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.graph import tensors_in
-from spconvify.scratch import put_in_place, scratch_folder
+from spconvify.places import place_of
+from spconvify.scratch import scratch_folder
 from spconvify.verify import evaluating
 
-MANIFEST = "manifest.json"
 TOLERANCE = 1e-4  # of the output's scale, between the exported network and the one in Python
 EXPORTED_BY = ("inference", "openvino", "onnxruntime")
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
@@ -63,14 +64,15 @@ def export(
         tune: measure which form of each layer is fastest here; see `spconvify.deploy.tune`.
         threads: CPU threads to choose and to measure with.
         dynamic_batch: write files that take any batch, not only N.
-        overwrite: replace a folder that an earlier export made.
+        overwrite: replace a folder that an earlier export made and that holds nothing else.
         progress: called with (done, total, message).
 
     Returns:
         The folder.
 
     Raises:
-        ArgumentError: for an engine without files, a folder that exists, or an input that doesn't fit.
+        ArgumentError: for an engine without files, a folder that exists, be it since this began, or an
+            input that doesn't fit.
         EngineError: if the engine isn't installed, can't run the network, or computes something else.
     """
     if engine not in EXPORTED_BY:
@@ -81,7 +83,7 @@ def export(
     shape = tuple(int(size) for size in input_shape)
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, shape, engine, choice)
-    with scratch_folder(target) as folder:
+    with scratch_folder(place_of(target)) as folder:
         try:
             hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
             job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
@@ -93,34 +95,13 @@ def export(
                 raise EngineError(f"can't write {target}: no space left on its disk") from problem
             raise
         manifest = _manifest(fused, folder, shape, dynamic_batch, engine, threads, error, latency)
-        (folder / MANIFEST).write_text(json.dumps(manifest.to_dict(), indent=2) + "\n")
-        put_in_place(folder, target)
+        put_in_place(folder, target, overwrite, manifest.to_dict())
     return target
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder that `export` made."""
     return Manifest.of(json.loads((folder / MANIFEST).read_text()))
-
-
-def check_folder(target: Path, overwrite: bool) -> None:
-    """Refuse a place where the folder can't be made.
-
-    Raises:
-        ArgumentError: says what is there, and what to do.
-    """
-    if not target.resolve().parent.is_dir():
-        raise ArgumentError(f"{target.resolve().parent} isn't a folder; make it first")
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise ArgumentError(f"{target} exists and isn't a folder; choose another name")
-    if not target.exists():
-        return
-    if not overwrite:
-        raise ArgumentError(f"{target} exists; replace it with overwrite=True (--force)")
-    if any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise ArgumentError(
-            f"{target} isn't from an earlier export (no {MANIFEST}); choose another name"
-        )
 
 
 def _check(model: nn.Layer, job: dict[str, Any], shape: Sequence[int]) -> tuple[float, Latency]:

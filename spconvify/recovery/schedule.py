@@ -8,6 +8,7 @@ from typing import Optional
 
 from spconvify.checkpoint import check_output
 from spconvify.errors import ArgumentError
+from spconvify.places import check_folder_to_fill
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,5 @@ class Schedule:
             if self.checkpoint.suffix != ".safetensors":
                 raise ArgumentError(f"checkpoint {self.checkpoint} must end in .safetensors")
             check_output(self.checkpoint, force=True)
+        if self.log_dir is not None:
+            check_folder_to_fill(self.log_dir, f"log_dir {self.log_dir}")

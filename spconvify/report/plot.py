@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from spconvify.comparison import Comparison
-from spconvify.errors import ArgumentError, EngineError
+from spconvify.errors import ArgumentError, EngineError, SpconvifyError
+from spconvify.places import Inputs, check_is_no_input, check_place, place_of
 from spconvify.report.rows import settings, title
+from spconvify.scratch import atomic
 
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
 
 
-def check_plot(path: Path, force: bool = False) -> None:
+def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) -> None:
     """Find out, before anything is computed or written, whether a plot can be drawn into `path`.
 
+    Args:
+        path: of the picture.
+        force: an existing file may be replaced.
+        inputs: what the command reads, by the option's name: never replaced, whatever `force` says.
+
     Raises:
-        ArgumentError: if it isn't a picture's name in an existing folder, or exists and `force` is off.
+        ArgumentError: if it isn't a picture's name in a folder that can be written to, is an input, or
+            exists and `force` is off.
         EngineError: if matplotlib isn't installed.
     """
     if path.is_dir() or not path.resolve().parent.is_dir():
         raise ArgumentError(f"--plot {path} isn't a file in an existing folder")
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(f"--plot {path}: unknown suffix {path.suffix!r}; use {', '.join(SUFFIXES)}")
+    what = f"--plot {path}"
+    if os.path.lexists(path) and not path.is_file():
+        raise ArgumentError(f"{what} isn't a regular file; choose another name")
+    check_is_no_input(path, what, inputs or {})
     if path.exists() and not force:
-        raise ArgumentError(f"--plot {path} exists; replace it with --force, or choose another name")
+        raise ArgumentError(f"{what} exists; replace it with --force, or choose another name")
+    check_place(path.resolve(), what)
     if find_spec("matplotlib") is None:
         raise EngineError("--plot needs matplotlib: pip install 'spconvify[plot]'")
 
 
-def save_plot(comparison: Comparison, path: Path) -> None:
+def save_plot(comparison: Comparison, path: Path, overwrite: bool = True) -> None:
     """Draw MACs before and after for each converted layer, and its reconstruction error if there is one.
 
-    The file's suffix decides the format.
+    The file's suffix decides the format. It is complete or not there.
 
     Raises:
         ImportError: if matplotlib isn't installed; `check_plot` tells in time.
+        SpconvifyError: if the file can't be written, or exists and `overwrite` is off; an old one is
+            then as it was.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -64,4 +80,10 @@ def save_plot(comparison: Comparison, path: Path) -> None:
         right.set_ylim(bottom=0)
         right.legend(frameon=False, loc="upper right")
     axes.set_ylim(top=1.2 * axes.get_ylim()[1])  # room for the legends
-    figure.savefig(path, dpi=150)
+    try:
+        with atomic(path.resolve() if overwrite else place_of(path), overwrite) as file:
+            figure.savefig(file, dpi=150, format=path.suffix[1:].lower())
+    except FileExistsError as error:
+        raise SpconvifyError(f"{path} exists and is as it was; choose another name") from error
+    except OSError as error:
+        raise SpconvifyError(f"can't write {path}: {error.strerror or error}") from error

@@ -58,6 +58,37 @@ def test_keeps_mode_and_links(tmp_path):
     assert read_state(path)["w"].shape == (1,)
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
+def test_keeps_the_owner(tmp_path):
+    path = tmp_path / "x.pdparams"
+    write_state(path, STATE)
+    os.chown(path, 12345, 23456)
+    path.chmod(0o640)
+    write_state(path, STATE)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12345, 23456, 0o640)
+
+
+@pytest.mark.parametrize("there", ["file", "dangling link", "folder"])
+def test_what_comes_meanwhile_is_not_replaced(tmp_path, monkeypatch, there):
+    path, fsync = tmp_path / "x.pdparams", os.fsync
+
+    def slow(descriptor):
+        fsync(descriptor)
+        if there == "file":
+            path.write_text("precious")
+        elif there == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to(tmp_path / "gone")
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(CheckpointError, match=r"x\.pdparams exists and is as it was; choose"):
+        write_state(path, STATE, overwrite=False)
+    assert os.listdir(tmp_path) == ["x.pdparams"]
+    assert not path.is_file() or path.read_text() == "precious"
+
+
 def current_umask():
     mask = os.umask(0)
     os.umask(mask)
@@ -92,6 +123,12 @@ def test_outputs_that_cannot_be(tmp_path):
             check_output(tmp_path / name)
         assert message in str(error.value)
     check_output(tmp_path / "there.pdparams", force=True)
+    with pytest.raises(ArgumentError, match="is the same file as --teacher"):
+        check_output(
+            tmp_path / "there.pdparams", force=True, inputs={"--teacher": tmp_path / "there.pdparams"}
+        )
+    with pytest.raises(ArgumentError, match="can't be written: File name too long"):
+        check_output(tmp_path / ("x" * 300 + ".pdparams"))
     check_output(tmp_path / "new.safetensors")
     (tmp_path / "dangling.pdparams").symlink_to(tmp_path / "gone")
     with pytest.raises(ArgumentError, match="isn't a regular file"):

@@ -9,28 +9,32 @@ import pytest
 
 FAKE_PADDLE = """
 import os, signal, threading
-signal.signal(signal.SIGTERM, lambda *_: os._exit(5))  # as Paddle's handler: nothing is cleaned up
+number = getattr(signal, os.environ["NUMBER"])
+signal.signal(number, lambda *_: os._exit(5))  # as Paddle's handler: nothing is cleaned up
 other = threading.Event()
 threading.Thread(target=other.wait, daemon=True).start()
-os.kill(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), number)
 sum(range(100_000))  # where it would come
 """
 SCRIPT = """
-import signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+import os, signal, sys
+number = getattr(signal, os.environ["NUMBER"])
+signal.signal(number, lambda *_: sys.exit(3))
 from spconvify.cli.paddle_setup import load_paddle
 assert "paddle" not in sys.modules
 try:
     load_paddle()
 finally:
-    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 sys.exit(4)
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals can't be held back here")
-def test_a_signal_while_paddle_is_loaded_waits_for_our_handler(tmp_path):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_a_signal_while_paddle_is_loaded_waits_for_our_handler(tmp_path, name):
     (tmp_path / "paddle.py").write_text(FAKE_PADDLE)
     paths = os.pathsep.join([str(tmp_path), *sys.path])
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env={**os.environ, "PYTHONPATH": paths})
+    environment = {**os.environ, "PYTHONPATH": paths, "NUMBER": name}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment)
     assert done.returncode == 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from types import SimpleNamespace
 
 import networks as nets
@@ -115,11 +116,30 @@ def test_places_where_nothing_may_be_written(tmp_path, model):
 
 def test_overwrite_replaces_an_earlier_export(tmp_path, model):
     folder = export(model, tmp_path / "out", SHAPE, tune=False)
-    (folder / "stale").write_text("")
+    folder.chmod(0o700)
     export(model, folder, (2, *SHAPE[1:]), tune=False, overwrite=True)
     assert read_manifest(folder).input_shape == (2, 3, 16, 16)
-    assert not (folder / "stale").exists()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "notes").write_text("mine")
+    with pytest.raises(ArgumentError, match="holds what no export left there: 'notes'"):
+        export(model, folder, SHAPE, tune=False, overwrite=True)
+    assert (folder / "notes").read_text() == "mine"
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_that_comes_during_the_export_stays(tmp_path, model, monkeypatch):
+    folder = tmp_path / "out"
+
+    def slow(*arguments):
+        folder.mkdir()
+        (folder / "thesis").write_text("years")
+        hand_over(*arguments)
+
+    monkeypatch.setattr("spconvify.deploy.export.hand_over", slow)
+    with pytest.raises(ArgumentError, match="out exists: it came there during the export"):
+        export(model, folder, SHAPE, tune=False)
+    assert os.listdir(tmp_path) == ["out"]
+    assert os.listdir(folder) == ["thesis"]
 
 
 @pytest.mark.parametrize("step", ["hand_over", "_check", "_manifest", "put_in_place"])

@@ -1,0 +1,135 @@
+"""The folder of an export: where it can be made, and which one it may replace."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spconvify.errors import ArgumentError, SpconvifyError
+from spconvify.files import open_regular
+from spconvify.places import check_place, place_of
+from spconvify.placing import put_folder
+
+MANIFEST = "manifest.json"
+_LARGEST_MANIFEST = 1 << 24
+_NAMED = 3  # of the files that are in the way
+
+
+def check_folder(target: Path, overwrite: bool) -> None:
+    """Refuse a place where the folder can't be made, or where that would destroy something.
+
+    Raises:
+        ArgumentError: says what is there, and what to do.
+    """
+    try:
+        _check_folder(target, overwrite)
+    except OSError as error:
+        raise ArgumentError(f"{target} can't be written: {error.strerror or error}") from error
+
+
+def _check_folder(target: Path, overwrite: bool) -> None:
+    if not target.resolve().parent.is_dir():
+        raise ArgumentError(f"{target.resolve().parent} isn't a folder; make it first")
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise ArgumentError(f"{target} exists and isn't a folder; choose another name")
+    if target.exists() and target.samefile(os.curdir):
+        raise ArgumentError(f"{target} is the current folder; choose the name of a new one")
+    check_place(target, str(target))
+    if target.exists():
+        if not overwrite:
+            raise ArgumentError(f"{target} exists; replace it with overwrite=True (--force)")
+        if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
+            raise ArgumentError(f"{target} can't be read and written; choose another name")
+        check_earlier(target, target)
+
+
+def check_earlier(folder: Path, shown: Path) -> None:
+    """Refuse a folder that isn't an earlier export and nothing else; an empty one is fine.
+
+    Args:
+        folder: the one to look at.
+        shown: its name in the error.
+
+    Raises:
+        ArgumentError: names what is in the way.
+    """
+    entries = {entry.name: entry for entry in os.scandir(folder)}
+    if not entries:
+        return
+    ours = exported_files(folder)
+    if ours is None:
+        raise ArgumentError(
+            f"{shown} isn't from an earlier export: it holds {_some(entries)}, and no {MANIFEST} of "
+            "spconvify; choose another name"
+        )
+    others = [name for name, entry in entries.items() if not _is_exported(entry, ours)]
+    if others:
+        raise ArgumentError(
+            f"{shown} holds what no export left there: {_some(others)}; move it elsewhere, or choose "
+            "another name"
+        )
+
+
+def exported_files(folder: Path) -> dict[str, int] | None:
+    """The sizes, in bytes by name, of the files that an export wrote into `folder` beside its manifest.
+
+    None if no export made that folder.
+    """
+    try:
+        if not stat.S_ISREG((folder / MANIFEST).lstat().st_mode):
+            return None
+        with open_regular(folder / MANIFEST) as file:
+            data = json.loads(file.read(_LARGEST_MANIFEST))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict):
+        return None
+    if not isinstance(data.get("spconvify"), str) or not isinstance(data.get("engine"), str):
+        return None
+    sizes = data.get("bytes")
+    if not isinstance(sizes, dict) or not all(map(_is_plain, sizes)):
+        return None
+    return sizes
+
+
+def put_in_place(folder: Path, target: Path, overwrite: bool, manifest: Mapping[str, Any]) -> None:
+    """Make `folder` the export at `target`, with its manifest.
+
+    Raises:
+        ArgumentError: if something has come into the way since `check_folder`; it is as it was.
+        SpconvifyError: if it can't be put there.
+    """
+    check = partial(check_earlier, shown=target) if overwrite else None
+    try:
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", "utf-8")
+        put_folder(folder, place_of(target), check)
+    except FileExistsError as error:
+        raise ArgumentError(
+            f"{target} exists: it came there during the export, and is as it was; choose another name"
+        ) from error
+    except OSError as error:
+        raise SpconvifyError(f"can't write {target}: {error.strerror or error}") from error
+
+
+def _is_exported(entry: os.DirEntry[str], sizes: Mapping[str, int]) -> bool:
+    """Whether it is a file that the manifest lists; one of another size is somebody's own by now."""
+    if not entry.is_file(follow_symlinks=False):
+        return False
+    return entry.name == MANIFEST or entry.stat(follow_symlinks=False).st_size == sizes.get(entry.name)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it names a file in the folder itself."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0:")
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first of them."""
+    names = sorted(names)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(repr, names[:_NAMED])) + more
