@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spconvify.checkpoint import check_output
 from spconvify.cli.job import Data
 from spconvify.cli.options import parse_shape
 from spconvify.cli.output import note, progress_bar, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.loading import is_checkpoint, open_source, save
+from spconvify.recovery.lock import first_process, only_run
 from spconvify.recovery.recipe import Recipe
 
 _LINES = 10  # of progress where there is no terminal
@@ -95,6 +96,7 @@ class Summary:
     batch_size: int
     seconds: float
     loss: float
+    resumed_from: int = 0
     top1_original: float | None = None
     top1_before: float | None = None
     top1: float | None = None
@@ -109,8 +111,16 @@ def run(
     Raises:
         SpconvifyError: if anything on the way fails.
     """
-    first = os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
+    first = first_process()
     quiet = quiet or not first
+    with only_run(target), only_run(training.checkpoint), _interruptible(training.checkpoint, quiet):
+        check_output(target, force)  # another run may have ended meanwhile
+        return _run(networks, training, data, target, first, quiet)
+
+
+def _run(
+    networks: Networks, training: Training, data: Data, target: Path, first: bool, quiet: bool
+) -> Summary | None:
     student, teacher, shape = networks.open(quiet)
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
@@ -122,8 +132,12 @@ def run(
     labelled = _labelled(data, shape, quiet)
     schedule = Schedule(checkpoint=training.checkpoint, log_dir=training.log_dir)
     start = time.monotonic()
+
+    def tell(message: str) -> None:
+        note(message, quiet)
+
     with _progress(quiet) as report:
-        state = distil(student, teacher, batches, recipe, schedule, labelled, progress=report)
+        state = distil(student, teacher, batches, recipe, schedule, labelled, progress=report, tell=tell)
     if not first:
         return None
     seconds = time.monotonic() - start
@@ -132,6 +146,7 @@ def run(
         training.checkpoint.unlink(missing_ok=True)
     note(f"saved {target}", quiet)
     summary = Summary(str(target), recipe.steps, recipe.batch_size, seconds, state.losses[-1])
+    summary.resumed_from = state.resumed_from
     if labelled is not None and state.best_step is not None:
         from spconvify.accuracy import top1
 
@@ -172,6 +187,17 @@ def _labelled(data: Data, shape: tuple[int, ...], quiet: bool) -> Any:
     if images.labels is None:
         raise ArgumentError("--eval needs a file with labels: an .npz with 'images' and 'labels'")
     return images.values, images.labels
+
+
+@contextlib.contextmanager
+def _interruptible(checkpoint: Path, quiet: bool) -> Iterator[None]:
+    """Say on Ctrl-C, or a signal to end, what is kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if checkpoint.exists():
+            note(f"{checkpoint} is kept: the same command goes on from there", quiet)
+        raise
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -10,6 +9,7 @@ import numpy as np
 import paddle
 
 from spconvify.errors import ArgumentError
+from spconvify.recovery.fingerprint import checksum, of_augment, of_batches, of_dataset
 
 # images (N, C, H, W) of a batch, and a random generator of the step -> images of the same shape
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -63,13 +63,18 @@ class Batches:
             raise ArgumentError("the training data has no length: give steps, not epochs") from error
 
     def describe(self) -> str:
-        """What a run's checkpoint remembers of its data, without reading all of it."""
+        """What a run's checkpoint remembers of its data and labels."""
         if not isinstance(self._data, _Indexed):
-            return f"a {type(self._data).__name__} of batches"
+            return of_batches(self._data)
         if not isinstance(self._data.images, np.ndarray):
-            return f"a {type(self._data.images).__name__} of {len(self._data)} images"
-        ends = zlib.crc32(self._data.images[[0, -1]].tobytes())
-        return f"{len(self._data)} images ({ends:08x})"
+            return of_dataset(self._data.images)
+        text = f"{len(self._data)} images ({checksum(self._data.images):08x})"
+        labels = self._data.labels
+        return text if labels is None else f"{text} with labels ({checksum(labels):08x})"
+
+    def describe_augmentation(self) -> str:
+        """What a run's checkpoint remembers of it."""
+        return of_augment(self._augment, self.first().images.shape, self._seed)
 
     def first(self) -> Batch:
         """The first batch, as the first step sees it."""
@@ -122,20 +127,31 @@ class _Indexed:
     """Images that can be taken in any order: arrays, or a map-style dataset."""
 
     def __init__(self, images: Any, labels: Any = None):
-        self.images, self._labels = images, labels
+        self.images, self.labels = images, labels
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, rows: np.ndarray) -> Any:
         if isinstance(self.images, np.ndarray):
-            labels = None if self._labels is None else self._labels[rows]
+            labels = None if self.labels is None else self.labels[rows]
             return (self.images[rows], labels)
         items = [self.images[int(row)] for row in rows]
         if not isinstance(items[0], (tuple, list)):
-            return (np.stack([_array(item) for item in items]), None)
-        images = np.stack([_array(item[0]) for item in items])
-        return (images, np.array([np.asarray(item[1]).item() for item in items]))
+            return (_stacked(items), None)
+        labels = _stacked([item[1] for item in items]) if len(items[0]) > 1 else None
+        return (_stacked([item[0] for item in items]), labels)
+
+
+def _stacked(values: list[Any]) -> np.ndarray:
+    arrays = [_array(value) for value in values]
+    if len({array.shape for array in arrays}) > 1:
+        one, other = sorted({array.shape for array in arrays})[:2]
+        raise ArgumentError(
+            f"the training data holds items of several shapes, as {list(one)} and {list(other)}, which "
+            "don't make a batch; bring them to one size"
+        )
+    return np.stack(arrays)
 
 
 def _source(data: Any) -> Any:
@@ -157,11 +173,21 @@ def _source(data: Any) -> Any:
 
 
 def is_pair(data: Any) -> bool:
-    """Whether these are images and their labels, and not two batches."""
+    """Whether these are images and their labels (N, ...), and not two batches.
+
+    Raises:
+        ArgumentError: if there are more of the ones than of the others.
+    """
     images, labels = data
     if not all(isinstance(part, (np.ndarray, paddle.Tensor)) for part in data):
         return False
-    return len(labels.shape) <= 2 < len(images.shape) and len(images) == len(labels)
+    if len(images.shape) != 4 or list(labels.shape[1:]) == list(images.shape[1:]):
+        return False
+    if len(labels.shape) <= 2 and (len(labels.shape) == 0 or len(images) != len(labels)):
+        raise ArgumentError(
+            f"{len(images)} images and {labels.size} labels; give one label for each image"
+        )
+    return len(images) == len(labels)
 
 
 def _array(value: Any) -> np.ndarray:
@@ -182,7 +208,15 @@ def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
         raw = raw[0]
     where = f"{name}: batch {number}"
     try:
-        images = _array(raw).astype(np.float32)
+        images = _array(raw)
+        if images.dtype.kind in "biu":
+            raise ArgumentError(
+                f"{where} is of {images.dtype}: pixels, that is, and not what a network takes; give "
+                "floats, scaled and normalised like those that it was trained on"
+            )
+        images = images.astype(np.float32)
+    except ArgumentError:
+        raise
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{where} is a {type(raw).__name__}, not an array of images") from error
     if images.ndim != 4 or not len(images):
@@ -190,4 +224,4 @@ def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
         raise ArgumentError(f"{where} is {shape}; it must be (images, channels, H, W)")
     if not np.isfinite(images).all():
         raise ArgumentError(f"{where} holds NaN or infinity; leave those images out")
-    return Batch(images, None if labels is None else _array(labels).reshape(-1))
+    return Batch(images, None if labels is None else _array(labels))

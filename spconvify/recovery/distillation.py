@@ -1,40 +1,54 @@
-"""The loss of a student against its teacher, by PaddleSlim's `Distill`. Only this file imports it."""
+"""The loss of a student against its teacher: a term for every output, and for chosen layers."""
 
 from __future__ import annotations
 
 import contextlib
-import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable
 
 import numpy as np
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
-from spconvify.errors import SpconvifyError
+from spconvify.errors import ArgumentError
+from spconvify.outputs import flatten, kind_of
 from spconvify.recovery.recipe import Recipe
 from spconvify.verify import evaluating
 
-_INSTALL = (
-    "recovery needs PaddleSlim, which isn't installed: pip install 'spconvify[slim]' "
-    "(it needs numpy below 2)"
-)
+Tensors = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Term:
+    """How much an output counts, and how it is compared: "kl" over `axis`, or "mse"."""
+
+    output: str  # its name in the student's result
+    loss: str
+    axis: int
+    weight: float
+    classes: int | None  # how many an output (N, K) tells apart
 
 
 class Distillation:
-    """Loss of a batch: KL divergence of the logits, and the distance of chosen layers' outputs.
+    """Loss of a batch: every output's distance to the teacher's, and that of chosen layers' outputs.
 
-    The logits' part is ``T^2 x KL(softmax(teacher / T) || softmax(student / T))``, the mean over the
-    images (Hinton et al., "Distilling the knowledge in a neural network", 2015). A layer's part is the
-    mean squared distance, as a share of the variance of the teacher's output; the mean over the layers
-    counts `feature_weight` times. Make it inside `distilling`.
+    Scores of classes, for an image (N, K) or for each of its pixels (N, K, H, W), count with
+    ``T^2 x KL(softmax(teacher / T) || softmax(student / T))``: softmax over the classes, axis 1 (the
+    last one, if the networks' convolutions are NHWC); the mean over images and pixels (Hinton et al.,
+    "Distilling the knowledge in a neural network", 2015).
+    Pictures and other values count with their mean squared distance, as a share of the variance of the
+    teacher's. So does a layer's output; the mean over the layers counts `feature_weight` times. Make it
+    inside `distilling`.
 
     Args:
         student: the network that learns.
         teacher: the network that it learns from.
         layers: names under which both have a layer whose outputs should be alike.
-        recipe: temperature and feature weight.
+        recipe: temperature, feature weight, and the loss where it isn't chosen by the kind of output.
         images: (N, C, H, W), one batch; tells the variances.
+        outputs: the teacher's outputs to learn -> the student's; None takes all under their own names.
     """
 
     def __init__(
@@ -44,112 +58,120 @@ class Distillation:
         layers: Sequence[str],
         recipe: Recipe,
         images: np.ndarray,
+        outputs: Mapping[str, str] | None = None,
     ):
-        batch = paddle.to_tensor(images)
-        features = []
-        if recipe.feature_weight and layers:
-            share = recipe.feature_weight / len(layers)
-            variances = _variances(teacher, layers, batch)
-            features = [
-                _config(f"network.{name}", "MSELoss", share / variances[name])
-                for name in layers
-                if variances.get(name)
-            ]
-        squared = recipe.temperature**2
-        logits = _config(
-            "logits", "KLLoss", squared, temperature=recipe.temperature, reduction="batchmean"
-        )
-        wrapped = _WithLogits(student), _WithLogits(teacher, learns=False)
-        self._distill = _paddleslim()(
-            [logits, *features], students=[wrapped[0]], teachers=[wrapped[1]], convert_fn=False
-        )
-        # Its first call runs the student twice: here, that leaves no trace in the BatchNorms.
-        with evaluating(student), paddle.no_grad():
-            self._distill(batch)
+        self._networks, self._temperature = (student, teacher), recipe.temperature
+        chosen = layers if recipe.feature_weight else []
+        with evaluating(teacher), self._watching(teacher, chosen) as features:
+            found = self._taught(paddle.to_tensor(images))
+        names = outputs or {name: name for name, value in found.items() if "float" in str(value.dtype)}
+        axis = _class_axis(teacher)
+        channels = images.shape[axis]
+        self.terms = {
+            name: _term(name, own, found[name], recipe, axis, channels) for name, own in names.items()
+        }
+        share = recipe.feature_weight / max(1, len(layers))
+        scales = {name: _variance(value) for name, value in features.items()}
+        self._features = {name: share / scale for name, scale in scales.items() if scale}
 
-    def __call__(self, images: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """The loss, and the student's logits."""
-        loss, student, _ = self._distill(images)
-        return loss, student[0]
+    def __call__(self, images: paddle.Tensor) -> tuple[paddle.Tensor, Tensors]:
+        """The loss, and the student's outputs by name."""
+        student, teacher = self._networks
+        with self._watching(teacher, self._features) as features:
+            taught = self._taught(images)
+        with self._watching(student, self._features) as own:
+            outputs = flatten(student(images))
+        parts = [
+            self._distance(term, outputs[term.output], taught[name]) * term.weight
+            for name, term in self.terms.items()
+        ]
+        for name, weight in self._features.items():
+            _check_alike(name, own[name], features[name])
+            parts.append(F.mse_loss(own[name], features[name]) * weight)
+        return paddle.add_n(parts), outputs
 
+    def _taught(self, images: paddle.Tensor) -> Tensors:
+        with paddle.no_grad():
+            return flatten(self._networks[1](images))
 
-class _WithLogits(nn.Layer):
-    """A network whose first output passes a layer with a name: PaddleSlim can't name the root."""
+    def _distance(self, term: Term, own: paddle.Tensor, taught: paddle.Tensor) -> paddle.Tensor:
+        if term.loss == "mse":
+            return F.mse_loss(own, taught)
+        own, taught = own / self._temperature, taught / self._temperature
+        log_own, taught = F.log_softmax(own, axis=term.axis), F.softmax(taught, axis=term.axis)
+        total = F.kl_div(log_own, taught, reduction="sum")
+        return total * (own.shape[term.axis] / int(own.size))
 
-    def __init__(self, network: nn.Layer, learns: bool = True):
-        super().__init__()
-        self.network, self.logits, self._learns = network, nn.Identity(), learns
+    @contextlib.contextmanager
+    def _watching(self, network: nn.Layer, layers: Any) -> Iterator[Tensors]:
+        """What the layers of these names give during the block."""
+        found: Tensors = {}
 
-    def forward(self, x):
-        if self._learns:
-            return [self.logits(_first(self.network(x)))]
-        with paddle.no_grad():  # PaddleSlim would give the teacher gradients
-            return [self.logits(_first(self.network(x)))]
+        def observe(name: str) -> Callable[..., None]:
+            return lambda layer, inputs, output: found.__setitem__(name, output)
+
+        named = dict(network.named_sublayers(include_self=True)) if layers else {}
+        hooks = [named[name].register_forward_post_hook(observe(name)) for name in layers]
+        try:
+            yield found
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 @contextlib.contextmanager
 def distilling(student: nn.Layer, teacher: nn.Layer) -> Iterator[None]:
     """The student in training mode, the teacher in eval mode; afterwards both are as they were.
 
-    PaddleSlim leaves its hooks on the layers: they are taken off.
+    In a student that is in training mode already, layers that are in eval mode stay so: their owner
+    has frozen their statistics.
     """
     layers = [*student.sublayers(include_self=True), *teacher.sublayers(include_self=True)]
-    before = [(layer, layer.training, set(layer._forward_post_hooks)) for layer in layers]
+    before = [(layer, layer.training) for layer in layers]
     try:
-        student.train()
+        if not student.training:
+            student.train()
         teacher.eval()
         yield
     finally:
-        for layer, training, hooks in before:
+        for layer, training in before:
             layer.training = training
-            for key in set(layer._forward_post_hooks) - hooks:
-                del layer._forward_post_hooks[key]
 
 
-def check_installed() -> None:
-    """Refuse to start without PaddleSlim.
-
-    Raises:
-        SpconvifyError: with the command that installs it.
-    """
-    _paddleslim()
-
-
-def _paddleslim() -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from paddleslim.dygraph.dist import Distill
-    except ImportError as error:
-        raise SpconvifyError(f"{_INSTALL}; the import said: {error}") from error
-    return Distill
+def _term(name: str, own: str, taught: paddle.Tensor, recipe: Recipe, axis: int, channels: int) -> Term:
+    shape = list(taught.shape)
+    if axis == -1 and len(shape) > 2:
+        shape.insert(1, shape.pop())
+    kind = kind_of(shape, channels)
+    loss = recipe.loss or ("kl" if kind in ("classes", "map") else "mse")
+    if loss == "kl" and (len(shape) < 2 or shape[1] < 2):
+        raise ArgumentError(
+            f"loss 'kl': the output {name!r} is {list(taught.shape)}, without classes in axis {axis}; "
+            "use loss='mse'"
+        )
+    weight = recipe.temperature**2 if loss == "kl" else 1.0 / _scale(taught)
+    return Term(own, loss, axis, weight, shape[1] if kind == "classes" else None)
 
 
-def _config(layer: str, loss: str, weight: float, **more: Any) -> dict[str, Any]:
-    """What PaddleSlim calls a config; it changes the one that it is given, so each is a new one."""
-    own = {"layers_name": [layer, layer], "loss_function": loss, "weight": weight, **more}
-    return {"model_name_pairs": [["student_0", "teacher_0"]], "layers": [own]}
+def _class_axis(network: nn.Layer) -> int:
+    formats = {getattr(layer, "_data_format", None) for layer in network.sublayers(include_self=True)}
+    return -1 if "NHWC" in formats and "NCHW" not in formats else 1
 
 
-def _variances(teacher: nn.Layer, layers: Sequence[str], batch: paddle.Tensor) -> dict[str, float]:
-    """Variance of every layer's output on a batch; a layer that isn't reached is left out."""
-    found: dict[str, float] = {}
-
-    def observe(name: str) -> Any:
-        return lambda layer, inputs, output: found.__setitem__(
-            name, float((output - output.mean()).square().mean())
+def _check_alike(name: str, own: paddle.Tensor, taught: paddle.Tensor) -> None:
+    if own.shape != taught.shape:
+        raise ArgumentError(
+            f"layer {name!r} gives {list(own.shape)} in the student and {list(taught.shape)} in the "
+            "teacher, which can't be compared; leave feature_weight 0"
         )
 
-    named = dict(teacher.named_sublayers())
-    hooks = [named[name].register_forward_post_hook(observe(name)) for name in layers]
-    try:
-        with evaluating(teacher), paddle.no_grad():
-            teacher(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
+
+def _variance(value: paddle.Tensor) -> float:
+    with paddle.no_grad():
+        return float((value - value.mean()).square().mean())
 
 
-def _first(output: Any) -> Any:
-    return output[0] if isinstance(output, (list, tuple)) else output
+def _scale(value: paddle.Tensor) -> float:
+    """The variance; of values that are all but the same, a small part of their square."""
+    with paddle.no_grad():
+        return max(_variance(value), 1e-6 * float(value.square().mean())) or 1.0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from typing import Any
 
 from paddle import nn
 
 from spconvify.accuracy import top1
 from spconvify.errors import ArgumentError
+from spconvify.labels import check_labels
 from spconvify.recovery.batches import checked, is_pair
+from spconvify.recovery.fingerprint import of_batches
 from spconvify.recovery.processes import Processes
 
 _BATCH_SIZE = 250
@@ -32,8 +34,7 @@ class Evaluation:
 
     def describe(self) -> str:
         """What a run's checkpoint remembers of it."""
-        length = len(self._data) if isinstance(self._data, Sized) else "some"
-        return f"{length} batches"
+        return of_batches(self._data)
 
     def top1(self, student: nn.Layer) -> float:
         """In per cent."""
@@ -42,6 +43,7 @@ class Evaluation:
             images, labels = checked(batch, index, "eval_data")
             if labels is None:
                 raise ArgumentError(f"eval_data: batch {index} has no labels, and accuracy needs them")
+            labels = check_labels(labels, len(images), f"eval_data: batch {index}")
             if index % self._processes.count == self._processes.rank:
                 right += top1(student, images, labels) * len(images)
                 total += len(images)

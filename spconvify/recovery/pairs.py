@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.sites import check_model, find_sites
 from spconvify.spconv import SPConv2D
-from spconvify.verify import does_not_fit, evaluating
 
 
 def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
@@ -37,32 +34,6 @@ def check_pair(student: nn.Layer, teacher: nn.Layer) -> None:
         raise ArgumentError(
             f"student and teacher don't belong together: {difference}; "
             "the teacher is the network that was converted"
-        )
-
-
-def check_outputs(student: nn.Layer, teacher: nn.Layer, images: np.ndarray) -> None:
-    """Refuse images that don't fit, and logits that can't be compared.
-
-    Raises:
-        ArgumentError: if a network doesn't run on the images, or the two give other shapes.
-    """
-    batch = paddle.to_tensor(images[:1])
-    shapes = []
-    for network in (teacher, student):
-        with evaluating(network), paddle.no_grad():
-            try:
-                output = network(batch)
-            except Exception as error:  # whatever the user's network raises
-                text = does_not_fit(batch.shape, error).replace("; give another --input", "")
-                raise ArgumentError(
-                    f"{text}; the training data must be like the network's own"
-                ) from error
-        output = output[0] if isinstance(output, (list, tuple)) else output
-        shapes.append(list(output.shape))
-    if shapes[0] != shapes[1]:
-        raise ArgumentError(
-            f"student and teacher don't belong together: the teacher's output is {shapes[0]} for one "
-            f"image, the student's {shapes[1]}"
         )
 
 

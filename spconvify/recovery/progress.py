@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,12 @@ class RecoveryProgress:
 
 
 Report = Callable[[RecoveryProgress], None]
+Tell = Callable[[str], None]
+
+
+def tell(message: str) -> None:
+    """What a user should hear, where nothing else was asked for."""
+    print(f"spconvify: {message}", file=sys.stderr, flush=True)
 
 
 class Reporter:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Optional
 
 from spconvify.errors import ArgumentError
 
@@ -12,6 +14,8 @@ DEFAULT_BATCH_SIZE = 128
 DEFAULT_LEARNING_RATE = 3e-3
 DEFAULT_TEMPERATURE = 4.0
 DEFAULT_FEATURE_WEIGHT = 0.0
+_LARGEST_SEED = 2**32 - 1
+_LARGEST_TEMPERATURE = 100.0  # beyond it, what is left of the logits' differences is rounding
 _EVALUATIONS, _CHECKPOINTS = 5, 20  # in a whole run, unless the caller says otherwise
 
 
@@ -29,6 +33,7 @@ class Recipe:
     feature_weight: float = DEFAULT_FEATURE_WEIGHT
     label_weight: float = 0.0
     seed: int = 0
+    loss: Optional[str] = None  # "kl" or "mse" for every output; None goes by the kind of each
 
     def check(self) -> None:
         """Refuse numbers that can't be.
@@ -36,12 +41,23 @@ class Recipe:
         Raises:
             ArgumentError: names the number, its value and what would do.
         """
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ArgumentError(f"{name} {getattr(self, name)} is less than 1")
+        for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0)):
+            if not isinstance(getattr(self, name), Integral):
+                raise ArgumentError(f"{name} {getattr(self, name)!r} isn't a whole number")
+            if getattr(self, name) < least:
+                raise ArgumentError(f"{name} {getattr(self, name)} is less than {least}")
+        if self.seed > _LARGEST_SEED:
+            raise ArgumentError(f"seed {self.seed} is more than {_LARGEST_SEED}")
+        if self.loss not in (None, "kl", "mse"):
+            raise ArgumentError(f"loss {self.loss!r} is unknown; use 'kl' or 'mse', or leave it out")
         for name in ("learning_rate", "temperature", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ArgumentError(f"{name} {getattr(self, name):g} isn't a positive number")
+        if not 1.0 / _LARGEST_TEMPERATURE <= self.temperature <= _LARGEST_TEMPERATURE:
+            raise ArgumentError(
+                f"temperature {self.temperature:g} isn't between {1.0 / _LARGEST_TEMPERATURE:g} and "
+                f"{_LARGEST_TEMPERATURE:g}: the logits would all be the same, or one of them everything"
+            )
         for name in ("feature_weight", "label_weight", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ArgumentError(f"{name} {getattr(self, name):g} is negative or not a number")

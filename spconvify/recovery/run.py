@@ -11,15 +11,18 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches
-from spconvify.recovery.distillation import Distillation, check_installed, distilling
+from spconvify.recovery.distillation import Distillation, distilling
 from spconvify.recovery.evaluation import Evaluation
-from spconvify.recovery.pairs import check_outputs, check_pair, replaced_layers
+from spconvify.recovery.lock import only_run
+from spconvify.recovery.matching import check_outputs, match_outputs
+from spconvify.recovery.pairs import check_pair, replaced_layers
 from spconvify.recovery.processes import Processes
-from spconvify.recovery.progress import Report
+from spconvify.recovery.progress import Report, Tell, tell
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
-from spconvify.recovery.state import RunState, identity
+from spconvify.recovery.state import RunState, identity, not_finite
 from spconvify.recovery.trainer import Trainer
+from spconvify.sites import check_model
 
 
 def recover(
@@ -44,17 +47,24 @@ def recover(
     checkpoint_every: int | None = None,
     log_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    loss: str | None = None,
     same_network: bool = True,
     progress: Report | None = None,
 ) -> nn.Layer:
     """Train a converted network to do what the original one does: distillation, without labels.
 
-    The loss is the KL divergence of the logits at a temperature and, if `feature_weight` isn't 0, the
-    distance between the outputs of the replaced convolutions and those of the SPConv layers in their
-    place. AdamW, a linear warm-up and half a cosine, gradients clipped to a global norm; at the end the
-    BatchNorms' statistics are averaged over a tenth as many batches as there were steps (from 200 steps
-    on). Frozen parameters stay as they are. The student is trained in place and comes back in its own
-    mode, the teacher isn't changed.
+    Every output of the networks is compared, in dictionaries and lists too: scores of classes, for an
+    image (N, K) or for each pixel (N, K, H, W), by the KL divergence at a temperature, softmax over the
+    classes; images and other values by their squared distance, as a share of the teacher's variance.
+    Outputs that can't be learnt (integers, boxes whose number depends on the image) are left out, and
+    named. If `feature_weight` isn't 0, the distance between the outputs of the replaced convolutions and
+    those of the SPConv layers in their place is added. AdamW, a linear warm-up and half a cosine,
+    gradients clipped to a global norm; at the end the BatchNorms' statistics are averaged over a tenth
+    as many batches as there were steps (from 200 steps on). The student is trained in place and comes
+    back in its own mode, the teacher isn't changed.
+
+    Frozen parameters stay as they are. A student in eval mode is trained as a whole; in one that is in
+    training mode, layers that are in eval mode stay so, such as BatchNorms with frozen statistics.
 
     Under ``python -m paddle.distributed.launch`` each process takes its share of every batch, so that a
     step is the same step; process 0 writes.
@@ -78,11 +88,14 @@ def recover(
         eval_data: labelled images, a pair of arrays or batches; the weights with the best top-1 accuracy
             come back, which may be those of the start.
         eval_every: steps between two looks at the accuracy; None looks five times.
-        checkpoint: a ``.safetensors`` file. If it is there and of this very run, the
-            training goes on from it.
+        checkpoint: a ``.safetensors`` file. If it is there and of this very run (networks, data, labels
+            and numbers are compared), the training goes on from it, and says so. Stopped on the way, as
+            by Ctrl-C, the student is what the checkpoint has. One run at a time can have it.
         checkpoint_every: steps between two checkpoints; None writes twenty.
         log_dir: folder for VisualDL's curves.
         seed: of the order of the images and of `augment`. The same seed gives the same weights.
+        loss: "kl" or "mse" for every output; None goes by its kind. Numbers (N, K) that aren't scores of
+            classes, as coordinates, need "mse".
         same_network: False accepts a student that differs from the teacher elsewhere too, such as a
             pruned one; then only the outputs must match.
         progress: called after every step with a `RecoveryProgress`.
@@ -92,10 +105,10 @@ def recover(
 
     Raises:
         ArgumentError: for a number that can't be, networks that don't belong together (the first
-            difference is named), or data that doesn't fit.
+            difference is named), data or labels that don't fit, or a checkpoint of another run, or one
+            that another run is at work on.
         RecoveryError: if the loss isn't finite; the student has the last good weights then.
         CheckpointError: if a checkpoint can't be read or written.
-        SpconvifyError: if PaddleSlim isn't installed.
     """
     batches = Batches(data, batch_size, seed, augment)
     recipe = Recipe(
@@ -109,6 +122,7 @@ def recover(
         feature_weight,
         label_weight,
         seed,
+        loss,
     )
     schedule = Schedule(
         eval_every,
@@ -116,7 +130,8 @@ def recover(
         None if checkpoint is None else Path(checkpoint),
         None if log_dir is None else Path(log_dir),
     )
-    distil(student, teacher, batches, recipe, schedule, eval_data, same_network, progress)
+    with only_run(schedule.checkpoint):
+        distil(student, teacher, batches, recipe, schedule, eval_data, same_network, progress)
     return student
 
 
@@ -129,26 +144,57 @@ def distil(
     eval_data: Any = None,
     same_network: bool = True,
     progress: Report | None = None,
+    tell: Tell = tell,
 ) -> RunState:
     """`recover` for ready settings; tells what happened: losses, and accuracies by step."""
     schedule = schedule or Schedule()
     for settings in (recipe, schedule):
         settings.check()
-    check_installed()
-    if same_network:
-        check_pair(student, teacher)
+    _check_networks(student, teacher, same_network)
     processes, images = Processes(), batches.first().images
-    check_outputs(student, teacher, images)
+    if processes.rank != 0:
+        progress, tell = None, _nobody
+    ignored = check_outputs(student, teacher, images)
     evaluation = None if eval_data is None else Evaluation(eval_data, processes)
-    run = identity(student, teacher, recipe) | {
+    with distilling(student, teacher):
+        outputs = match_outputs(student, teacher, images, ignored)
+        for name, why in ignored.items():
+            tell(f"output {name!r} is left out of the loss: {why}")
+        layers = replaced_layers(student, teacher)
+        loss = Distillation(student, teacher, layers, recipe, images, outputs)
+        run = _identity(student, teacher, recipe, batches, evaluation) if schedule.checkpoint else {}
+        trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation)
+        return trainer.run(batches, progress, tell)
+
+
+def _check_networks(student: nn.Layer, teacher: nn.Layer, same: bool) -> None:
+    for name, network in (("student", student), ("teacher", teacher)):
+        check_model(network)
+        bad = not_finite(network)
+        if bad is not None:
+            raise ArgumentError(f"the {name}'s {bad!r} holds NaN or infinity; give sound weights")
+    if same:
+        check_pair(student, teacher)
+
+
+def _identity(
+    student: nn.Layer,
+    teacher: nn.Layer,
+    recipe: Recipe,
+    batches: Batches,
+    evaluation: Evaluation | None,
+) -> dict[str, Any]:
+    """What makes a run this run, for its checkpoint."""
+    return {
+        **identity(student, teacher, recipe),
         "data": batches.describe(),
+        "augmentation": batches.describe_augmentation(),
         "eval_data": evaluation.describe() if evaluation else "none",
     }
-    with distilling(student, teacher):
-        layers = replaced_layers(student, teacher)
-        loss = Distillation(student, teacher, layers, recipe, images)
-        trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation)
-        return trainer.run(batches, progress if processes.rank == 0 else None)
+
+
+def _nobody(message: str) -> None:
+    """Only the first of several processes talks."""
 
 
 def _steps(steps: int | None, epochs: int | None, batches: Batches) -> int:

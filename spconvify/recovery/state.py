@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,21 +14,32 @@ from paddle import nn
 
 from spconvify.checkpoint import read_state, write_state
 from spconvify.checkpoint.apply import apply_state, state_of
-from spconvify.errors import ArgumentError, CheckpointError
+from spconvify.errors import ArgumentError
+from spconvify.recovery.contents import META, STATISTICS, Contents, shown
+from spconvify.recovery.fingerprint import of_network, of_training
+from spconvify.recovery.optimizer import Optimizer
 from spconvify.recovery.recipe import Recipe
 
-_META = "recovery"
+_OTHER = {
+    "student": "its student is another one",
+    "teacher": "its teacher is another one",
+    "trains": "other layers are frozen or in eval mode",
+}
 
 
 @dataclass
 class RunState:
-    """How far a run is: steps done, losses so far, accuracies by step, and the best weights."""
+    """How far a run is: steps done, losses so far, accuracies by step, and the best weights.
+
+    `resumed_from` is the step that an earlier process had come to, 0 if there was none.
+    """
 
     step: int = 0
     losses: list[float] = field(default_factory=list)
     top1: dict[int, float] = field(default_factory=dict)
     best_step: Optional[int] = None
     best: Optional[dict[str, np.ndarray]] = None
+    resumed_from: int = 0
 
     def note_accuracy(self, top1: float, student: nn.Layer) -> None:
         """Remember an accuracy, and the weights if they are the best so far."""
@@ -48,102 +58,86 @@ def restore(student: nn.Layer, weights: Mapping[str, np.ndarray]) -> None:
     apply_state(student, dict(weights), "the snapshot")
 
 
+def not_finite(network: nn.Layer) -> Optional[str]:
+    """The first weight or statistic that isn't finite; other buffers may hold infinity, as masks do."""
+    parameters = {key for key, _ in network.named_parameters()}
+    for key, tensor in network.state_dict().items():
+        if "float" not in str(tensor.dtype):
+            continue
+        strict = key in parameters or key.endswith(STATISTICS)
+        if bool((~paddle.isfinite(tensor) if strict else paddle.isnan(tensor)).any()):
+            return key
+    return None
+
+
 def identity(student: nn.Layer, teacher: nn.Layer, recipe: Recipe) -> dict[str, Any]:
-    """What makes a run this run: its recipe, and checksums of both networks at its start."""
-    return {**asdict(recipe), "student": _checksum(student), "teacher": _checksum(teacher)}
+    """What makes a run this run: its recipe, and both networks at its start, in their training modes."""
+    networks = {"student": of_network(student), "teacher": of_network(teacher)}
+    return {**asdict(recipe), **networks, "trains": of_training(student)}
 
 
 def save_run(
-    path: Path, state: RunState, run: Mapping[str, Any], student: nn.Layer, optimizer: Any
+    path: Path, state: RunState, run: Mapping[str, Any], student: nn.Layer, optimizer: Optimizer
 ) -> None:
     """Write everything into one ``.safetensors`` file.
 
     Raises:
         CheckpointError: if that fails, as on a full disk; the file of before is then as it was.
     """
+    moments = optimizer.state()
     meta = {
         "run": dict(run),
         "step": state.step,
         "losses": state.losses,
         "top1": list(state.top1.items()),
         "best_step": state.best_step,
+        "optimizer": list(moments),
     }
-    arrays = {_META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+    arrays = {META: np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)}
     arrays |= {f"student.{key}": array for key, array in state_of(student)[0].items()}
     arrays |= {f"best.{key}": array for key, array in (state.best or {}).items()}
-    arrays |= {f"optimizer.{key}": array for key, array in _moments(student, optimizer).items()}
+    arrays |= {f"optimizer.{key}": array for key, array in moments.items()}
     write_state(path, arrays)
 
 
 def load_run(
-    path: Path, run: Mapping[str, Any], student: nn.Layer, optimizer: Any
+    path: Path, run: dict[str, Any], student: nn.Layer, optimizer: Optimizer
 ) -> Optional[RunState]:
     """Go back to where a checkpoint was written; None if there is none yet.
 
+    The student may be as it was at the run's start, or as the checkpoint has it: one that was trained
+    in place, and interrupted. `run` gets the weights of the start then.
+
     Raises:
-        CheckpointError: if the file is damaged, or no checkpoint of a recovery.
-        ArgumentError: if it belongs to another run; the message names the first difference.
+        CheckpointError: if the file is damaged, no checkpoint of a recovery, or holds what can't be.
+        ArgumentError: if it belongs to another run; the message names the first difference. Student
+            and optimizer are as they were then.
     """
     if not path.exists():
         return None
-    arrays = read_state(path)
-    try:
-        meta = json.loads(arrays.pop(_META).tobytes())
-        state = RunState(
-            meta["step"], meta["losses"], dict(meta["top1"]), meta["best_step"], _part(arrays, "best.")
-        )
-        saved = meta["run"]
-    except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} isn't a checkpoint of a recovery; choose another file") from error
+    contents = Contents(path, read_state(path))
+    saved = contents.run()
+    student_too = saved.get("student") != run["student"] and _is_there(contents, student, run["student"])
     for key, value in run.items():
-        if saved.get(key) != value:
+        if saved.get(key) != value and not (key == "student" and student_too):
             raise ArgumentError(
                 f"checkpoint {path} belongs to another run: {_difference(key, saved.get(key), value)}; "
                 "delete it to start anew, or give another file"
             )
-    restore(student, _part(arrays, "student.") or {})
-    _set_moments(student, optimizer, _part(arrays, "optimizer.") or {})
+    weights, best, moments = contents.arrays(student, optimizer)
+    state = RunState(*contents.progress(run["steps"], run["eval_data"] != "none"), best)
+    state.resumed_from = state.step
+    run["student"] = saved["student"]
+    restore(student, weights)
+    optimizer.set_state(moments)
     return state
 
 
+def _is_there(contents: Contents, student: nn.Layer, now: int) -> bool:
+    """Whether the student has the weights of the checkpoint: the last ones, or the best."""
+    parts = [contents.part(name) for name in ("student", "best")]
+    return any(part is not None and of_network(student, part) == now for part in parts)
+
+
 def _difference(key: str, saved: Any, value: Any) -> str:
-    if key in ("student", "teacher"):
-        return f"its {key} is another one"
-    return f"its {key} is {saved} and not {value}"
-
-
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> Optional[dict[str, np.ndarray]]:
-    part = {key[len(prefix) :]: array for key, array in arrays.items() if key.startswith(prefix)}
-    return part or None
-
-
-def _checksum(network: nn.Layer) -> int:
-    value = 0
-    for key, array in sorted(state_of(network)[0].items()):
-        value = zlib.crc32(array.tobytes(), zlib.crc32(key.encode(), value))
-    return value
-
-
-def _moments(student: nn.Layer, optimizer: Any) -> dict[str, np.ndarray]:
-    """The optimizer's tensors, by structured names: Paddle's own differ from process to process."""
-    names = {parameter.name: key for key, parameter in student.named_parameters()}
-    moments = {}
-    for key, value in optimizer.state_dict().items():
-        owner = _owner(key, names)
-        if owner is not None and isinstance(value, paddle.Tensor):
-            moments[f"{names[owner]}|{key[len(owner) :]}"] = value.numpy()
-    return moments
-
-
-def _set_moments(student: nn.Layer, optimizer: Any, moments: Mapping[str, np.ndarray]) -> None:
-    names = {key: parameter.name for key, parameter in student.named_parameters()}
-    state = {}
-    for key, array in moments.items():
-        owner, _, rest = key.partition("|")
-        state[f"{names[owner]}{rest}"] = paddle.to_tensor(array)
-    optimizer.set_state_dict(state)
-
-
-def _owner(key: str, names: Mapping[str, str]) -> Optional[str]:
-    """The parameter that an entry ``NAME_moment1_0`` belongs to: the longest name that fits."""
-    return max((name for name in names if key.startswith(f"{name}_")), key=len, default=None)
+    return _OTHER.get(key, f"its {key} is {shown(saved)} and not {shown(value)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import paddle
 from paddle import nn
@@ -41,3 +42,17 @@ def average_statistics(student: nn.Layer, batches: Iterable[paddle.Tensor]) -> N
 def _is_averaging(layer: nn.Layer) -> bool:
     is_norm = hasattr(layer, "_momentum") and hasattr(layer, "_variance")
     return is_norm and layer.training and not getattr(layer, "_use_global_stats", False)
+
+
+def statistics_of(student: nn.Layer) -> list[paddle.Tensor]:
+    """What layers in training mode gather: floats that aren't learnt. Every process has seen others.
+
+    A BatchNorm's statistics are parameters, for Paddle; its frozen weights stay as they are.
+    """
+    found: dict[int, Any] = {}
+    for layer in student.sublayers(include_self=True):
+        if layer.training:
+            statistics = {key: layer._parameters.get(key) for key in ("_mean", "_variance")}
+            gathered = [*layer._buffers.values(), *statistics.values()]
+            found |= {id(tensor): tensor for tensor in gathered if tensor is not None}
+    return [tensor for tensor in found.values() if "float" in str(tensor.dtype)]

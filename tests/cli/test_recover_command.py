@@ -40,7 +40,6 @@ def options(converted, out, *more):
 
 
 def test_recovers_and_tells_the_accuracies(run, tmp_path, converted, few_labelled):
-    pytest.importorskip("paddleslim", reason="needs the extra slim")
     out = tmp_path / "tuned.pdparams"
     code, text, notes = run(*options(converted, out, "--eval", few_labelled, "--format", "json"))
     assert code == 0, notes
@@ -55,7 +54,6 @@ def test_recovers_and_tells_the_accuracies(run, tmp_path, converted, few_labelle
 
 
 def test_writes_where_it_should_and_not_over_it(run, tmp_path, converted):
-    pytest.importorskip("paddleslim", reason="needs the extra slim")
     out, kept = tmp_path / "tuned.safetensors", tmp_path / "kept.safetensors"
     code, text, _ = run(*options(converted, out, "--no-augment", "--checkpoint", kept))
     assert code == 0
@@ -68,7 +66,6 @@ def test_writes_where_it_should_and_not_over_it(run, tmp_path, converted):
 
 
 def test_a_folder_of_pictures_is_read_piece_by_piece(run, tmp_path, converted):
-    pytest.importorskip("paddleslim", reason="needs the extra slim")
     image = pytest.importorskip("PIL.Image")
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -102,7 +99,6 @@ def test_a_network_that_is_not_converted(run, tmp_path):
 
 
 def test_a_teacher_that_is_converted_too(run, tmp_path, converted):
-    pytest.importorskip("paddleslim", reason="needs the extra slim")
     command = options(converted, tmp_path / "o.pdparams")
     code, _, notes = run(*(converted if part == SHIPPED else part for part in command))
     assert code == 2

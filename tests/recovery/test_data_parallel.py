@@ -11,7 +11,6 @@ from recovery_networks import images, pair, weights
 from spconvify import recover
 from spconvify.checkpoint import read_state
 
-pytest.importorskip("paddleslim", reason="needs the extra slim")
 _SCRIPT = """
 import sys
 import zlib

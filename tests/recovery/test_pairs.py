@@ -6,7 +6,8 @@ from networks import PlainNet, conv, trained
 from recovery_networks import images, pair
 
 from spconvify import ArgumentError, convert
-from spconvify.recovery.pairs import check_outputs, check_pair, replaced_layers
+from spconvify.recovery.matching import check_outputs
+from spconvify.recovery.pairs import check_pair, replaced_layers
 
 
 def test_a_converted_network_and_its_original():

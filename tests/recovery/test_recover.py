@@ -11,7 +11,6 @@ from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.run import distil
 from spconvify.recovery.statistics import average_statistics, batches_to_average
 
-pytest.importorskip("paddleslim", reason="needs the extra slim")
 SMALL = {"steps": 6, "batch_size": 8}
 
 

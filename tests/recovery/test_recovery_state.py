@@ -15,7 +15,6 @@ from recovery_networks import assert_same, images, pair, weights
 
 from spconvify import ArgumentError, CheckpointError, recover, save, scratch
 
-pytest.importorskip("paddleslim", reason="needs the extra slim")
 RUN = {"steps": 9, "batch_size": 8, "checkpoint_every": 2, "eval_every": 3}
 
 

@@ -1,0 +1,112 @@
+"""One run at a time for a file: a lock beside it, which ends with its process however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from spconvify.errors import ArgumentError
+
+try:
+    import fcntl
+except ImportError:  # Windows: runs aren't kept apart
+    fcntl = None  # type: ignore[assignment]
+
+_LONGEST_NAME = 200  # bytes; file systems take 255
+_TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
+# A link isn't followed, and a FIFO doesn't block: anybody may have put them there.
+_FLAGS = os.O_RDWR | os.O_CREAT
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
+    _FLAGS |= getattr(os, _name, 0)
+
+
+def first_process() -> bool:
+    """Whether this is the one of the processes of ``paddle.distributed.launch`` that writes."""
+    return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
+
+
+@contextlib.contextmanager
+def only_run(path: Path | None) -> Iterator[None]:
+    """Keep other runs away from `path` during the block; where nothing can be locked, go on without.
+
+    A file ``.NAME.lock`` lies beside `path` meanwhile. One that a killed run has left is taken over.
+    None locks nothing, and neither does any process of several but the first.
+
+    Raises:
+        ArgumentError: if another run has it, or what is no lock lies in its place.
+    """
+    if path is None or fcntl is None or not first_process():
+        yield
+        return
+    target = path.resolve()
+    name = os.fsencode(target.name)
+    short = target.name if len(name) <= _LONGEST_NAME else f"{zlib.crc32(name):08x}"
+    lock = target.with_name(f".{short}.lock")
+    descriptor = _locked(lock, path)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            _give_up(lock, descriptor)
+
+
+def _locked(lock: Path, path: Path) -> int | None:
+    while True:
+        try:
+            descriptor = os.open(lock, _FLAGS, 0o600)
+        except OSError as error:
+            _check_nothing_there(lock, error)
+            return None
+        try:
+            if not _is_ours(descriptor):
+                raise ArgumentError(f"{lock} isn't a lock of a recovery; move it elsewhere")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _still_at(lock, descriptor):
+                return descriptor
+        except OSError as error:
+            _close(lock, descriptor, unlink=error.errno not in _TAKEN)
+            if error.errno in _TAKEN:
+                raise ArgumentError(
+                    f"another recover is at work on {path}; wait for its end, or name another file"
+                ) from error
+            return None  # a file system without locks
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its owner ended, and took it away, between the two calls
+
+
+def _check_nothing_there(lock: Path, error: OSError) -> None:
+    """Where no file can be made, nothing is written either; what can't be opened is somebody's."""
+    if os.path.lexists(lock):
+        raise ArgumentError(
+            f"{lock} can't be opened as a lock ({error.strerror}); move it elsewhere"
+        ) from error
+
+
+def _is_ours(descriptor: int) -> bool:
+    status = os.fstat(descriptor)
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
+
+
+def _still_at(lock: Path, descriptor: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.lstat(lock), os.fstat(descriptor))
+    return False
+
+
+def _give_up(lock: Path, descriptor: int) -> None:
+    """Take the file away first: who opens it before that finds out by `_still_at`."""
+    _close(lock, descriptor, unlink=_still_at(lock, descriptor))
+
+
+def _close(lock: Path, descriptor: int, unlink: bool) -> None:
+    if unlink:
+        with contextlib.suppress(OSError):
+            os.unlink(lock)
+    os.close(descriptor)

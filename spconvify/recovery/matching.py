@@ -1,0 +1,172 @@
+"""Which outputs of student and teacher can be compared: named, of the same shape, and learnable."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.errors import ArgumentError
+from spconvify.outputs import flatten
+from spconvify.verify import does_not_fit, evaluating
+
+Outputs = dict[str, paddle.Tensor]
+_APART = "student and teacher don't belong together"
+
+
+def check_outputs(student: nn.Layer, teacher: nn.Layer, images: np.ndarray) -> dict[str, str]:
+    """Refuse images that don't fit, and outputs that can't be compared; both networks in eval mode.
+
+    Args:
+        student: the converted network.
+        teacher: the original one.
+        images: (N, C, H, W); the first two are looked at.
+
+    Returns:
+        The teacher's outputs that nothing is learnt from: name -> why.
+
+    Raises:
+        ArgumentError: if a network doesn't run on the images, the two give outputs of other names or
+            shapes, the teacher's aren't finite, or nothing is left to learn from.
+    """
+    ignored, theirs = _incomparable(teacher, images)
+    with evaluating(student), paddle.no_grad():
+        ours = _run(student, images[:1])
+    if theirs.keys() != ours.keys():
+        raise ArgumentError(
+            f"{_APART}: the teacher gives {_listed(theirs)}, the student {_listed(ours)}"
+        )
+    for name in theirs.keys() - ignored.keys():
+        if theirs[name].shape != ours[name].shape:
+            raise ArgumentError(
+                f"{_APART}: the teacher's output{_named(name)} is {list(theirs[name].shape)} for one "
+                f"image, the student's {list(ours[name].shape)}"
+            )
+    _check_some_left(theirs, ignored)
+    return ignored
+
+
+def match_outputs(
+    student: nn.Layer, teacher: nn.Layer, images: np.ndarray, ignored: dict[str, str]
+) -> dict[str, str]:
+    """Where the teacher's outputs are among those of the student in training mode, by name.
+
+    A network may give more, or the same in a list, when it trains. The trial leaves no trace in the
+    student's statistics. Outputs that no trainable parameter moves are added to `ignored`.
+
+    Raises:
+        ArgumentError: if one isn't there, or has another shape.
+    """
+    with evaluating(teacher), paddle.no_grad():
+        theirs = {k: v for k, v in _run(teacher, images[:2]).items() if k not in ignored}
+    with _statistics_kept(student):
+        ours = _run(student, images[:2])
+    names = {name: _counterpart(name, theirs, ours) for name in theirs}
+    for name, own in names.items():
+        if own is None or ours[own].shape != theirs[name].shape:
+            raise ArgumentError(
+                f"the teacher gives {_listed(theirs)}, and the student in training mode "
+                f"{_listed(ours)}; put the layers that make the difference in eval mode "
+                "(student.train(), then their eval()): they stay so"
+            )
+        if ours[own].stop_gradient:
+            ignored[name] = "no trainable parameter of the student moves it"
+    _check_some_left(theirs, ignored)
+    return {name: own for name, own in names.items() if own is not None and name not in ignored}
+
+
+def _incomparable(teacher: nn.Layer, images: np.ndarray) -> tuple[dict[str, str], Outputs]:
+    """Which of the teacher's outputs can't be compared, and what all of them are for one image."""
+    with evaluating(teacher), paddle.no_grad():
+        one = _run(teacher, images[:1])
+        other, two = one, {}
+        if len(images) > 1:
+            other, two = _run(teacher, images[1:2]), _run(teacher, images[:2])
+    ignored = {}
+    for name, tensor in one.items():
+        more = two.get(name)
+        if "float" not in str(tensor.dtype):
+            ignored[name] = f"it is of {_dtype(tensor)}, which has no gradient"
+        elif not _follows(tensor, other.get(name), more if two else None):
+            ignored[name] = f"its shape {list(tensor.shape)} doesn't follow the images"
+        elif not bool(paddle.isfinite(tensor.astype("float32")).all()):
+            raise ArgumentError(
+                f"the teacher's output{_named(name)} isn't finite on the training data; is that "
+                "normalised as the network needs it?"
+            )
+    return ignored, one
+
+
+def _follows(one: Any, other: Any, two: Any) -> bool:
+    """Whether an output has a part for each image, and no dimension that depends on what they show."""
+    if other is None or not one.shape or list(one.shape) != list(other.shape):
+        return False
+    if two is None:
+        return True
+    return list(two.shape) == [2 * one.shape[0], *one.shape[1:]]
+
+
+def _counterpart(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str | None:
+    if name in ours:
+        return name
+    alike = [own for own, tensor in ours.items() if tensor.shape == theirs[name].shape]
+    if len(theirs) > 1 or not alike:
+        return None
+    # Heads that help in training come behind the network's own output.
+    return alike[0] if len(alike) == 1 or alike[0] == next(iter(ours)) == "0" else None
+
+
+def _check_some_left(outputs: Mapping[str, Any], ignored: Mapping[str, str]) -> None:
+    if all(name in ignored for name in outputs):
+        why = "; ".join(f"output{_named(name)}: {reason}" for name, reason in ignored.items())
+        raise ArgumentError(
+            f"the networks give nothing to learn from: {why or 'no tensor'}; give networks that end "
+            "before such a step"
+        )
+
+
+def _run(network: nn.Layer, images: np.ndarray) -> Outputs:
+    batch = paddle.to_tensor(images)
+    try:
+        return flatten(network(batch))
+    except Exception as error:  # whatever the user's network raises
+        text = does_not_fit(batch.shape, error).replace("; give another --input", "")
+        raise ArgumentError(f"{text}; the training data must be like the network's own") from error
+
+
+@contextlib.contextmanager
+def _statistics_kept(network: nn.Layer) -> Iterator[None]:
+    """What a run in training mode changes is put back: buffers, and the random numbers to come."""
+    random = paddle.get_rng_state()
+    tables = [(layer._buffers, dict(layer._buffers)) for layer in network.sublayers(include_self=True)]
+    # A BatchNorm's statistics are parameters without a gradient.
+    tensors = [*network.buffers(), *(p for p in network.parameters() if p.stop_gradient)]
+    values = [(tensor, tensor.clone()) for tensor in tensors]
+    try:
+        yield
+    finally:
+        for table, before in tables:
+            table.clear()
+            table.update(before)
+        with paddle.no_grad():
+            for tensor, value in values:
+                paddle.assign(value, tensor)
+        paddle.set_rng_state(random)
+
+
+def _named(name: str) -> str:
+    return f" {name!r}" if name else ""
+
+
+def _dtype(tensor: paddle.Tensor) -> str:
+    return str(tensor.dtype).rsplit(".", 1)[-1]
+
+
+def _listed(outputs: Mapping[str, Any]) -> str:
+    if not outputs:
+        return "no tensor"
+    return ", ".join(f"{_named(name) or ' one'} {list(t.shape)}".strip() for name, t in outputs.items())
