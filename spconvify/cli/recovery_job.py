@@ -111,15 +111,14 @@ def run(
     Raises:
         SpconvifyError: if anything on the way fails.
     """
-    first = first_process()
-    quiet = quiet or not first
+    quiet = quiet or not first_process()
     with only_run(target), only_run(training.checkpoint), _interruptible(training.checkpoint, quiet):
         check_output(target, force)  # another run may have ended meanwhile
-        return _run(networks, training, data, target, first, quiet)
+        return _run(networks, training, data, target, force, quiet)
 
 
 def _run(
-    networks: Networks, training: Training, data: Data, target: Path, first: bool, quiet: bool
+    networks: Networks, training: Training, data: Data, target: Path, force: bool, quiet: bool
 ) -> Summary | None:
     student, teacher, shape = networks.open(quiet)
     from spconvify.recovery.run import distil
@@ -138,7 +137,7 @@ def _run(
 
     with _progress(quiet) as report:
         state = distil(student, teacher, batches, recipe, schedule, labelled, progress=report, tell=tell)
-    if not first:
+    if not first_process():
         return None
     seconds = time.monotonic() - start
     _save(student, target, force, training.checkpoint)

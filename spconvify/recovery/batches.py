@@ -139,7 +139,7 @@ class _Indexed:
         items = [self.images[int(row)] for row in rows]
         if not isinstance(items[0], (tuple, list)):
             return (_stacked(items), None)
-        labels = _stacked([item[1] for item in items]) if len(items[0]) > 1 else None
+        labels = _labels([item[1] for item in items]) if len(items[0]) > 1 else None
         return (_stacked([item[0] for item in items]), labels)
 
 
@@ -152,6 +152,18 @@ def _stacked(values: list[Any]) -> np.ndarray:
             "don't make a batch; bring them to one size"
         )
     return np.stack(arrays)
+
+
+def _labels(values: list[Any]) -> np.ndarray:
+    """(N,) or (N, ...); of several shapes, as boxes are, they are nothing that label_weight takes."""
+    arrays = [_array(value) for value in values]
+    if all(array.size == 1 for array in arrays):
+        return np.concatenate([array.reshape(-1) for array in arrays])
+    if len({array.shape for array in arrays}) == 1:
+        return np.stack(arrays)
+    labels = np.empty(len(arrays), object)
+    labels[:] = arrays
+    return labels
 
 
 def _source(data: Any) -> Any:
