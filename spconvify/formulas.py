@@ -11,11 +11,15 @@ from spconvify.ops import Operation
 
 # Operators that only move, make or rename data: nothing to count and not worth a line.
 NO_ARITHMETIC = frozenset(
-    """assign assign_ assign_out_ bernoulli cast concat dropout empty expand expand_as flatten full
-    full_ full_like gather gaussian index_select numel one_hot ones ones_like pad pad3d reshape
-    reshape_ shadow_output shape shape64 slice split split_with_num squeeze squeeze_ stack
-    strided_slice tile transpose transpose_ unbind uniform unsqueeze unsqueeze_ unstack zeros
-    zeros_like channel_shuffle pixel_shuffle shuffle_channel flip roll""".split()
+    """_copy_to _local_value _new_shared_tensor _set_impl _share_buffer_to _share_memory
+    _share_underline_tensor_to assign assign_ assign_out_ assign_value_ bernoulli cast
+    channel_shuffle concat contiguous copy_ data detach detach_ dropout empty expand expand_as flatten
+    flip full full_ full_like gather gather_nd gaussian get_tensor getitem index_elementwise_get
+    index_select masked_select numel numpy one_hot ones ones_like pad pad3d pixel_shuffle
+    pixel_unshuffle reshape reshape_ roll set_value set_value_ set_value_with_tensor
+    set_value_with_tensor_ setitem shadow_output shape shape64 shuffle_channel slice split
+    split_with_num squeeze squeeze_ stack strided_slice tile transpose transpose_ unbind uniform
+    unsqueeze unsqueeze_ unstack view_dtype view_shape view_slice zeros zeros_like""".split()
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,15 @@ class Graph:
     consumers: Mapping[int, list[Operation]]  # by the id of a tensor
     returned: set[int]  # ids of the tensors that the network returns
     result: Any
+    missed: frozenset[str] = frozenset()  # operators that ran unseen, by Paddle's internal names
 
     def only_consumer(self, tensor: Any) -> Operation | None:
-        """The one operator that takes `tensor`; None if there are more, or the network returns it."""
+        """The one operator that takes `tensor`; None if there are more, or the network returns it.
+
+        None also if an operator ran unseen, which may have taken any tensor.
+        """
+        if self.missed:
+            return None
         operations = self.consumers.get(id(tensor), [])
         return operations[0] if len(operations) == 1 and id(tensor) not in self.returned else None
 
@@ -38,7 +45,12 @@ class Graph:
 
 
 def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> Graph:
-    """Run `model` once on `image` and remember the calls of `layers` (by name)."""
+    """Run `model` once on `image` and remember the calls of `layers` (by name).
+
+    Warns:
+        UserWarning: if operators ran that can't be followed (see `spconvify.entry_points`).
+    """
+    missed: set[str] = set()
     operations: list[Operation] = []
     inputs: dict[str, list[Any]] = {}
     outputs: dict[str, list[Any]] = {}
@@ -52,17 +64,24 @@ def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor
 
     hooks = [layer.register_forward_post_hook(remember(name)) for name, layer in layers.items()]
     try:
-        with watching(operations.append):
+        with watching(operations.append, missed):
             result = model(image)
     finally:
         for hook in hooks:
             hook.remove()
+    if missed:
+        warnings.warn(
+            "the network holds an operator where it can't be followed "
+            f"({', '.join(sorted(missed))}), in a closure or a functools.partial: no layer is taken for "
+            "the only user of another's output",
+            stacklevel=2,
+        )
     consumers: dict[int, list[Operation]] = {}
     for operation in operations:
         for tensor in tensors_in((operation.args, operation.kwargs)):
             consumers.setdefault(id(tensor), []).append(operation)
     returned = {id(tensor) for tensor in tensors_in(result)}
-    return Graph(operations, inputs, outputs, consumers, returned, result)
+    return Graph(operations, inputs, outputs, consumers, returned, result, frozenset(missed))
 
 
 def uses_statistics(operation: Operation) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
 import paddle
-from paddle import _C_ops, nn
+from paddle import nn
+from paddle.base import core
 
-# Operators made of multiply-accumulates. Paddle's modules also import some of these by name.
+from spconvify.entry_points import Door, everywhere, in_layer
+
+_COUNTING = "FLAGS_low_precision_op_list"
+# Operators made of multiply-accumulates.
 MAC_OPERATORS = frozenset(
     {
         "addmm",
@@ -32,18 +34,6 @@ MAC_OPERATORS = frozenset(
         "mv",
     }
 )
-# Python's operators on tensors go straight to C++, past `_C_ops`.
-_TENSOR_METHODS = {
-    "__add__": "add",
-    "__radd__": "add",
-    "__sub__": "subtract",
-    "__rsub__": "subtract",
-    "__mul__": "multiply",
-    "__rmul__": "multiply",
-    "__truediv__": "divide",
-    "__matmul__": "matmul",
-    "__pow__": "pow",
-}
 
 
 @dataclass(frozen=True)
@@ -58,66 +48,99 @@ class Operation:
 
 
 @contextlib.contextmanager
-def watching(on_operation: Callable[[Operation], None]) -> Iterator[dict[int, nn.Layer]]:
+def watching(
+    on_operation: Callable[[Operation], None], missed: set[str] | None = None
+) -> Iterator[dict[int, nn.Layer]]:
     """Call `on_operation` after every operator that runs inside the block.
 
-    Yields the layers that were called, by id. Nested blocks each see everything. Not for use from
+    What is seen is told in `spconvify.entry_points`; operators that `on_operation` runs itself are
+    not. Yields the layers that were called, by id. Nested blocks each see everything. Not for use from
     several threads: the entry points are patched for the whole process and restored at the end.
+
+    Args:
+        on_operation: gets the operation; its arguments are those of the operator.
+        missed: is given the names (Paddle's internal ones) of operators that ran unseen.
     """
     called: dict[int, nn.Layer] = {}
     stack: list[nn.Layer] = []
+    count = _Count(missed)
+    busy = False  # with a watched operator, or with reporting it
+    opened: list[Door] = []
 
-    def watched(name, function):
-        @functools.wraps(function)
-        def call(*args, **kwargs):
-            result = function(*args, **kwargs)
-            on_operation(Operation(name, args, kwargs, result, tuple(stack)))
+    def watched(door: Door) -> Callable[..., Any]:
+        function, name, reflected = door.function, door.name, door.reflected
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal busy
+            if busy:
+                return function(*args, **kwargs)
+            count.look()
+            busy = True
+            try:
+                result = function(*args, **kwargs)
+                ordered = args[::-1] if reflected else args
+                on_operation(Operation(name, ordered, kwargs, result, tuple(stack)))
+            finally:
+                busy = False
+                count.forget()
             return result
 
         return call
 
-    def call_layer(layer, *args, **kwargs):
-        called[id(layer)] = layer
+    def call_layer(layer: nn.Layer, *args: Any, **kwargs: Any) -> Any:
+        if id(layer) not in called:
+            called[id(layer)] = layer
+            open_all(in_layer(layer))
         stack.append(layer)
         try:
             return layer_call(layer, *args, **kwargs)
         finally:
             stack.pop()
 
+    def open_all(doors: Iterable[Door]) -> None:
+        for door in doors:
+            door.open(watched(door))
+            opened.append(door)
+
     layer_call = nn.Layer.__call__
-    patched = []
     try:
-        for owner, attribute, name in _entry_points():
-            function = getattr(owner, attribute)
-            setattr(owner, attribute, watched(name, function))
-            patched.append((owner, attribute, function))
+        open_all(everywhere())
         nn.Layer.__call__ = call_layer
-        yield called
+        with count:
+            yield called
     finally:
         nn.Layer.__call__ = layer_call
-        for owner, attribute, function in reversed(patched):
-            setattr(owner, attribute, function)
+        for door in reversed(opened):
+            door.close()
 
 
-def _entry_points() -> list[tuple[Any, str, str]]:
-    """(owner, attribute, operator name) of everything through which dygraph code runs an operator."""
-    operators = {
-        name: function
-        for name, function in vars(_C_ops).items()
-        if callable(function) and not name.startswith("_")
-    }
-    points = [(_C_ops, name, name) for name in operators]
-    by_id = {id(operators[name]): name for name in MAC_OPERATORS if name in operators}
-    for owner in [paddle.Tensor, *_paddle_modules()]:
-        for attribute, value in list(vars(owner).items()):
-            if id(value) in by_id:
-                points.append((owner, attribute, by_id[id(value)]))
-    return points + [(paddle.Tensor, method, name) for method, name in _TENSOR_METHODS.items()]
+class _Count:
+    """Paddle's own count of the operators that run, to find those that ran unseen.
 
+    It is what ``paddle.amp.debugging`` shows; where the user has turned that on, nothing is looked at.
+    """
 
-def _paddle_modules() -> list[Any]:
-    return [
-        module
-        for name, module in list(sys.modules.items())
-        if name.split(".")[0] == "paddle" and module is not None and module is not _C_ops
-    ]
+    def __init__(self, missed: set[str] | None):
+        self._missed = missed
+        self._on = missed is not None and not paddle.get_flags(_COUNTING)[_COUNTING]
+
+    def __enter__(self) -> None:
+        if self._on:
+            core.clear_low_precision_op_list()
+            paddle.set_flags({_COUNTING: 1})
+
+    def __exit__(self, *_: object) -> None:
+        if self._on:
+            self.look()
+            paddle.set_flags({_COUNTING: 0})
+            core.clear_low_precision_op_list()
+
+    def look(self) -> None:
+        """Note what ran since `forget`: nothing of it was seen."""
+        if self._on and self._missed is not None:
+            self._missed.update(core.get_low_precision_op_list())
+
+    def forget(self) -> None:
+        """What has run till now has been seen."""
+        if self._on:
+            core.clear_low_precision_op_list()
