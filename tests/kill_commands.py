@@ -3,10 +3,10 @@
     python tests/kill_commands.py --times 100                   # convert, export and recover in turn
     python tests/kill_commands.py --only convert --times 30
 
-A third of the kills is SIGKILL, SIGTERM and SIGINT (Ctrl-C) each. The output must be the one of before
-or the new one, complete; no process may live on; after a run that is let through nothing temporary may
-be left, neither beside the output nor in the system's own folder; and a recovery that was killed ends
-with the weights of one that wasn't. Exits with 1 if one of these fails.
+The kills are SIGKILL, SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a closed terminal) in turn. The output must
+be the one of before or the new one, complete; no process may live on; after a run that is let through
+nothing temporary may be left, neither beside the output nor in the system's own folder; and a recovery
+that was killed ends with the weights of one that wasn't. Exits with 1 if one of these fails.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ COMMANDS = {
         "--batch-size", "8", "--out", "out.pdparams", "--force",
     ],
 }  # fmt: skip
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+OLD_MANIFEST = {"spconvify": "0", "engine": "inference", "bytes": {}, "old": True}
 MARK = "SPCONVIFY_KILLED_TEST"
 PATIENCE = 5.0  # seconds in which children must have ended
 
@@ -80,7 +81,7 @@ class Place:
         if self.output.is_dir():
             shutil.rmtree(self.output)
             self.output.mkdir()
-            (self.output / "manifest.json").write_text('{"bytes": {}, "old": true}')
+            (self.output / "manifest.json").write_text(json.dumps(OLD_MANIFEST))
         else:
             self.output.write_bytes(b"old")
         return fingerprint(self.output)
