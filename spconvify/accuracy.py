@@ -9,7 +9,8 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.verify import does_not_fit, evaluating
+from spconvify.failures import does_not_run
+from spconvify.verify import evaluating
 
 
 def top1(
@@ -36,7 +37,7 @@ def top1(
             try:
                 logits = model(batch)
             except Exception as error:  # whatever the user's network raises
-                raise ArgumentError(does_not_fit(batch.shape, error)) from error
+                raise does_not_run(batch.shape, error) from error
             logits = logits[0] if isinstance(logits, (list, tuple)) else logits
             found = logits.numpy().argmax(axis=-1)
             right += int((found == labels[start : start + batch_size]).sum())

@@ -10,12 +10,12 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.errors import ArgumentError
+from spconvify.failures import check_dynamic_mode, does_not_run
 from spconvify.formulas import NO_ARITHMETIC, elements, macs_of
 from spconvify.ops import MAC_OPERATORS, Operation, watching
 from spconvify.sites import walk
 from spconvify.spconv import SPConv2D
-from spconvify.verify import does_not_fit, evaluating, random_input
+from spconvify.verify import evaluating, random_input
 
 
 @dataclass
@@ -70,6 +70,7 @@ def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
     Raises:
         ArgumentError: if the network doesn't run on an input of this shape.
     """
+    check_dynamic_mode()
     rows, owner = _rows(model)
     uncounted: Counter[str] = Counter()
 
@@ -95,7 +96,7 @@ def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
         with evaluating(model), paddle.no_grad(), watching(count):
             model(random_input(input_shape, dtype))
     except Exception as error:  # whatever the user's network raises
-        raise ArgumentError(does_not_fit(input_shape, error)) from error
+        raise does_not_run(input_shape, error) from error
     return Cost(
         [row for row in rows if row.params or row.macs],
         dict(uncounted.most_common()),

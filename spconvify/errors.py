@@ -1,10 +1,47 @@
-"""What can go wrong, and what it means for the exit code."""
+"""What can go wrong, what it means for the exit code, and how a message names an option."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, Callable
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that a message names: as a keyword of Python here, as the command line writes it there.
+
+    `value` is what to give it; None names the option alone.
+    """
+
+    name: str
+    value: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.name}=" if self.value is None else f"{self.name}={self.value!r}"
+
 
 class SpconvifyError(Exception):
-    """A job that failed; the message names the thing and the remedy. Exit code 1."""
+    """A job that failed; the message names the thing and the remedy. Exit code 1.
+
+    Its parts are texts, options, and other errors of this kind; ``str`` puts them together in Python's
+    words.
+    """
+
+    def __init__(self, *parts: Any):
+        super().__init__(*parts)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, write: Callable[[Option], str] = str) -> str:
+        """The message, every option as `write` puts it."""
+        return "".join(_written(part, write) for part in self.args)
+
+
+def _written(part: Any, write: Callable[[Option], str]) -> str:
+    if isinstance(part, Option):
+        return write(part)
+    return part.text(write) if isinstance(part, SpconvifyError) else str(part)
 
 
 class ArgumentError(SpconvifyError, ValueError):
@@ -29,3 +66,7 @@ class EngineError(SpconvifyError):
 
 class NoEffectWarning(UserWarning):
     """Nothing was there to convert."""
+
+
+class CheckpointWarning(UserWarning):
+    """Only a part of a checkpoint was taken: what lies under a prefix, or without some extra keys."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spconvify.checkpoint import SUFFIXES, read_state, write_state
-from spconvify.errors import ArgumentError, CheckpointError
+from spconvify.errors import ArgumentError, CheckpointError, Option
 from spconvify.zoo import (
     Architecture,
     CustomArchitecture,
@@ -65,7 +65,7 @@ def open_source(source: str, arch: str | None = None) -> Source:
     """
     if not is_checkpoint(source):
         if arch is not None:
-            raise ArgumentError(f"--arch goes with a checkpoint, and {source!r} isn't one")
+            raise ArgumentError(Option("arch"), f" goes with a checkpoint, and {source!r} isn't one")
         return Source(source, resolve(source))
     state = read_state(source)
     if arch is None or ":" not in arch or arch.startswith(PREFIX):
@@ -104,7 +104,7 @@ def fill(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
         try:
             model = apply_plan(model, plan, init="none", inplace=True, verify=False)
         except ArgumentError as error:
-            raise CheckpointError(f"{source} doesn't fit this network: {error}") from error
+            raise CheckpointError(f"{source} doesn't fit this network: ", error) from error
     apply_state(model, state, source)
     return model
 

@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.failures import check_dynamic_mode
 from spconvify.spconv import SPConv2D
 
 # Below this many input channels a convolution is the network's stem: there is nothing to split.
@@ -98,8 +99,9 @@ def check_model(model: Any) -> None:
     """Refuse what isn't a plain network, with the remedy.
 
     Raises:
-        ArgumentError: for a paddle.Model, a DataParallel, a to_static network or no network at all.
+        ArgumentError: for a paddle.Model, a DataParallel, a to_static network, none; in static mode.
     """
+    check_dynamic_mode()
     if isinstance(model, paddle.Model):
         raise ArgumentError("this is a paddle.Model: pass its network, model.network")
     if isinstance(model, paddle.DataParallel):

@@ -11,7 +11,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.errors import ArgumentError, ConversionError
+from spconvify.errors import ConversionError, Option
+from spconvify.failures import does_not_run, first_line
 from spconvify.graph import tensors_in
 from spconvify.ops import Operation, watching
 from spconvify.spconv import ReplacedConvError, SPConv2D
@@ -60,7 +61,7 @@ class Expectation:
                 self._before = self._run(model)
             except Exception as error:  # whatever the user's network raises: try the next size
                 if input_shape:
-                    raise ArgumentError(does_not_fit(shape, error)) from error
+                    raise does_not_run(shape, error) from error
                 continue
             return
 
@@ -94,7 +95,8 @@ class Expectation:
             name = next((n for n, layer in replacements.items() if layer is error.layer), "?")
             raise ConversionError(
                 f"layer {name!r}: the network reads its {error.attribute!r}, which an SPConv2D hasn't; "
-                f"exclude it with --exclude {name!r}"
+                "exclude it with ",
+                Option("exclude", name),
             ) from error
         except Exception as error:
             raise ConversionError(f"the converted network doesn't run: {first_line(error)}") from error
@@ -102,7 +104,8 @@ class Expectation:
             if index in after.used or (index in before.used and id(layer) not in after.called):
                 raise ConversionError(
                     f"layer {name!r}: the network still runs the old convolution, held outside of its "
-                    f"sub-layers; exclude it with --exclude {name!r}"
+                    "sub-layers; exclude it with ",
+                    Option("exclude", name),
                 )
         if after.shapes != before.shapes:
             raise ConversionError(
@@ -142,19 +145,6 @@ def evaluating(model: nn.Layer) -> Iterator[None]:
     finally:
         for layer, training in modes:
             layer.training = training
-
-
-def does_not_fit(shape: Sequence[int], error: Exception) -> str:
-    """The message for an input shape on which a network doesn't run."""
-    text = "x".join(map(str, shape))
-    return f"the network doesn't run on an input of {text}: {first_line(error)}; give another --input"
-
-
-def first_line(error: BaseException) -> str:
-    """The line of an error that says what is wrong: Paddle's come behind a C++ traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "Error:" in line or line.startswith("(")]
-    return (telling or lines or [type(error).__name__])[0]
 
 
 def _is_finite(tensor: paddle.Tensor) -> bool:

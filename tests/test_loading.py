@@ -117,7 +117,7 @@ def test_converted_checkpoint_that_does_not_fit(tmp_path):
 
 def test_unknown_architecture_says_how_to_go_on(tmp_path):
     path = save(nets.PlainNet(), tmp_path / "x.pdparams")
-    with pytest.raises(CheckpointError, match="--arch"):
+    with pytest.raises(CheckpointError, match="model_or_arch="):
         load(path)
     assert_same(load(path, "networks:PlainNet"), state(load(path, nets.PlainNet())))
 

@@ -185,7 +185,7 @@ def test_refuses_and_rolls_back(model, message, inplace):
     layers, before = dict(network._sub_layers), state(network)
     with pytest.raises(ConversionError, match=message) as error:
         convert(network, inplace=inplace)
-    assert str(error.value).endswith("exclude it with --exclude 'conv'")
+    assert str(error.value).endswith("exclude it with exclude='conv'")
     assert {k: id(v) for k, v in network._sub_layers.items()} == {k: id(v) for k, v in layers.items()}
     assert_same_state(network, before)
 

@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.errors import CheckpointError
+from spconvify.errors import CheckpointError, Option
 
 _SHOWN = 3  # keys of each kind in an error message
 
@@ -78,7 +78,9 @@ def _check(targets: Mapping[str, Any], state: Mapping[str, np.ndarray], source: 
     ]
     if problems:
         raise CheckpointError(
-            f"{source} doesn't fit this network: {'; '.join(problems)}; is it the right --arch?"
+            f"{source} doesn't fit this network: {'; '.join(problems)}; is it the right ",
+            Option("model_or_arch"),
+            "?",
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, Option
 from spconvify.places import Inputs, check_is_no_input, check_place
 
+_ELSE = ", or choose another name"
 SUFFIXES = (".pdparams", ".safetensors")
 
 
@@ -43,7 +44,7 @@ def _check_what_is_there(path: Path, what: str, force: bool, inputs: Inputs) -> 
         raise ArgumentError(f"{what} isn't a regular file; choose another name")
     check_is_no_input(path, what, inputs)
     if path.exists() and not force:
-        raise ArgumentError(f"{what} exists; replace it with --force, or choose another name")
+        raise ArgumentError(f"{what} exists; replace it with ", Option("force", True), _ELSE)
 
 
 def check_suffix(path: Path) -> None:

@@ -43,7 +43,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             content = unpickle(file, path.stat().st_size if end is None else end)
         return _arrays(content)
     except CheckpointError as error:
-        raise CheckpointError(f"can't read {path}: {error}") from error
+        raise CheckpointError(f"can't read {path}: ", error) from error
     except OSError as error:
         raise CheckpointError(f"can't read {path}: {error.strerror}") from error
     except MemoryError as error:

@@ -13,7 +13,7 @@ import numpy as np
 
 from spconvify.checkpoint.checksum import METADATA_KEY, HashingWriter, of_tensors
 from spconvify.checkpoint.paths import check_suffix
-from spconvify.errors import CheckpointError
+from spconvify.errors import CheckpointError, Option
 from spconvify.places import place_of
 from spconvify.scratch import atomic
 
@@ -57,8 +57,8 @@ def write_state(
                 _write_safetensors(file, state, bfloat16)
     except FileExistsError as error:
         raise CheckpointError(
-            f"{path} exists and is as it was; choose another name, or replace it with overwrite=True "
-            "(--force)"
+            f"{path} exists and is as it was; choose another name, or replace it with ",
+            Option("overwrite", True),
         ) from error
     except OSError as error:
         raise CheckpointError(f"can't write {path}: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ import typer
 from spconvify.cli import convert, export, inspect, recover, report, verify
 from spconvify.cli.output import error, note
 from spconvify.cli.signals import end_in_order
+from spconvify.cli.wording import worded
 from spconvify.errors import ArgumentError, SpconvifyError
 
 app = typer.Typer(
@@ -77,10 +78,10 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 def _explain(problem: Exception) -> int:
     """One line on stderr that says what is wrong and what to do; returns the exit code."""
     if isinstance(problem, ArgumentError):
-        error(str(problem))
+        error(worded(problem))
         return 2
     if isinstance(problem, SpconvifyError):
-        error(str(problem))
+        error(worded(problem))
         return 1
     if isinstance(problem, _ClickException):
         message = problem.format_message()  # type: ignore[attr-defined]

@@ -160,7 +160,7 @@ def _save(student: Any, target: Path, force: bool, kept: Path) -> None:
         save(student, target, overwrite=force)
     except CheckpointError as error:
         raise CheckpointError(
-            f"{error}. Nothing is lost: run the same again with another --out and --checkpoint {kept}"
+            error, f". Nothing is lost: run the same again with another --out and --checkpoint {kept}"
         ) from error
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spconvify.errors import ArgumentError, SpconvifyError
+from spconvify.errors import ArgumentError, Option, SpconvifyError
 from spconvify.files import open_regular
 from spconvify.places import check_place, place_of
 from spconvify.placing import put_folder
@@ -42,7 +42,7 @@ def _check_folder(target: Path, overwrite: bool) -> None:
     check_place(target, str(target))
     if target.exists():
         if not overwrite:
-            raise ArgumentError(f"{target} exists; replace it with overwrite=True (--force)")
+            raise ArgumentError(f"{target} exists; replace it with ", Option("overwrite", True))
         if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
             raise ArgumentError(f"{target} can't be read and written; choose another name")
         check_earlier(target, target)

@@ -16,11 +16,12 @@ from spconvify.deploy.folding import Folded, fold, fold_into_convolution, foldab
 from spconvify.deploy.forms import FORMS, build, candidates, default_form
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.deploy.parts import VARIANTS
-from spconvify.errors import ArgumentError, ConversionError
+from spconvify.errors import ArgumentError, ConversionError, Option
+from spconvify.failures import depends_on_input, does_not_run, first_line
 from spconvify.graph import Graph, record, uses_statistics
 from spconvify.sites import WeightOwners, check_model, has_hooks, walk
 from spconvify.spconv import SPConv2D
-from spconvify.verify import does_not_fit, first_line, guess_input_shapes, random_input
+from spconvify.verify import guess_input_shapes, random_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +198,8 @@ def _run(model: nn.Layer, input_shape: Sequence[int] | None) -> tuple[paddle.Ten
         except Exception as error:  # whatever the user's network raises: try the next size
             problem = error
             if input_shape:
-                raise ArgumentError(does_not_fit(shape, error)) from error
+                raise does_not_run(shape, error) from error
+    if problem is not None and not depends_on_input(problem):
+        raise does_not_run(shape, problem) from problem
     text = f": {first_line(problem)}" if problem else ""
-    raise ArgumentError(f"the network runs on no usual input{text}; give input_shape=(N, C, H, W)")
+    raise ArgumentError(f"the network runs on no usual input{text}; give ", Option("input_shape"))

@@ -18,9 +18,9 @@ from spconvify.deploy.forms import build, candidates, default_form
 from spconvify.deploy.fuse import Fold, find_folds, fuse
 from spconvify.deploy.surroundings import Surroundings, dense_convolution, input_shape
 from spconvify.engines import describe, measure
-from spconvify.errors import ArgumentError
+from spconvify.failures import does_not_run
 from spconvify.spconv import SPConv2D
-from spconvify.verify import does_not_fit, evaluating, random_input
+from spconvify.verify import evaluating, random_input
 
 DENSE = "original"  # the time of the dense convolution, beside the forms'
 # A form must be this much faster than the default one: less is within what repeated timings differ.
@@ -122,7 +122,7 @@ def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
             put_side_by_side(model, image)
             folds = find_folds(model, image)
         except Exception as error:  # whatever the user's network raises
-            raise ArgumentError(does_not_fit(shape, error)) from error
+            raise does_not_run(shape, error) from error
     return [item for item in folds if isinstance(item.layer, SPConv2D)]
 
 

@@ -15,9 +15,9 @@ from paddle.base.framework import EagerParamBase
 
 from spconvify.engines.children import become_like_parent
 from spconvify.engines.support import gpu_index
-from spconvify.errors import EngineError
+from spconvify.errors import EngineError, Option
+from spconvify.failures import first_line
 from spconvify.graph import tensors_in
-from spconvify.verify import first_line
 
 _FILE = "network.pickle"
 
@@ -67,7 +67,8 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     except Exception as error:  # an object's own __reduce__ or __getstate__ may raise anything
         raise EngineError(
             f"{type(network).__name__} can't be handed to a process of its own: {_culprit(network)}"
-            f"{first_line(error)}; try --engine inference"
+            f"{first_line(error)}; try ",
+            Option("engine", "inference"),
         ) from error
 
 

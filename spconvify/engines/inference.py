@@ -16,8 +16,9 @@ import paddle
 from paddle import nn
 
 from spconvify.engines.support import gpu_index
-from spconvify.errors import EngineError
-from spconvify.verify import evaluating, first_line
+from spconvify.errors import EngineError, Option
+from spconvify.failures import first_line
+from spconvify.verify import evaluating
 
 STEM = "model"  # of the files' names
 _GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
@@ -66,7 +67,8 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
         layer = f" in layer {running[-1]!r}" if running and running[-1] else ""
         raise EngineError(
             f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"
-            f"{first_line(error)}; try --engine eager"
+            f"{first_line(error)}; try ",
+            Option("engine", "eager"),
         ) from error
 
 

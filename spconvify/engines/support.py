@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from spconvify.engines.patience import limit
-from spconvify.errors import ArgumentError, EngineError
+from spconvify.errors import ArgumentError, EngineError, Option
 
 ENGINES: Mapping[str, str] = {
     "inference": "Paddle Inference",
@@ -21,6 +21,7 @@ ENGINES: Mapping[str, str] = {
     "openvino": "Paddle Inference with OpenVINO",
     "tensorrt": "Paddle Inference with TensorRT",
 }
+_CPU, _INFERENCE = Option("device", "cpu"), Option("engine", "inference")
 # What an engine needs beside Paddle; the extra "onnx" brings it.
 _PACKAGES: Mapping[str, tuple[str, ...]] = {"onnxruntime": ("paddle2onnx", "onnxruntime")}
 
@@ -46,33 +47,37 @@ def check_engine(engine: str, device: str = "cpu") -> None:
     if engine == "openvino" and not _has_openvino():
         raise EngineError(
             "engine openvino needs Paddle 3 for the CPU, which brings OpenVINO with it: "
-            "pip install 'spconvify[cpu]'; or use --engine inference"
+            "pip install 'spconvify[cpu]'; or use ",
+            _INFERENCE,
         )
     if device == "cpu":
         if engine == "tensorrt":
-            raise EngineError("engine tensorrt needs a GPU; use --device gpu:0, or --engine inference")
+            gpu = Option("device", "gpu:0")
+            raise EngineError("engine tensorrt needs a GPU; use ", gpu, ", or ", _INFERENCE)
         return
     if not re.fullmatch(r"gpu:\d+", device):
         raise ArgumentError(f"device {device!r} is unknown; use cpu or gpu:0")
     if engine == "openvino":
-        raise EngineError(f"engine openvino runs on the CPU; use --device cpu, not {device}")
+        raise EngineError("engine openvino runs on the CPU; use ", _CPU, f", not {device}")
     import paddle
 
     if not paddle.is_compiled_with_cuda():
         raise EngineError(
             f"device {device}: this Paddle is built for the CPU; "
-            "install 'spconvify[gpu]' instead of 'spconvify[cpu]', or use --device cpu"
+            "install 'spconvify[gpu]' instead of 'spconvify[cpu]', or use ",
+            _CPU,
         )
     count = paddle.device.cuda.device_count()
     if gpu_index(device) >= count:
-        raise EngineError(f"device {device} isn't there: Paddle sees {count} GPUs; use --device cpu")
+        raise EngineError(f"device {device} isn't there: Paddle sees {count} GPUs; use ", _CPU)
     if engine == "onnxruntime":
         import onnxruntime
 
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             raise EngineError(
                 f"device {device}: this ONNX Runtime is built for the CPU; install onnxruntime-gpu, "
-                "or use --device cpu"
+                "or use ",
+                _CPU,
             )
 
 

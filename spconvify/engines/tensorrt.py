@@ -27,7 +27,7 @@ def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[np.ndarra
     program, parameters = program_files(Path(job["folder"]))
     if program.suffix == ".json":
         raise EngineError(
-            "Paddle 3 makes no TensorRT subgraphs of a .json file; use Paddle 2.6 or --engine inference"
+            "Paddle 3 makes no TensorRT subgraphs of a .json file; take Paddle 2.6, or inference"
         )
     config = inference.Config(str(program), str(parameters))
     config.disable_glog_info()

@@ -91,7 +91,7 @@ def _milliseconds(run: Callable[[], Any]) -> float:
 
 
 def _message(error: Exception) -> str:
-    from spconvify.verify import first_line
+    from spconvify.failures import first_line
 
     text = first_line(error)
     name = type(error).__name__

@@ -11,8 +11,9 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.failures import does_not_run
 from spconvify.outputs import flatten
-from spconvify.verify import does_not_fit, evaluating
+from spconvify.verify import evaluating
 
 Outputs = dict[str, paddle.Tensor]
 _APART = "student and teacher don't belong together"
@@ -134,8 +135,8 @@ def _run(network: nn.Layer, images: np.ndarray) -> Outputs:
     try:
         return flatten(network(batch))
     except Exception as error:  # whatever the user's network raises
-        text = does_not_fit(batch.shape, error).replace("; give another --input", "")
-        raise ArgumentError(f"{text}; the training data must be like the network's own") from error
+        remedy = "the training data must be like the network's own"
+        raise does_not_run(batch.shape, error, remedy) from error
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError, RecoveryError
+from spconvify.failures import first_line
 from spconvify.labels import check_labels
 from spconvify.recovery.batches import Batch, Batches
 from spconvify.recovery.distillation import Distillation
@@ -24,7 +25,6 @@ from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, load_run, not_finite, restore, save_run, snapshot
 from spconvify.recovery.statistics import average_statistics, batches_to_average, statistics_of
-from spconvify.verify import first_line
 
 
 class Trainer:

@@ -7,11 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from spconvify.comparison import Comparison
-from spconvify.errors import ArgumentError, EngineError, SpconvifyError
+from spconvify.errors import ArgumentError, EngineError, Option, SpconvifyError
 from spconvify.places import Inputs, check_is_no_input, check_place, place_of
 from spconvify.report.rows import settings, title
 from spconvify.scratch import atomic
 
+_ELSE = ", or choose another name"
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
 
 
@@ -29,18 +30,18 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
         EngineError: if matplotlib isn't installed.
     """
     if path.is_dir() or not path.resolve().parent.is_dir():
-        raise ArgumentError(f"--plot {path} isn't a file in an existing folder")
+        raise ArgumentError(f"plot {path} isn't a file in an existing folder")
     if path.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(f"--plot {path}: unknown suffix {path.suffix!r}; use {', '.join(SUFFIXES)}")
-    what = f"--plot {path}"
+        raise ArgumentError(f"plot {path}: unknown suffix {path.suffix!r}; use {', '.join(SUFFIXES)}")
+    what = f"plot {path}"
     if os.path.lexists(path) and not path.is_file():
         raise ArgumentError(f"{what} isn't a regular file; choose another name")
     check_is_no_input(path, what, inputs or {})
     if path.exists() and not force:
-        raise ArgumentError(f"{what} exists; replace it with --force, or choose another name")
+        raise ArgumentError(f"{what} exists; replace it with ", Option("force", True), _ELSE)
     check_place(path.resolve(), what)
     if find_spec("matplotlib") is None:
-        raise EngineError("--plot needs matplotlib: pip install 'spconvify[plot]'")
+        raise EngineError("a plot needs matplotlib: pip install 'spconvify[plot]'")
 
 
 def save_plot(comparison: Comparison, path: Path, overwrite: bool = True) -> None:

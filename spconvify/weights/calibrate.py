@@ -10,10 +10,10 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.errors import ArgumentError
+from spconvify.failures import does_not_run
 from spconvify.sites import find_sites
 from spconvify.spconv import SPConv2D
-from spconvify.verify import does_not_fit, evaluating
+from spconvify.verify import evaluating
 from spconvify.weights.assign import assign_fit
 from spconvify.weights.capture import capture
 from spconvify.weights.gram import Geometry
@@ -92,10 +92,8 @@ def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Ten
     try:
         return trace(original, layers, image)
     except Exception as error:  # whatever the user's network raises
-        raise ArgumentError(
-            does_not_fit(image.shape, error).replace("; give another --input", "")
-            + "; resize the calibration images to what it takes"
-        ) from error
+        remedy = "resize the calibration images to what it takes"
+        raise does_not_run(image.shape, error, remedy) from error
 
 
 def _input(model: nn.Layer, batch: np.ndarray) -> paddle.Tensor:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, Option
 
-USE_ARCH = "for a network of your own use --arch package.module:factory"
+USE_ARCH = ("for a network of your own use ", Option("model_or_arch", "package.module:factory"))
 
 _VISION = """
     resnet18 resnet34 resnet50 resnet101 resnet152
@@ -65,7 +65,7 @@ def entry(name: str) -> Entry:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    raise ArgumentError(f"architecture {name!r} is unknown; {_suggestion(name)}; {USE_ARCH}")
+    raise ArgumentError(f"architecture {name!r} is unknown; {_suggestion(name)}; ", *USE_ARCH)
 
 
 def near(name: str, known: list[str]) -> list[str]:

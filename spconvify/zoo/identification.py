@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from spconvify.errors import CheckpointError
 from spconvify.zoo.architecture import Architecture
@@ -44,7 +45,7 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleCl
     found_elsewhere = identify_paddleclas(shapes) if name is None else None
     if found_elsewhere is not None:
         return found_elsewhere
-    raise CheckpointError(_misfit(name, differences[name], fitting) if name else _unknown(differences))
+    raise _misfit(name, differences[name], fitting) if name else _unknown(differences)
 
 
 def _differences(shapes: Shapes) -> dict[str, Difference]:
@@ -63,22 +64,24 @@ def _fitting(name: str, differing: Difference) -> Architecture | None:
     return Architecture(name, differing.symbols.get(NUM_CLASSES, 0), differing.symbols[IN_CHANNELS])
 
 
-def _misfit(name: str, differing: Difference, fitting: list[Architecture]) -> str:
-    remedy = f"it fits {fitting[0].name}" if fitting else USE_ARCH
-    return f"the checkpoint doesn't fit {name}: {differing.describe()}; {remedy}"
+def _misfit(name: str, differing: Difference, fitting: list[Architecture]) -> CheckpointError:
+    remedy: Any = (f"it fits {fitting[0].name}",) if fitting else USE_ARCH
+    return CheckpointError(f"the checkpoint doesn't fit {name}: {differing.describe()}; ", *remedy)
 
 
-def _unknown(differences: dict[str, Difference]) -> str:
+def _unknown(differences: dict[str, Difference]) -> CheckpointError:
     nearest = max(differences, key=lambda name: differences[name].likeness)
     differing = differences[nearest]
     if not differing.common:
-        return (
+        return CheckpointError(
             "the checkpoint has no key in common with any known architecture "
-            f"({differing.describe_unexpected()}); {USE_ARCH}"
+            f"({differing.describe_unexpected()}); ",
+            *USE_ARCH,
         )
-    return (
+    return CheckpointError(
         f"the checkpoint fits no known architecture; most like {nearest} "
-        f"({_percent(differing.share)} of the keys in common), with {differing.describe()}; {USE_ARCH}"
+        f"({_percent(differing.share)} of the keys in common), with {differing.describe()}; ",
+        *USE_ARCH,
     )
 
 

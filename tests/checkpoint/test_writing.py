@@ -115,7 +115,7 @@ def test_outputs_that_cannot_be(tmp_path):
     (tmp_path / "folder.pdparams").mkdir()
     for name, message in (
         ("x.pt", "unknown suffix '.pt'; use .pdparams or .safetensors"),
-        ("there.pdparams", "exists; replace it with --force, or choose another name"),
+        ("there.pdparams", "exists; replace it with force=True, or choose another name"),
         ("folder.pdparams", "is a folder"),
         ("nowhere/x.pdparams", "doesn't exist; create it first"),
     ):

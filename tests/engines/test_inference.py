@@ -97,7 +97,7 @@ def test_a_network_that_cannot_be_traced_names_the_line_and_is_left_as_it_was(tm
     where = f"networks.py, line {line}: RuntimeError: no way"
     with pytest.raises(EngineError, match=f"Sequential can't be traced.*{where}") as raised:
         write(model, tmp_path, SHAPE)
-    assert str(raised.value).endswith("; try --engine eager")
+    assert str(raised.value).endswith("; try engine='eager'")
     assert "\n" not in str(raised.value)
     assert same_objects(before, attributes(model))
     assert model(paddle.rand(SHAPE)).shape == [*SHAPE]

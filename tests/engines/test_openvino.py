@@ -104,5 +104,5 @@ def test_where_there_is_none_the_remedy_is_named(monkeypatch):
         check_engine("openvino")
     monkeypatch.setattr(support, "_has_openvino", lambda: True)
     check_engine("openvino")
-    with pytest.raises(EngineError, match="openvino runs on the CPU; use --device cpu, not gpu:0"):
+    with pytest.raises(EngineError, match="openvino runs on the CPU; use device='cpu', not gpu:0"):
         check_engine("openvino", "gpu:0")

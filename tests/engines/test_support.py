@@ -29,7 +29,7 @@ def test_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(paddle, "is_compiled_with_cuda", lambda: True)
     monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 1)
     check_engine("eager", "gpu:0")
-    with pytest.raises(EngineError, match=r"gpu:1 isn't there: Paddle sees 1 GPU.*--device cpu"):
+    with pytest.raises(EngineError, match=r"gpu:1 isn't there: Paddle sees 1 GPU.*device='cpu'"):
         check_engine("eager", "gpu:1")
 
 

@@ -9,7 +9,7 @@ from paddle import nn
 from spconvify import zoo
 from spconvify.errors import ArgumentError
 
-CUSTOM = "for a network of your own use --arch package.module:factory"
+CUSTOM = "for a network of your own use model_or_arch='package.module:factory'"
 ONE_PER_FAMILY = (
     "resnet18 resnext50_32x4d wide_resnet50_2 vgg11 vgg11_bn mobilenet_v1 mobilenet_v2 "
     "mobilenet_v3_small densenet121 alexnet squeezenet1_1 googlenet shufflenet_v2_x0_25 inception_v3 "

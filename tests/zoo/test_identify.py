@@ -6,7 +6,7 @@ from paddle import nn
 from spconvify import SPConv2D, zoo
 from spconvify.errors import ArgumentError, CheckpointError
 
-CUSTOM = "for a network of your own use --arch package.module:factory"
+CUSTOM = "for a network of your own use model_or_arch='package.module:factory'"
 TWINS = ("shufflenet_v2_x1_0", "shufflenet_v2_swish")
 
 

@@ -1,0 +1,112 @@
+"""Why a network didn't run, and what would help: another input only where it can."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+from spconvify.errors import ArgumentError, Option
+
+_FOREIGN = tuple(f"{Path(file).parent}{os.sep}" for file in (paddle.__file__, __file__))
+_SYNC = (
+    "SyncBatchNorm runs on GPUs only, and this is a CPU; use nn.BatchNorm2D in its place, which has "
+    "the same parameters"
+)
+_MEMORY = "the memory isn't enough for it; free some, or take a smaller batch"
+_ONE_TENSOR = "it is run with one tensor (N, C, H, W); wrap it in a layer that takes one"
+_OF_A_DICTIONARY = re.compile(r"'\w*Tensor' object has no attribute '(items|keys|values|get|pop)'")
+_ANOTHER_DTYPE = re.compile(
+    r"d(ata)? ?type|type of data|type promotion|not registered|unimplemented|b?float\d\d|int(32|64)",
+    re.I,
+)
+_SIZES = re.compile(
+    r"InvalidArgument|OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
+    r"\b(axis|rank|images?)\b|elements|resolution|pixel|out of (range|bounds)|too (small|large)",
+    re.I,
+)
+# Python's for mistakes in code and for things that aren't there.
+_OF_CODE = (AttributeError, ImportError, NameError, KeyError, OSError, NotImplementedError, TypeError)
+
+
+def check_dynamic_mode() -> None:
+    """Refuse to work in Paddle's static mode, where a network is no more than a program's text.
+
+    Raises:
+        ArgumentError: with the remedy.
+    """
+    if not paddle.in_dynamic_mode():
+        raise ArgumentError("Paddle is in static mode; call paddle.disable_static() first")
+
+
+def does_not_run(shape: Sequence[int], error: Exception, *remedy: Any) -> ArgumentError:
+    """The error to raise when a network doesn't run on an input of `shape`.
+
+    Args:
+        shape: (N, C, H, W).
+        error: what the network raised.
+        remedy: what to do where the input is to blame; another input if nothing is given.
+    """
+    text = "x".join(map(str, shape))
+    if not remedy:
+        remedy = "give another ", Option("input_shape")
+    said = f"the network doesn't run on an input of {text}: {first_line(error)}{_place(error)}"
+    known = _known_cause(error)
+    if known:
+        return ArgumentError(f"{said}; {known}")
+    return ArgumentError(said, "; ", *remedy) if depends_on_input(error) else ArgumentError(said)
+
+
+def depends_on_input(error: BaseException) -> bool:
+    """Whether another input could make the error go away, as far as it tells."""
+    if isinstance(error, (*_OF_CODE, MemoryError)) or _known_cause(error):
+        return False
+    said, frames = str(error), _own_frames(error)
+    if isinstance(error, AssertionError) and frames:  # what it checks says more than its message
+        said += frames[-1].line or ""
+    return bool(_SIZES.search(said)) and not _ANOTHER_DTYPE.search(first_line(error))
+
+
+def _known_cause(error: BaseException) -> str:
+    """What is behind errors that don't say so themselves; "" for others."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "ResourceExhausted" in text or "bad_alloc" in text:
+        return _MEMORY
+    if "sync_batch_norm" in text:
+        return _SYNC
+    if _OF_A_DICTIONARY.search(text) or "but received str in" in text:
+        return f"its forward seems to take a dictionary, and {_ONE_TENSOR}"
+    if isinstance(error, TypeError) and "argument" in text and not _own_frames(error):
+        return f"its forward takes other arguments, and {_ONE_TENSOR}"
+    if isinstance(error, ValueError) and re.search(r"values to unpack", text):
+        return f"its forward seems to take several inputs, and {_ONE_TENSOR}"
+    return ""
+
+
+def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Where in the user's own files the error came up: neither Paddle's nor ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not frame.filename.startswith((*_FOREIGN, "<"))]
+
+
+def _place(error: BaseException) -> str:
+    """The line of the user's file, where the error is one of code."""
+    if not isinstance(error, (*_OF_CODE, AssertionError)):
+        return ""
+    frames = _own_frames(error)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The line of an error that says what is wrong: Paddle's come behind a C++ traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "Error:" in line or line.startswith("(")]
+    line = (telling or lines or [""])[0]
+    if not line:
+        return type(error).__name__
+    return f"{type(error).__name__}: {line}" if isinstance(error, _OF_CODE) and not telling else line
