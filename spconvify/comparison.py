@@ -12,8 +12,10 @@ from spconvify.settings import representative_channels
 if TYPE_CHECKING:
     from paddle import nn
 
+    from spconvify.agreement import Agreement
     from spconvify.counting import Cost
     from spconvify.planning import Plan
+    from spconvify.weights.fit_report import FitReport
 
 
 @dataclass
@@ -108,6 +110,7 @@ class SiteComparison:
     macs_before: int = 0
     macs_after: int = 0
     error: float | None = None  # relative reconstruction error, where the weights were fitted
+    kept_copy: str = ""  # why the fit to images left the copied weights as they are
     form: str | None = None  # of the fused layer, where latency was measured
 
 
@@ -125,11 +128,19 @@ class Comparison:
     sites: list[SiteComparison] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
+    agreement: Agreement | None = None  # of the outputs, where there were images to compare them on
 
     @property
     def converted(self) -> list[SiteComparison]:
         """The sites that were replaced."""
         return [site for site in self.sites if site.eligible]
+
+    def add_fit(self, report: FitReport) -> None:
+        """Take in what a fit to images gave."""
+        self.agreement = report.agreement
+        for site in self.sites:
+            site.error = report.get(site.name)
+            site.kept_copy = report.copied.get(site.name, "")
 
     def add(self, timing: Timing) -> None:
         """Take in a timing; the first one's forms are the sites'."""
@@ -166,6 +177,7 @@ class Comparison:
             "before": {**self.before.to_dict(), "latency_ms": first and first.before.to_dict()},
             "after": {**self.after.to_dict(), "latency_ms": first and first.fused.to_dict()},
             "macs_ratio": self.macs_ratio,
+            "agreement": self.agreement and self.agreement.to_dict(),
             "speedup": self.speedup,
             "timings": [
                 {**timing.to_dict(), "share_of_bound": timing.ratio / self.macs_ratio}
@@ -187,6 +199,7 @@ def compare(
     name: str | None = None,
     plan: Plan | None = None,
     tune: bool = False,
+    images: Any = None,
     progress: Any = None,
 ) -> Comparison:
     """Put a network and its converted twin side by side: parameters, MACs and latency.
@@ -205,6 +218,8 @@ def compare(
         name: what to call the network; its class by default.
         plan: the plan that `after` was made with, for the reasons of what was left alone.
         tune: measure which form of each layer is fastest first.
+        images: batches (N, C, H, W), as `convert` takes them for calibration, on which to compare the
+            outputs of both networks; better not those that the weights were fitted to.
         progress: called with (done, total, message) while latency is measured.
 
     Raises:
@@ -226,6 +241,11 @@ def compare(
         uncounted=list(cost_after.uncounted),
     )
     fill_costs(comparison.sites, cost_before, cost_after)
+    if images is not None:
+        from spconvify.agreement import agreement
+        from spconvify.weights.images import CalibrationImages
+
+        comparison.agreement = agreement(before, after, CalibrationImages(images))
     if engine is not None:
         from spconvify.deploy.timing import time_networks
 

@@ -11,15 +11,25 @@ from typing import Any, Callable
 
 from paddle import nn
 
-from spconvify.errors import ArgumentError, NoEffectWarning
+from spconvify.agreement import agreement
+from spconvify.errors import AgreementWarning, ArgumentError, ConversionError, NoEffectWarning
+from spconvify.finite import check_finite
+from spconvify.input_check import check_inputs
 from spconvify.planning import Plan
 from spconvify.planning import plan as make_plan
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO, INITS
 from spconvify.sites import check_model
 from spconvify.spconv import SPConv2D
 from spconvify.surgery import apply_plan
+from spconvify.weights.calibrate import calibrate
+from spconvify.weights.fit_report import FitReport
+from spconvify.weights.images import CalibrationImages
 
 Progress = Callable[[str, int, int], None]
+POOR_ADVICE = (
+    "Its outputs are hardly the original's any more: a higher ratio, more calibration images or "
+    "`recover` help"
+)
 
 
 def convert(
@@ -59,7 +69,8 @@ def convert(
             scratch.
         calibration: image batches for "lstsq": any iterable of arrays or tensors (N, C, H, W), or of
             (image, label) pairs, as a ``paddle.io.DataLoader`` gives; labels are ignored. A few hundred
-            images do.
+            images do. A quarter of four or more (drawn by `seed`) is left out of the fit, to compare
+            the outputs of both networks on; see Warns.
         include: globs over structured names; only what matches is converted.
         exclude: globs; what matches is left alone.
         ratios: glob -> ratio, for some of the sites.
@@ -67,7 +78,7 @@ def convert(
         inplace: change `model` instead of a copy. A model that is itself a Conv2D can't be changed in
             place: use what is returned.
         input_shape: an input for the check; None tries usual image sizes.
-        seed: of "lstsq"'s sample of positions on large maps.
+        seed: of "lstsq"'s sample of positions on large maps, and of the images left out.
         progress: called with (layer, done, total) while "lstsq" fits.
 
     Raises:
@@ -76,6 +87,10 @@ def convert(
 
     Warns:
         NoEffectWarning: if the network has nothing to convert.
+        CalibrationWarning: for layers that keep the copied weights, since a fit would do worse on
+            positions that it hasn't seen, or since there was nothing to fit.
+        AgreementWarning: if the outputs of the fitted network are far from the original's on the images
+            left out.
     """
     check_model(model)
     check_init(init, calibration)
@@ -109,26 +124,41 @@ def carry_out(
     input_shape: Sequence[int] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-) -> tuple[nn.Layer, dict[str, float]]:
-    """`convert` for a ready plan; also returns each site's relative reconstruction error ("lstsq")."""
-    if init != "lstsq":
-        return apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape), {}
-    from spconvify.weights.calibrate import calibrate
-    from spconvify.weights.images import CalibrationImages
+) -> tuple[nn.Layer, FitReport]:
+    """`convert` for a ready plan; also says what the fit ("lstsq") gave, layer by layer and at the end.
 
+    Raises:
+        ConversionError: also if the network's own weights aren't finite.
+    """
+    check_finite(model, ConversionError, "so there is nothing to convert; is the checkpoint damaged?")
+    report = FitReport()
+    if init != "lstsq":
+        converted = apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape)
+        return converted, report
     images = CalibrationImages(calibration)
     original = copy.deepcopy(model) if inplace else model
-    errors: dict[str, float] = {}
+    to_fit, left_out = images.split(seed)
+    where = "that the weights were fitted to" if left_out is None else "left out of the fit"
 
     def fit(converted: nn.Layer, new: dict[str, SPConv2D]) -> None:
-        errors.update(calibrate(original, new, converted, images, seed=seed, progress=progress))
+        check_inputs(original, images)
+        found = calibrate(original, new, converted, to_fit, seed=seed, progress=progress)
+        report.update(found)
+        report.copied = found.copied
+        report.agreement = agreement(original, converted, left_out or to_fit, where)
+        if report.agreement.poor:
+            text = "; ".join(report.agreement.lines)
+            warnings.warn(f"{text}. {POOR_ADVICE}", AgreementWarning, stacklevel=2)
 
-    if input_shape is None:
-        input_shape = images.first().shape
     converted = apply_plan(
-        model, _with_room(plan), init="copy", inplace=inplace, input_shape=input_shape, fit=fit
+        model,
+        _with_room(plan),
+        init="copy",
+        inplace=inplace,
+        input_shape=input_shape or images.first().shape,
+        fit=fit,
     )
-    return converted, errors
+    return converted, report
 
 
 def _with_room(plan: Plan) -> Plan:

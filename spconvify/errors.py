@@ -70,3 +70,11 @@ class NoEffectWarning(UserWarning):
 
 class CheckpointWarning(UserWarning):
     """Only a part of a checkpoint was taken: what lies under a prefix, or without some extra keys."""
+
+
+class AgreementWarning(UserWarning):
+    """A converted network's outputs are far from the original's."""
+
+
+class InputWarning(UserWarning):
+    """Images that don't look like what a network was trained on."""

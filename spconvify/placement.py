@@ -27,3 +27,10 @@ def move_beside(layer: nn.Layer, tensor: paddle.Tensor) -> None:
     if str(parameter.place) != str(tensor.place):
         place = tensor.place  # of a general type, which Layer.to of Paddle 2.6 doesn't take
         layer.to(device="cpu" if place.is_cpu_place() else f"gpu:{place.gpu_device_id()}")
+
+
+def as_input(model: nn.Layer, batch: Any) -> paddle.Tensor:
+    """A batch (an array or a tensor) in the dtype of the network's floating parameters."""
+    tensor = batch if isinstance(batch, paddle.Tensor) else paddle.to_tensor(batch)
+    floating = (p.dtype for p in model.parameters() if "float" in str(p.dtype))
+    return tensor.astype(next(floating, tensor.dtype))

@@ -49,7 +49,8 @@ class SPConv2D(nn.Layer):
         dilation: of the 3x3 convolution; the 1x1 convolutions are unaffected.
         fusion: "gap" (paper, section 3.3) or "sum".
         padding: None keeps the map's size (`dilation` on every side), 0 uses no padding (then the
-            1x1 convolutions see the map cropped by `dilation`), "SAME" is TensorFlow's padding.
+            1x1 convolutions see the map cropped by `dilation`), "SAME" is TensorFlow's padding, with
+            which Paddle ignores the dilation.
         padding_mode: "zeros", "reflect", "replicate" or "circular".
         bias_attr: False for none; None or a ParamAttr puts a bias on `conv1x1`.
         channels: a permutation of the C input channels, representative ones first and in the order
@@ -90,6 +91,8 @@ class SPConv2D(nn.Layer):
         if out_channels % groups:
             raise ArgumentError(f"{out_channels} output channels can't be split into {groups} groups")
         self.in_channels, self.out_channels = in_channels, out_channels
+        if padding == "SAME":
+            dilation = 1  # as Paddle's convolutions do: they ignore it there
         self.stride, self.dilation, self.groups = stride, dilation, groups
         self.fusion, self.data_format = fusion, data_format
         self._channel_axis, self._spatial_axis = (1, 2) if data_format == "NCHW" else (3, 1)

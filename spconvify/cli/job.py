@@ -23,7 +23,7 @@ from spconvify.engines import check_engine, usable_engines
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.loading import Source, open_source
 from spconvify.places import Inputs
-from spconvify.report import FORMATS, print_table, to_csv, to_json, to_markdown
+from spconvify.report import FORMATS, agreement_lines, print_table, to_csv, to_json, to_markdown
 from spconvify.report.plot import check_plot, save_plot
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
 
@@ -157,7 +157,7 @@ class Output:
         elif self.format == "json":
             print(to_json(comparison))
         elif self.format == "csv":
-            print(to_csv(comparison.sites))
+            print(to_csv(comparison.sites, agreement_lines(comparison)))
         else:
             print(to_markdown(comparison, self.per_layer))
         if self.plot is not None:
@@ -250,6 +250,7 @@ def _converted(
     data: Data,
     quiet: bool,
 ) -> tuple[Any, Any, Comparison]:
+    from spconvify.agreement import agreement
     from spconvify.conversion import carry_out, check_init, nothing_to_convert
     from spconvify.counting import cost
 
@@ -267,10 +268,11 @@ def _converted(
         shape = (shape[0], *calibration.values.shape[1:])
     cost_before, sites = cost(model, shape), site_table(model, plan)
     accuracy_before = _accuracy(model, labelled, "before", quiet)
-    # Only a latency needs the original again: without it, one network in memory is enough.
-    before = copy.deepcopy(model) if measurement.engine is not None else None
+    # Only a latency, and labelled images without others, need the original again: else one is enough.
+    compared = labelled is not None and calibration is None
+    before = copy.deepcopy(model) if measurement.engine is not None or compared else None
     with progress_bar("fitting", quiet or calibration is None) as progress:
-        after, errors = carry_out(
+        after, report = carry_out(
             model,
             plan,
             init=selection.init,
@@ -279,10 +281,11 @@ def _converted(
             seed=data.seed,
             progress=lambda name, done, total: progress(done, total, f"fitting {name}"),
         )
-    for site in sites:
-        site.error = errors.get(site.name)
     settings = {"ratio": selection.ratio, "groups": selection.groups, "fusion": selection.fusion}
     comparison = _comparison(source.name, shape, cost_before, after, sites, settings)
+    comparison.add_fit(report)
+    if compared and data.eval is not None:
+        comparison.agreement = agreement(before, after, labelled.batches(), f"of {data.eval.name}")
     comparison.before.top1 = accuracy_before
     comparison.after.top1 = _accuracy(after, labelled, "after", quiet)
     return before, after, comparison

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spconvify.report.exported import export_lines
+from spconvify.report.rows import agreement_lines
 from spconvify.report.table import inspect_table, print_table
 from spconvify.report.text import sites_to_markdown, to_csv, to_json, to_markdown
 
@@ -10,6 +11,7 @@ FORMATS = ("table", "json", "csv", "md")
 
 __all__ = [
     "FORMATS",
+    "agreement_lines",
     "export_lines",
     "inspect_table",
     "print_table",

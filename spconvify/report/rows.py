@@ -92,6 +92,11 @@ def _row(name: str, before: int, after: int, unit: str = "") -> tuple[str, ...]:
     )
 
 
+def agreement_lines(comparison: Comparison) -> list[str]:
+    """How far the outputs are still the original's, a line for every output; none without images."""
+    return comparison.agreement.lines if comparison.agreement else []
+
+
 def captions(comparison: Comparison) -> Iterator[str]:
     """What the table's numbers mean and leave out."""
     yield "MACs: multiply-accumulates, which the SPConv paper prints as FLOPs."
@@ -107,6 +112,9 @@ def captions(comparison: Comparison) -> Iterator[str]:
     if high:
         names = ", ".join(f"{site.name} {site.error:.2f}" for site in high)
         yield f"High reconstruction error (above {HIGH_ERROR:g}): {names}; a higher ratio there helps."
+    kept = [site.name or "(root)" for site in comparison.converted if site.kept_copy]
+    if kept:
+        yield f"Not fitted, so with copied weights: {', '.join(kept)}."
     if comparison.uncounted:
         yield f"Operators not counted: {', '.join(comparison.uncounted)}."
 
@@ -136,6 +144,8 @@ def site_row(site: SiteComparison) -> tuple[str, ...]:
     how = f"ratio {site.effective_ratio:.3g}, groups {site.groups}"
     if site.error is not None:
         how += f", error {site.error:.3f}"
+    if site.kept_copy:
+        how += ", weights copied"
     if site.form is not None:
         how += f", {site.form}"
     return (

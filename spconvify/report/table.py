@@ -14,6 +14,7 @@ from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
     TIMING_HEADER,
+    agreement_lines,
     captions,
     settings,
     site_row,
@@ -42,6 +43,9 @@ def print_table(console: Console, comparison: Comparison, per_layer: bool = Fals
     console.print(table)
     if len(comparison.timings) > 1:
         console.print(_timing_table(comparison))
+    poor = comparison.agreement is not None and comparison.agreement.poor
+    for line in agreement_lines(comparison):
+        console.print(Text(line, style="bold red" if poor else "bold"))
     for line in captions(comparison):
         console.print(Text(line, style="dim"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from spconvify.comparison import Comparison, SiteComparison
@@ -12,6 +13,7 @@ from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
     TIMING_HEADER,
+    agreement_lines,
     captions,
     settings,
     site_row,
@@ -26,13 +28,14 @@ def to_json(data: Any) -> str:
     return json.dumps(data.to_dict() if isinstance(data, Comparison) else data, indent=2)
 
 
-def to_csv(sites: list[SiteComparison]) -> str:
-    """One line per convolution, with a header."""
+def to_csv(sites: list[SiteComparison], agreement: Sequence[str] | None = None) -> str:
+    """One line per convolution, with a header; `agreement` is a column with the same in every line."""
     columns = list(SiteComparison.__dataclass_fields__)
+    common = {} if agreement is None else {"agreement": "; ".join(agreement)}
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, [*columns, *common], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(vars(site) for site in sites)
+    writer.writerows({**vars(site), **common} for site in sites)
     return text.getvalue().rstrip("\n")
 
 
@@ -44,7 +47,8 @@ def to_markdown(comparison: Comparison, per_layer: bool = False) -> str:
         lines += ["", *_markdown_table(TIMING_HEADER, timings(comparison))]
     if per_layer:
         lines += ["", sites_to_markdown(comparison.sites)]
-    return "\n".join([*lines, "", *(f"{line}  " for line in captions(comparison))])
+    agreement = [f"**{line}**  " for line in agreement_lines(comparison)]
+    return "\n".join([*lines, "", *agreement, *(f"{line}  " for line in captions(comparison))])
 
 
 def sites_to_markdown(sites: list[SiteComparison]) -> str:

@@ -6,20 +6,17 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional
 
-import numpy as np
 import paddle
 from paddle import nn
 
 from spconvify.failures import does_not_run
+from spconvify.placement import as_input
 from spconvify.sites import find_sites
 from spconvify.spconv import SPConv2D
 from spconvify.verify import evaluating
-from spconvify.weights.assign import assign_fit
-from spconvify.weights.capture import capture
-from spconvify.weights.gram import Geometry
+from spconvify.weights.fit_report import FitReport
+from spconvify.weights.fitter import Fitter, Unfitted
 from spconvify.weights.images import CalibrationImages
-from spconvify.weights.observations import Observations
-from spconvify.weights.reconstruct import Request, reconstruct
 from spconvify.weights.trace import Calls, trace
 
 # name of the layer that comes next, layers done, layers in all; at the end: "", all, all
@@ -38,7 +35,7 @@ def calibrate(
     *,
     seed: int = 0,
     progress: Optional[Progress] = None,
-) -> dict[str, float]:
+) -> FitReport:
     """Give the SPConv2D layers of a converted network the weights that reproduce the original best.
 
     Sequential: each layer is fitted on what the already converted network feeds it, to what the
@@ -70,21 +67,32 @@ def calibrate(
     """
     images = CalibrationImages(batches)
     layers = {site.name: site.layer for site in find_sites(original) if site.name in replacements}
-    errors: dict[str, float] = {}
+    errors, few = FitReport(), dict[str, str]()
     with evaluating(original), evaluating(converted), paddle.no_grad():
-        calls = _trace(original, layers, _input(original, images.first()))
+        calls = _trace(original, layers, as_input(original, images.first()))
         for done, (name, use) in enumerate(calls.items()):
             if progress is not None:
                 progress(name, done, len(calls))
-            fitter = _Fitter(original, converted, layers[name], replacements[name], use)
-            error = fitter.fit(name, images, seed)
-            if error is not None:
-                errors[name] = error
+            fitter = Fitter(original, converted, layers[name], replacements[name], use)
+            try:
+                errors[name] = fitter.fit(images, seed)
+            except Unfitted as reason:
+                errors.copied[name] = str(reason)
+                if reason.error is not None:
+                    errors[name] = reason.error
+                _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
+            if fitter.few:
+                few[name] = fitter.few
     if progress is not None:
         progress("", len(calls), len(calls))
+    if few:
+        name, text = next(iter(few.items()))
+        others = f" and {len(few) - 1} others" if len(few) > 1 else ""
+        _warn(f"layer {name!r}{others}: {text}; give more calibration images")
     missing = [name for name in replacements if name not in calls]
     if missing:
         _warn(f"never reached by the calibration images, so not fitted: {', '.join(map(repr, missing))}")
+        errors.copied.update(dict.fromkeys(missing, "never reached by the calibration images"))
     return errors
 
 
@@ -94,74 +102,6 @@ def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Ten
     except Exception as error:  # whatever the user's network raises
         remedy = "resize the calibration images to what it takes"
         raise does_not_run(image.shape, error, remedy) from error
-
-
-def _input(model: nn.Layer, batch: np.ndarray) -> paddle.Tensor:
-    """A batch in the dtype of the network's parameters."""
-    parameters = model.parameters()
-    tensor = paddle.to_tensor(batch)
-    return tensor.astype(parameters[0].dtype) if parameters else tensor
-
-
-class _Fitter:
-    """One layer: the original convolution, its replacement, and the networks around them."""
-
-    def __init__(
-        self, original: nn.Layer, converted: nn.Layer, conv: nn.Layer, spconv: SPConv2D, calls: Calls
-    ):
-        self._networks = ((original, conv), (converted, spconv))
-        self._spconv, self._calls = spconv, calls
-
-    def fit(self, name: str, images: CalibrationImages, seed: int) -> float | None:
-        """Observe, fit and write the weights; return the error, or None if nothing can be fitted."""
-        observations = self._observe(images, seed)
-        if not observations.rows:
-            return None
-        if not observations.varies:
-            _warn(f"layer {name!r}: its input never changes on the calibration images, so not fitted")
-            return None
-        self._check_determined(name, observations)
-        fit, gate = reconstruct(observations, self._request())
-        assign_fit(self._spconv, fit, gate)
-        return fit.error
-
-    def _observe(self, images: CalibrationImages, seed: int) -> Observations:
-        spconv = self._spconv
-        padding_mode = spconv.gwc._padding_mode
-        geometry = Geometry(spconv.stride, spconv.padding, spconv.dilation, padding_mode)
-        observations = Observations(
-            geometry,
-            images.count * self._calls.number,
-            self._calls.tail.path(spconv.out_channels),
-            seed=seed,
-            image_means=spconv.fusion == "gap",
-        )
-        for batch in images:
-            observations.add(*(self._capture(model, layer, batch) for model, layer in self._networks))
-        return observations
-
-    def _capture(self, model: nn.Layer, layer: nn.Layer, batch: np.ndarray):
-        channels_last = self._spconv.data_format == "NHWC"
-        return capture(model, layer, self._calls, _input(model, batch), channels_last)
-
-    def _request(self) -> Request:
-        spconv = self._spconv
-        gap = spconv.fusion == "gap"
-        return Request(
-            groups=spconv.groups,
-            per_group=spconv.representative // spconv.groups,
-            gap=gap,
-            intercept=gap or spconv.conv1x1.bias is not None,
-        )
-
-    def _check_determined(self, name: str, observations: Observations) -> None:
-        spconv = self._spconv
-        unknowns = spconv.representative // spconv.groups * 9 + spconv.in_channels
-        if observations.rows < 2 * unknowns:
-            _warn(
-                f"layer {name!r}: {observations.rows} positions for {unknowns} weights per output; "
-                "give more calibration images"
-            )
 
 
 def _warn(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,35 +14,68 @@ from spconvify.errors import ArgumentError
 # Activations of both networks are alive at once, so memory grows with the pixels in a batch: 8 images
 # of 224x224 keep VGG-16 well under 4 GB.
 BATCH_PIXELS = 8 * 224 * 224
+FEWEST_TO_SPLIT = 4
+LARGEST = 1e15  # what no image holds; squares and sums of larger values leave the range of float32
 
 
 class CalibrationImages:
-    """Image batches that can be gone through again and again, in the same form every time.
+    """Image batches that can be gone through again and again, in the same form and order every time.
 
     Args:
         batches: an iterable of (N, C, H, W) batches, tensors or arrays, or of tuples that start with
             one, as the (image, label) pairs of a DataLoader; labels are ignored. What can be iterated
-            only once is kept in memory.
+            only once, or comes in another order the second time, is kept in memory.
 
     Raises:
-        ArgumentError: if there is no image, a batch isn't 4-dimensional, or holds NaN or infinity.
+        ArgumentError: if there is no image, a batch isn't 4-dimensional, or holds NaN, infinity or
+            values beyond `LARGEST`.
     """
 
     def __init__(self, batches: Iterable[Any]):
         if isinstance(batches, (np.ndarray, paddle.Tensor)):
             batches = [batches]
         self._batches = list(batches) if iter(batches) is batches else batches
+        self._chosen: np.ndarray | None = None  # which of the images, by number; None: all
         self.count = sum(len(batch) for batch in self)
         if not self.count:
             raise ArgumentError("calibration is empty: give some images, 256 if you have them")
+        if not isinstance(self._batches, (list, tuple)) and not self._same_again():
+            self._batches = list(self._batches)
+            self.count = sum(len(batch) for batch in self)
+
+    def _same_again(self) -> bool:
+        """Whether another pass starts as this one: a DataLoader may shuffle, or draw augmentations."""
+        return np.array_equal(next(iter(self)), next(iter(self)))
+
+    def split(self, seed: int = 0) -> tuple[CalibrationImages, CalibrationImages | None]:
+        """(images to fit to, images left out): a seeded quarter, of four images or more.
+
+        With fewer nothing is left out, and the second is None.
+        """
+        if self.count < FEWEST_TO_SPLIT:
+            return self, None
+        left_out = np.zeros(self.count, dtype=bool)
+        order = np.random.default_rng(seed).permutation(self.count)
+        left_out[order[: self.count // 4]] = True
+        return self._part(~left_out), self._part(left_out)
+
+    def _part(self, chosen: np.ndarray) -> CalibrationImages:
+        part = copy.copy(self)
+        part._chosen, part.count = chosen, int(chosen.sum())
+        return part
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The images, in batches of at most `BATCH_PIXELS` (or one image)."""
+        first = 0
         for index, batch in enumerate(self._batches):
             images = _checked(batch, index)
             _, *axes = images.shape
             pixels = int(np.prod(axes)) // max(1, min(axes))  # the channels are the smallest axis
             size = max(1, BATCH_PIXELS // max(1, pixels))
+            if self._chosen is not None:
+                chosen = self._chosen[first : first + len(images)]
+                first += len(images)
+                images = images[: len(chosen)][chosen]
             for start in range(0, len(images), size):
                 yield images[start : start + size]
 
@@ -67,4 +101,9 @@ def _checked(batch: Any, index: int) -> np.ndarray:
         raise ArgumentError(f"calibration batch {index} is {shape}; it must be (images, channels, H, W)")
     if not np.isfinite(array).all():
         raise ArgumentError(f"calibration batch {index} holds NaN or infinity; leave those images out")
+    largest = float(np.abs(array).max(initial=0.0))
+    if largest > LARGEST:
+        raise ArgumentError(
+            f"calibration batch {index} holds values up to {largest:.1e}: those aren't images"
+        )
     return array

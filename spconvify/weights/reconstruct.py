@@ -9,11 +9,12 @@ import numpy as np
 
 from spconvify.weights.channels import PROPOSALS, choose_channels, reduce_problem
 from spconvify.weights.gate import Gate
-from spconvify.weights.gram import Moments, MomentsAccumulator
-from spconvify.weights.image_means import ImageMeans
+from spconvify.weights.gram import Moments
 from spconvify.weights.observations import Observations
-from spconvify.weights.refine import GroupFit, GroupRefinement
-from spconvify.weights.solve import RIDGE, Fit, as_fit, regularised_inverse
+from spconvify.weights.prior import copied_weights
+from spconvify.weights.refine import GroupFit, GroupRefinement, Score
+from spconvify.weights.solve import RIDGE, Fit, Ridge, as_fit, usual_ridge
+from spconvify.weights.trial import Trial, moments_of, trial
 
 ROUNDS = 8
 
@@ -31,8 +32,33 @@ class Request:
     ridge: float = RIDGE
 
 
-def reconstruct(observations: Observations, request: Request) -> tuple[Fit, Gate | None]:
-    """The best weights, and the gate's constants for fusion "gap".
+@dataclass(frozen=True)
+class Reconstruction:
+    """Fitted weights, the gate's constants for fusion "gap", and what a trial fit says of them.
+
+    `trials` are those of the output groups, empty if no row could be left out.
+    """
+
+    fit: Fit
+    gate: Gate | None
+    trials: list[Trial]
+
+    @property
+    def left_out(self) -> Score:
+        """What the trial fits do on the rows left out."""
+        return Score.total(trial.left_out for trial in self.trials)
+
+    @property
+    def error(self) -> float:
+        """The error to expect elsewhere: the fit's, and what the trials do worse on rows left out."""
+        fitted = Score.total(trial.fitted for trial in self.trials)
+        return self.fit.error + max(0.0, self.left_out.error - fitted.error)
+
+
+def reconstruct(
+    observations: Observations, request: Request, kernel: np.ndarray | None = None
+) -> Reconstruction:
+    """The best weights, near those copied from `kernel` (L, C, 3, 3) where the rows don't tell.
 
     The first solution is the closed form for the layer's output itself. Every following round keeps
     the channels and moves the targets: where the activation cuts off both the wanted and the present
@@ -42,62 +68,77 @@ def reconstruct(observations: Observations, request: Request) -> tuple[Fit, Gate
     solve with the same moments, in which the images' means have a weight of their own (`ImageMeans`).
     `Fit.error` is the share of the variance behind the activation that is missed, all channels and
     rows together.
+
+    Raises:
+        numpy.linalg.LinAlgError: if the moments are such that nothing can be solved.
     """
-    moments = _moments(observations, request.intercept)
-    reduced = reduce_problem(moments, request.groups, np.abs(observations.path.gain))
+    path = observations.path
+    moments = moments_of(observations.parts, path, observations.channels, intercept=request.intercept)
+    if not np.isfinite(moments.gram).all():
+        raise np.linalg.LinAlgError("the features' squares aren't finite")
+    reduced = reduce_problem(moments, request.groups, np.abs(path.gain))
     split = choose_channels(reduced, request.per_group, request.proposals)
     del reduced
-    outputs = len(moments.power) // request.groups
-    weights, fits = np.zeros((len(moments.gram), len(moments.power))), []
-    for index, channels in enumerate(split):
-        own = slice(index * outputs, (index + 1) * outputs)
-        columns = np.concatenate([moments.tap_columns(channels), moments.pooled])
-        problem = _group(observations, moments, split, columns, own, request)
-        fits.append(problem.best(request.rounds))
-        weights[columns, own] = fits[-1].weights
-    return _joined(fits, weights, observations, split)
+    prior = np.zeros((len(moments.gram), len(moments.power)))
+    if kernel is not None:
+        prior = copied_weights(kernel, observations.geometry, split)
+    groups = [_group(observations, moments, split, index, prior, request) for index in range(len(split))]
+    return _joined(groups, observations, split, len(moments.gram))
 
 
-def _moments(observations: Observations, intercept: bool) -> Moments:
-    accumulator = MomentsAccumulator(observations.channels, intercept=intercept)
-    path, parts = observations.path, observations.parts
-    for part in parts:
-        accumulator.add(part.features, path.inward(part.wanted, part.shortcut))
-    moments = accumulator.result()
-    means = ImageMeans(parts, moments)
-    targets = (path.inward(part.wanted, part.shortcut) for part in parts)
-    return means.with_targets(means.with_gram(moments), targets)
+@dataclass(frozen=True)
+class _Group:
+    """One output group: its columns of the features, its fit, its trial."""
+
+    columns: np.ndarray
+    fit: GroupFit
+    trial: Trial | None
 
 
 def _group(
     observations: Observations,
     moments: Moments,
     split: Sequence[Sequence[int]],
-    columns: np.ndarray,
-    own: slice,
+    index: int,
+    prior: np.ndarray,
     request: Request,
-) -> GroupRefinement:
+) -> _Group:
+    outputs = len(moments.power) // len(split)
+    own = slice(index * outputs, (index + 1) * outputs)
+    columns = np.concatenate([moments.tap_columns(split[index]), moments.pooled])
     uncertain = None
     if request.gap:
         taken = {channel for group in split for channel in group}
         first = len(columns) - moments.channels
         uncertain = first + np.array([c for c in range(moments.channels) if c not in taken])
-    part = moments.part(columns, own)
-    return GroupRefinement(
-        observations.select(columns, own),
-        part,
-        regularised_inverse(part, request.ridge),
-        observations.path.part(own),
+    parts, path = observations.select(columns, own), observations.path.part(own)
+    part, prior = moments.part(columns, own), prior[columns, own]
+    tried = trial(
+        parts,
+        path,
+        prior,
         uncertain,
+        intercept=request.intercept,
+        ridge=request.ridge,
+        rounds=request.rounds,
     )
+    strength = tried.strength if tried else None
+    if strength is None:
+        strength = usual_ridge(part, prior, request.ridge)
+    problem = GroupRefinement(parts, part, Ridge(strength, prior), path, uncertain)
+    return _Group(columns, problem.best(tried.rounds if tried else request.rounds), tried)
 
 
 def _joined(
-    fits: list[GroupFit], weights: np.ndarray, observations: Observations, split: Sequence[Sequence[int]]
-) -> tuple[Fit, Gate | None]:
-    power = sum(fit.power for fit in fits)
-    error = sum(fit.missed for fit in fits) / power if power > 0 else 0.0
+    groups: list[_Group], observations: Observations, split: Sequence[Sequence[int]], features: int
+) -> Reconstruction:
+    fits = [group.fit for group in groups]
     bias = np.concatenate([fit.bias for fit in fits])
-    gates = [fit.gate for fit in fits if fit.gate is not None]
+    weights, outputs = np.zeros((features, len(bias))), len(bias) // len(groups)
+    for index, group in enumerate(groups):
+        weights[group.columns, index * outputs : (index + 1) * outputs] = group.fit.weights
+    error = Score.total(fit.judged.score for fit in fits).error
+    gates = [fit.judged.gate for fit in fits if fit.judged.gate is not None]
     fit = as_fit(weights, bias, error, observations.geometry, split)
-    return fit, Gate.joined(gates) if gates else None
+    trials = [group.trial for group in groups if group.trial is not None]
+    return Reconstruction(fit, Gate.joined(gates) if gates else None, trials)

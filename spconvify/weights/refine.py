@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,24 +12,97 @@ from spconvify.weights.gram import Moments, retargeted
 from spconvify.weights.image_means import ImageMeans
 from spconvify.weights.observations import Part
 from spconvify.weights.output_path import OutputPath
+from spconvify.weights.solve import Ridge
 
 # A step of a majorise-minimise scheme may be prolonged up to twice; this halves the rounds.
 _STEP = 1.5
 
 
 @dataclass(frozen=True)
-class GroupFit:
-    """Weights (F, L) and bias (L,) of one output group, and the energies behind the activation.
+class Score:
+    """Squares missed behind the activation, and the squares about the mean that were wanted."""
 
-    `objective` is what was to be small: `missed` per row, and the images' means on top.
+    missed: float
+    power: float
+
+    @property
+    def error(self) -> float:
+        """The share that is missed."""
+        return self.missed / self.power if self.power > 0 else 0.0
+
+    @classmethod
+    def total(cls, scores: Iterable[Score]) -> Score:
+        """Of all outputs together."""
+        scores = list(scores)
+        return cls(sum(score.missed for score in scores), sum(score.power for score in scores))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a solution does: its score, and per row what it misses.
+
+    Part by part: the linear layer's output, the layer's output, and the errors that are seen.
+    """
+
+    score: Score
+    rows: int
+    linear: list[np.ndarray]
+    output: list[np.ndarray]
+    errors: list[np.ndarray]
+    gate: Gate | None
+
+
+def judge(
+    parts: Sequence[Part],
+    path: OutputPath,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    uncertain: np.ndarray | None = None,
+    gate: Gate | None = None,
+) -> Judged:
+    """Hold weights (F, L) and bias (L,) against what is wanted.
+
+    `uncertain` are, for fusion "gap", the columns of the uncertain channels' pooled features; `gate`
+    are the gate's constants, those that balance these very rows if there are none yet.
+    """
+    linear, output, gate = _outputs(parts, weights.astype(np.float32), bias, uncertain, gate)
+    total, square, rows, missed, errors = 0.0, 0.0, 0, 0.0, []
+    for part, given in zip(parts, output):
+        seen = path.seen(part.wanted)
+        error = seen - path.seen(path.outward(given, part.shortcut))
+        missed += float(np.square(error, dtype=np.float64).sum())
+        total = total + seen.sum(0, dtype=np.float64)
+        square = square + np.square(seen, dtype=np.float64).sum(0)
+        rows += len(seen)
+        errors.append(error)
+    power = float(np.sum(square - total**2 / rows))
+    return Judged(Score(missed, power), rows, linear, output, errors, gate)
+
+
+def _outputs(parts, weights, bias, uncertain, gate):
+    """Part by part: the linear layer's output, the layer's output; and the gate, if there is one."""
+    offset = bias.astype(np.float32)
+    if uncertain is None:
+        linear = [part.features @ weights + offset for part in parts]
+        return linear, linear, None
+    splits = [split_output(part, weights, uncertain) for part in parts]
+    if gate is None:
+        gate = Gate.balanced([halves for halves, _ in splits], bias)
+    linear = [half3 + half1 + offset for (half3, half1), _ in splits]
+    return linear, [gate.fuse(rows, means, p.image) for (rows, means), p in zip(splits, parts)], gate
+
+
+@dataclass(frozen=True)
+class GroupFit:
+    """Weights (F, L) and bias (L,) of one output group, and what they do on the rows of the fit.
+
+    `objective` is what was to be small: what is missed per row, and the images' means on top.
     """
 
     weights: np.ndarray
     bias: np.ndarray
     objective: float
-    missed: float
-    power: float
-    gate: Gate | None
+    judged: Judged
 
 
 class GroupRefinement:
@@ -37,7 +111,7 @@ class GroupRefinement:
     Args:
         parts: its features and outputs only.
         moments: of these, for the targets "the original's output exactly".
-        inverse: of the moments' loaded Gram matrix.
+        ridge: see `Ridge`.
         path: behind these outputs.
         uncertain: for fusion "gap", columns of the uncertain channels' pooled features.
     """
@@ -46,61 +120,43 @@ class GroupRefinement:
         self,
         parts: list[Part],
         moments: Moments,
-        inverse: np.ndarray,
+        ridge: Ridge,
         path: OutputPath,
         uncertain: np.ndarray | None,
     ):
-        self._parts, self._moments, self._inverse, self._path = parts, moments, inverse, path
+        self._parts, self._moments, self._ridge, self._path = parts, moments, ridge, path
+        self._inverse = ridge.inverse(moments)
         self._uncertain = uncertain
         self._means = ImageMeans(parts, moments)
 
     def best(self, rounds: int) -> GroupFit:
         """Solve, then move the targets and solve again; a round that doesn't help halves the step."""
-        best, linear, residual = self._examine(*self._solve(self._moments))
+        best = self._solved(self._moments)
         if not self._path.clips and self._uncertain is None:
             return best
         step = _STEP if self._uncertain is None else 1.0
+        targets = self._targets(best, step)
         for _ in range(rounds):
-            targets = [plain + np.float32(step) * rest for plain, rest in zip(linear, residual)]
             moments = retargeted(self._moments, zip((p.features for p in self._parts), targets))
-            moments = self._means.with_targets(moments, targets)
-            current, *rest = self._examine(*self._solve(moments))
+            current = self._solved(self._means.with_targets(moments, targets))
             if current.objective < best.objective:
-                best, (linear, residual) = current, rest
+                best = current
             else:
                 step /= 2
+            targets = self._targets(best, step)
         return best
 
-    def _solve(self, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-        weights = self._inverse @ moments.cross
-        return weights, moments.target_mean - moments.feature_mean @ weights
+    def _solved(self, moments: Moments) -> GroupFit:
+        weights, bias = self._ridge.solution(moments, self._inverse)
+        judged = judge(self._parts, self._path, weights, bias, self._uncertain)
+        objective = judged.score.missed / judged.rows + self._means.energy(judged.errors)
+        return GroupFit(weights, bias, objective, judged)
 
-    def _examine(self, weights: np.ndarray, bias: np.ndarray):
-        """The error of a solution behind the activation; the linear layer's output, and what would
-        have to be added to it, part by part."""
-        linear, output, gate = self._outputs(weights.astype(np.float32), bias)
-        total, square, rows, errors, residual = 0.0, 0.0, 0, [], []
-        for part, given in zip(self._parts, output):
+    def _targets(self, fit: GroupFit, step: float) -> list[np.ndarray]:
+        """Part by part: what the linear layer gives, moved by `step` x what the layer lacks."""
+        targets = []
+        for part, linear, given in zip(self._parts, fit.judged.linear, fit.judged.output):
             value = self._path.outward(given, part.shortcut)
-            seen = self._path.seen(part.wanted)
-            errors.append(seen - self._path.seen(value))
-            total = total + seen.sum(0, dtype=np.float64)
-            square = square + np.square(seen, dtype=np.float64).sum(0)
-            rows += len(seen)
             target = self._path.inward(self._path.good_enough(part.wanted, value), part.shortcut)
-            residual.append(target - given)
-        missed = sum(float(np.square(error, dtype=np.float64).sum()) for error in errors)
-        objective = missed / rows + self._means.energy(errors)
-        power = float(np.sum(square - total**2 / rows))
-        return GroupFit(weights, bias, objective, missed, power, gate), linear, residual
-
-    def _outputs(self, weights: np.ndarray, bias: np.ndarray):
-        """Part by part: the linear layer's output, the layer's output; and the gate, if there is one."""
-        if self._uncertain is None:
-            linear = [part.features @ weights + bias.astype(np.float32) for part in self._parts]
-            return linear, linear, None
-        splits = [split_output(part, weights, self._uncertain) for part in self._parts]
-        gate = Gate.balanced([halves for halves, _ in splits], bias)
-        linear = [half3 + half1 + bias.astype(np.float32) for (half3, half1), _ in splits]
-        fused = [gate.fuse(rows, means, p.image) for (rows, means), p in zip(splits, self._parts)]
-        return linear, fused, gate
+            targets.append(linear + np.float32(step) * (target - given))
+        return targets

@@ -47,13 +47,31 @@ def inverse_spd(matrix: np.ndarray) -> np.ndarray:
         return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
 
 
-def regularised_inverse(moments: Moments, ridge: float = RIDGE) -> np.ndarray:
-    """Inverse of the Gram matrix with a ridge of `ridge` x the share of the targets that is missed."""
-    inverse = inverse_spd(loaded(moments.gram.copy(), moments, LEAST_RIDGE))
-    share = ridge * relative_error(moments, inverse @ moments.cross)
-    if share <= LEAST_RIDGE:
-        return inverse
-    return inverse_spd(loaded(moments.gram.copy(), moments, share))
+def usual_ridge(moments: Moments, prior: np.ndarray, ridge: float = RIDGE) -> float:
+    """`ridge` x the share of the targets that is missed; what is enough for many rows."""
+    least = Ridge(LEAST_RIDGE, prior)
+    weights, _ = least.solution(moments, least.inverse(moments))
+    return max(LEAST_RIDGE, ridge * relative_error(moments, weights))
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Keeps weights that the rows don't determine near `prior` (F, L), the copied ones.
+
+    `strength` is in parts of the features' mean variance.
+    """
+
+    strength: float
+    prior: np.ndarray
+
+    def inverse(self, moments: Moments) -> np.ndarray:
+        """Inverse of the Gram matrix with the ridge."""
+        return inverse_spd(loaded(moments.gram.copy(), moments, self.strength))
+
+    def solution(self, moments: Moments, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (F, L) and bias (L,)."""
+        weights = self.prior + inverse @ (moments.cross - moments.gram @ self.prior)
+        return weights, moments.target_mean - moments.feature_mean @ weights
 
 
 def loaded(gram: np.ndarray, moments: Moments, ridge: float) -> np.ndarray:

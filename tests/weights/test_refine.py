@@ -47,15 +47,15 @@ def test_rounds_never_do_worse_and_the_relu_makes_it_easier(gap, shortcut):
     data, _ = observe(shortcut=shortcut)
     errors = []
     for rounds in (0, 8):
-        fit, gate = reconstruct(data, Request(groups=2, per_group=2, gap=gap, rounds=rounds))
-        errors.append(fit.error)
-        assert (gate is not None) == gap
+        found = reconstruct(data, Request(groups=2, per_group=2, gap=gap, rounds=rounds))
+        errors.append(found.fit.error)
+        assert (found.gate is not None) == gap
     assert errors[1] < errors[0]
 
 
 def test_without_activation_the_closed_form_is_final():
     data, _ = observe(clip=(-math.inf, math.inf))
-    plain, refined = (reconstruct(data, Request(2, 2, rounds=n))[0] for n in (0, 8))
+    plain, refined = (reconstruct(data, Request(2, 2, rounds=n)).fit for n in (0, 8))
     np.testing.assert_array_equal(plain.gwc, refined.gwc)
 
 
@@ -64,29 +64,31 @@ def test_without_activation_the_closed_form_is_final():
 def test_the_error_is_the_one_that_the_layer_makes(fusion, stride):
     """The layer itself, with the assigned weights, in Paddle."""
     data, x = observe(stride=stride)
-    fit, gate = reconstruct(data, Request(2, 2, gap=fusion == "gap"))
+    found = reconstruct(data, Request(2, 2, gap=fusion == "gap"))
     layer = SPConv2D(8, 8, stride, fusion=fusion, bias_attr=None, channels=range(8))
     layer.eval()
-    assign_fit(layer, fit, gate)
+    assign_fit(layer, found.fit, found.gate)
     with paddle.no_grad():
         y = layer(paddle.to_tensor(x.transpose(0, 3, 1, 2))).numpy().transpose(0, 2, 3, 1)
+    left_out = np.arange(len(y)) % 4 == 3  # these images' rows come last
+    y = np.concatenate([y[~left_out], y[left_out]])
     seen = data.path.seen(data.path.outward(y)).reshape(-1, 8)
-    wanted = data.path.seen(data.parts[0].wanted)
+    wanted = data.path.seen(np.concatenate([part.wanted for part in data.parts]))
     missed = np.square(seen - wanted).sum() / np.square(wanted - wanted.mean(0)).sum()
-    assert fit.error == pytest.approx(missed, rel=1e-3)
+    assert found.fit.error == pytest.approx(missed, rel=1e-3)
 
 
 def test_a_budget_takes_the_same_number_of_positions_from_every_image():
     everything, _ = observe()
     data, _ = observe(budget=24 * 72 * 30)
     assert (everything.rows, data.rows) == (24 * 100, 24 * 30)
-    full, sampled = (reconstruct(d, Request(2, 2))[0].error for d in (everything, data))
+    full, sampled = (reconstruct(d, Request(2, 2)).fit.error for d in (everything, data))
     assert sampled == pytest.approx(full, rel=0.3)
 
 
 def test_an_output_that_the_batchnorm_mutes_does_not_spoil_the_others():
     gain = np.array([1.0] * 7 + [1e-7], "float32")
-    fit, _ = reconstruct(observe(gain=gain)[0], Request(2, 2))
+    fit = reconstruct(observe(gain=gain)[0], Request(2, 2)).fit
     assert np.abs(fit.gwc).max() < 10
     assert fit.error < 0.6
 
