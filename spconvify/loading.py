@@ -140,8 +140,8 @@ def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = Tru
 
     Raises:
         ArgumentError: if the suffix is another one.
-        CheckpointError: if the file can't be written, or exists and `overwrite` is off, or weights aren't
-            finite; an old one is then as it was.
+        CheckpointError: if the file can't be written, or exists and `overwrite` is off, or if weights
+            aren't finite; an old one is then as it was.
     """
     from spconvify.checkpoint.apply import state_of
     from spconvify.finite import check_finite
