@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import paddle
@@ -119,13 +119,46 @@ class Expectation:
 
 def guess_input_shapes(model: nn.Layer) -> Iterator[tuple[int, ...]]:
     """Inputs that an image network might take, from the channels of its first convolution."""
-    first: Any = next((m for m in model.sublayers(True) if isinstance(m, (nn.Conv2D, SPConv2D))), None)
+    first = _first_convolution(model)
     if first is None:
         return
-    channels = first.in_channels if isinstance(first, SPConv2D) else first._in_channels
-    layout = first.data_format if isinstance(first, SPConv2D) else first._data_format
+    channels, layout = first
     for size in USUAL_SIZES:
         yield (1, channels, size, size) if layout == "NCHW" else (1, size, size, channels)
+
+
+def input_layout(model: nn.Layer, shape: Sequence[int]) -> Literal["NCHW", "NHWC"]:
+    """Where the channels are in an input of 4 axes: as the first convolution has them, if they fit."""
+    first = _first_convolution(model)
+    if first is None or len(shape) != 4:
+        return "NCHW"
+    channels, layout = first
+    # A network may turn its input around before a convolution that works on channels last.
+    fits = [place for place, axis in (("NCHW", 1), ("NHWC", 3)) if shape[axis] == channels]
+    return "NHWC" if (fits or [layout]) == ["NHWC"] or (layout == "NHWC" and len(fits) == 2) else "NCHW"
+
+
+def usual_input(model: nn.Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A guessed (N, C, H, W), or (N, H, W, C) where only that runs: for networks with channels last."""
+    first = _first_convolution(model)
+    if first is None or first[1] == "NCHW" or len(shape) != 4:
+        return shape
+    batch, channels, height, width = shape
+    for candidate in (shape, (batch, height, width, channels)):
+        with evaluating(model), paddle.no_grad(), contextlib.suppress(Exception):
+            model(random_input(candidate))
+            return candidate
+    return shape
+
+
+def _first_convolution(model: nn.Layer) -> tuple[int, str] | None:
+    """The input channels and the layout of the first convolution."""
+    first: Any = next((m for m in model.sublayers(True) if isinstance(m, (nn.Conv2D, SPConv2D))), None)
+    if first is None:
+        return None
+    if isinstance(first, SPConv2D):
+        return first.in_channels, first.data_format
+    return first._in_channels, first._data_format
 
 
 def random_input(shape: Sequence[int], dtype: Any = "float32", seed: int = 0) -> paddle.Tensor:

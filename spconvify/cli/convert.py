@@ -51,12 +51,12 @@ def convert(
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
     calibration: o.Calibration = None,
-    calibration_count: o.CalibrationCount = 256,
+    calibration_count: o.CalibrationCount = None,
     eval: o.Eval = None,
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
-    seed: o.Seed = 0,
+    seed: o.Seed = None,
     input: o.Input = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)
@@ -79,7 +79,8 @@ def convert(
 ) -> None:
     """Replace the dense 3x3 convolutions of a trained network with SPConv."""
     from spconvify.checkpoint import SUFFIXES, check_output
-    from spconvify.cli.job import Data, Measurement, Output, Selection, run
+    from spconvify.cli.data import Data
+    from spconvify.cli.job import Measurement, Output, Selection, run
     from spconvify.errors import ArgumentError
     from spconvify.loading import is_checkpoint, save
 
@@ -102,7 +103,7 @@ def convert(
         input, batch, engine if latency or only_faster else None, threads, device, tune, only_faster
     )
     output = Output(format, per_layer, plot, quiet, force)
-    for options in (selection, measurement):
+    for options in (selection, measurement, data):
         options.check()
     if not is_checkpoint(checkpoint):
         raise ArgumentError(

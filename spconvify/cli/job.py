@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from spconvify.cli.data import Data
 from spconvify.cli.options import ALL_ENGINES, check_format, parse_counts, parse_ratios, parse_shape
 from spconvify.cli.output import note, progress_bar, stdout, working
 from spconvify.cli.paddle_setup import load_paddle
@@ -165,33 +166,6 @@ class Output:
             note(f"drew {self.plot}", self.quiet)
 
 
-@dataclass
-class Data:
-    """Images to fit the weights to, and labelled ones to see what that gave."""
-
-    calibration: Path | None = None
-    count: int = 256
-    eval: Path | None = None
-    resize: tuple[int, int] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    seed: int = 0
-
-    def read(self, path: Path | None, shape: tuple[int, ...], count: int | None, quiet: bool) -> Any:
-        """The images of `path` as the network wants them, or None; says how they were made."""
-        if path is None:
-            return None
-        from spconvify.images import Preparation, read_images
-
-        preparation = Preparation(shape[1], (shape[2], shape[3]), self.resize, self.mean, self.std)
-        with working(f"reading {path}", quiet):
-            images = read_images(path, preparation, count)
-        note(images.note, quiet)
-        for file in images.skipped:
-            note(f"skipped {file}: it isn't a readable image", quiet)
-        return images
-
-
 def run(
     selection: Selection,
     measurement: Measurement,
@@ -211,7 +185,7 @@ def run(
     shape = parse_shape(measurement.input, measurement.batches[0], default)
     if keep_converted and source.converted:
         with working(f"counting {source.name}", quiet):
-            before, after, comparison = _as_it_is(source, shape)
+            before, after, comparison = _as_it_is(source, shape, measurement.input is not None)
     else:
         before, after, comparison = _converted(
             source, shape, selection, measurement, data or Data(), quiet
@@ -253,16 +227,20 @@ def _converted(
     from spconvify.agreement import agreement
     from spconvify.conversion import carry_out, check_init, nothing_to_convert
     from spconvify.counting import cost
+    from spconvify.verify import input_layout, usual_input
 
     with working(f"building {source.name}", quiet):
         model = source.build()
         plan = selection.plan(model)
+        if measurement.input is None:
+            shape = usual_input(model, shape)
     if not plan.sites:
         raise SpconvifyError(f"{source.name}: {nothing_to_convert(plan)}")
     if measurement.only_faster:
         plan = _only_faster(source.name, model, plan, shape, measurement, quiet)
-    calibration = data.read(data.calibration, shape, data.count, quiet)
-    labelled = data.read(data.eval, shape, None, quiet)
+    layout = input_layout(model, shape)
+    calibration = data.read_calibration(shape, layout, quiet)
+    labelled = data.read_labelled(shape, layout, quiet)
     check_init(selection.init, calibration)
     if calibration is not None and measurement.input is None:
         shape = (shape[0], *calibration.values.shape[1:])
@@ -278,7 +256,7 @@ def _converted(
             init=selection.init,
             calibration=calibration and calibration.batches(),
             inplace=True,
-            seed=data.seed,
+            seed=data.seed or 0,
             progress=lambda name, done, total: progress(done, total, f"fitting {name}"),
         )
     settings = {"ratio": selection.ratio, "groups": selection.groups, "fusion": selection.fusion}
@@ -315,20 +293,20 @@ def _only_faster(
 def _accuracy(model: Any, labelled: Any, when: str, quiet: bool) -> float | None:
     if labelled is None:
         return None
-    if labelled.labels is None:
-        raise ArgumentError("--eval needs a file with labels: an .npz with 'images' and 'labels'")
     from spconvify.accuracy import top1
 
     with progress_bar(f"accuracy {when}", quiet) as progress:
         return top1(model, labelled.values, labelled.labels, progress=progress)
 
 
-def _as_it_is(source: Source, shape: tuple[int, ...]) -> tuple[Any, Any, Comparison]:
+def _as_it_is(source: Source, shape: tuple[int, ...], given: bool) -> tuple[Any, Any, Comparison]:
     """A converted checkpoint: the network as it was before has random weights, and the same cost."""
     from spconvify.counting import cost
     from spconvify.planning import plan_of
+    from spconvify.verify import usual_input
 
     before, after = source.build_dense(), source.build()
+    shape = shape if given else usual_input(after, shape)
     plan = plan_of(after)
     sites = site_table(before, plan)
     comparison = _comparison(

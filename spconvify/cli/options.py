@@ -11,6 +11,7 @@ from spconvify.errors import ArgumentError
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 ALL_ENGINES = "all"
+_STATISTICS = "Of pixels in 0..1 (or 0..255; default: the file's, ImageNet's, or grey 0.5)."
 
 
 def _option(panel: str, *names: str, help: str, **more):
@@ -47,7 +48,13 @@ Calibration = Annotated[
     ),
 ]
 CalibrationCount = Annotated[
-    int, _option(IMAGES, "--calibration-count", min=1, help="How many of them to use.")
+    Optional[int],
+    _option(
+        IMAGES,
+        "--calibration-count",
+        min=1,
+        help="How many of them to use, spread over all (default: 256).",
+    ),
 ]
 Eval = Annotated[
     Optional[Path],
@@ -55,17 +62,33 @@ Eval = Annotated[
 ]
 Resize = Annotated[
     Optional[str],
-    _option(IMAGES, "--resize", metavar="H,W", help="Size of a folder's images (default: the input's)."),
+    _option(
+        IMAGES,
+        "--resize",
+        metavar="H,W",
+        help="Size of the images (default: the input's for pictures, their own for arrays).",
+    ),
 ]
 Mean = Annotated[
     Optional[str],
-    _option(IMAGES, "--mean", help="Of pixels in 0..1 (default: the file's, ImageNet's, or grey 0.5)."),
+    _option(
+        IMAGES,
+        "--mean",
+        help=_STATISTICS,
+    ),
 ]
 Std = Annotated[
     Optional[str],
-    _option(IMAGES, "--std", help="Of pixels in 0..1 (default: the file's, ImageNet's, or grey 0.5)."),
+    _option(
+        IMAGES,
+        "--std",
+        help=_STATISTICS,
+    ),
 ]
-Seed = Annotated[int, _option(IMAGES, "--seed", help="Of the positions sampled on large maps.")]
+Seed = Annotated[
+    Optional[int],
+    _option(IMAGES, "--seed", help="Of the images and the positions that are sampled (default: 0)."),
+]
 Input = Annotated[
     Optional[str],
     _option(

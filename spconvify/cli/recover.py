@@ -89,8 +89,9 @@ def recover(
 ) -> None:
     """Get the last points back: distil a converted network from the original one, without labels."""
     from spconvify.checkpoint import check_output
-    from spconvify.cli.job import Data
+    from spconvify.cli.data import Data
     from spconvify.cli.recovery_job import Networks, Training, run, show
+    from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
     from spconvify.places import Inputs
     from spconvify.recovery.recipe import Recipe
@@ -122,6 +123,8 @@ def recover(
         mean=o.parse_numbers("--mean", mean),
         std=o.parse_numbers("--std", std),
     )
+    images.check_labelled()
+    check_exists(data)
     training = Training(data, recipe, epochs, augment, kept, log_dir, checkpoint is None)
     summary = run(Networks(student, teacher, arch, input), training, images, target, force, quiet)
     show(summary, format)

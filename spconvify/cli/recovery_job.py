@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.checkpoint import check_output
-from spconvify.cli.job import Data
+from spconvify.cli.data import Data, note_skipped
 from spconvify.cli.options import parse_shape
 from spconvify.cli.output import note, progress_bar, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
+from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.loading import is_checkpoint, open_source, save
 from spconvify.recovery.lock import first_process, only_run
@@ -68,23 +69,32 @@ class Training:
     log_dir: Path | None
     remove: bool
 
-    def batches(self, data: Data, shape: tuple[int, ...], quiet: bool) -> Any:
+    def batches(self, data: Data, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
         """The training images."""
-        from spconvify.images import Preparation
-        from spconvify.recovery.augment import flip_and_shift
+        from spconvify.recovery.augment import flip_and_shift, on_channels_last
         from spconvify.recovery.batches import Batches
+
+        images = self._folder(data, shape, layout, quiet)
+        if images is None:
+            with_labels = bool(self.recipe.label_weight)
+            read = data.read(self.data, shape, layout, quiet, labels=with_labels)
+            images = read.values if read.labels is None else (read.values, read.labels)
+        augment = flip_and_shift if layout == "NCHW" else on_channels_last(flip_and_shift)
+        recipe = self.recipe
+        return Batches(images, recipe.batch_size, recipe.seed, augment if self.augment else None)
+
+    def _folder(self, data: Data, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
+        """A folder's pictures, read when they are wanted; None if the images are in one file."""
         from spconvify.recovery.folder import PictureFolder
 
-        if self.data.is_dir():
-            size = (shape[2], shape[3])
-            preparation = Preparation(shape[1], size, data.resize, data.mean, data.std)
-            images: Any = PictureFolder(self.data, preparation)
-            note(images.note, quiet)
-        else:
-            read = data.read(self.data, shape, None, quiet)
-            images = read.values if read.labels is None else (read.values, read.labels)
-        recipe = self.recipe
-        return Batches(images, recipe.batch_size, recipe.seed, flip_and_shift if self.augment else None)
+        if not self.data.is_dir():
+            return None
+        preparation = data.preparation(shape, layout)
+        with progress_bar(f"looking at {self.data}", quiet) as progress:
+            folder = PictureFolder(self.data, preparation, progress=progress)
+        note(folder.note, quiet)
+        note_skipped(folder.skipped, quiet)
+        return folder
 
 
 @dataclass
@@ -123,12 +133,17 @@ def _run(
     student, teacher, shape = networks.open(quiet)
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
+    from spconvify.verify import input_layout, usual_input
 
-    batches = training.batches(data, shape, quiet)
+    if networks.input is None:
+        shape = usual_input(teacher, shape)
+    layout = input_layout(teacher, shape)
+    batches = training.batches(data, shape, layout, quiet)
     recipe = training.recipe
     if training.epochs is not None:
         recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
-    labelled = _labelled(data, shape, quiet)
+    images = data.read_labelled(shape, layout, quiet)
+    labelled = None if images is None else (images.values, images.labels)
     schedule = Schedule(checkpoint=training.checkpoint, log_dir=training.log_dir)
     start = time.monotonic()
 
@@ -177,15 +192,6 @@ def show(summary: Summary | None, format: str) -> None:
             f"top-1: original {summary.top1_original:.2f} %, converted {summary.top1_before:.2f} %, "
             f"recovered {summary.top1:.2f} % (step {summary.best_step})"
         )
-
-
-def _labelled(data: Data, shape: tuple[int, ...], quiet: bool) -> Any:
-    images = data.read(data.eval, shape, None, quiet)
-    if images is None:
-        return None
-    if images.labels is None:
-        raise ArgumentError("--eval needs a file with labels: an .npz with 'images' and 'labels'")
-    return images.values, images.labels
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 import numpy as np
 
 _SHIFT = 14  # a shift is at most this part of the side: 2 pixels of 28, 16 of 224
@@ -20,3 +22,14 @@ def flip_and_shift(images: np.ndarray, random: np.random.Generator) -> np.ndarra
         own = padded[index, :, top : top + height, left : left + width]
         result[index] = own[..., ::-1] if flip else own
     return result
+
+
+def on_channels_last(
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray],
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """The same for images (N, H, W, C)."""
+
+    def turned(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        return augment(images.transpose(0, 3, 1, 2), random).transpose(0, 2, 3, 1)
+
+    return turned

@@ -1,0 +1,100 @@
+"""The images that a command was given: found, checked and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spconvify.cli.output import note, working
+from spconvify.data.preparation import Layout, Preparation
+from spconvify.errors import ArgumentError
+
+DEFAULT_COUNT = 256
+_SHOWN = 20  # of what was skipped
+
+
+@dataclass
+class Data:
+    """Images to fit the weights to, and labelled ones to see what that gave; None wasn't said."""
+
+    calibration: Path | None = None
+    count: int | None = None
+    eval: Path | None = None
+    resize: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    seed: int | None = None
+
+    def check(self) -> None:
+        """Find what can't be, and what would do nothing, before anything is read.
+
+        Raises:
+            ArgumentError: names the option, or the file.
+        """
+        from spconvify.data.reading import check_exists
+
+        for option, value, needs in (
+            ("--calibration-count", self.count, "--calibration"),
+            ("--seed", self.seed, "--calibration"),
+            ("--resize", self.resize, "--calibration or --eval"),
+            ("--mean", self.mean, "--calibration or --eval"),
+            ("--std", self.std, "--calibration or --eval"),
+        ):
+            given = self.calibration is not None or (self.eval is not None and "--eval" in needs)
+            if value is not None and not given:
+                raise ArgumentError(f"{option} does nothing without {needs}; leave it out")
+        if self.calibration is not None:
+            check_exists(self.calibration)
+        self.check_labelled()
+
+    def check_labelled(self) -> None:
+        """Refuse an `eval` that has no labels, or labels that can't be.
+
+        Raises:
+            ArgumentError: names the label.
+        """
+        from spconvify.data.reading import check_labelled
+
+        if self.eval is not None:
+            check_labelled(self.eval)
+
+    def read_calibration(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
+        """The images to fit to, or None."""
+        if self.calibration is None:
+            return None
+        count = self.count or DEFAULT_COUNT
+        images = self.read(self.calibration, shape, layout, quiet, count=count, labels=False)
+        if self.count is not None and len(images.values) < self.count:
+            note(f"--calibration-count {self.count}: there are only {len(images.values)}", quiet)
+        return images
+
+    def read_labelled(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
+        """The images with labels, or None."""
+        return None if self.eval is None else self.read(self.eval, shape, layout, quiet)
+
+    def preparation(self, shape: tuple[int, ...], layout: Layout) -> Preparation:
+        """How images become an input of this shape."""
+        options = {"resize": self.resize, "mean": self.mean, "std": self.std}
+        return Preparation.of(shape, layout, **options)
+
+    def read(
+        self, path: Path, shape: tuple[int, ...], layout: Layout, quiet: bool, **options: Any
+    ) -> Any:
+        """The images of `path` as the network wants them; says how they were made."""
+        from spconvify.data.reading import read_images
+
+        with working(f"reading {path}", quiet):
+            images = read_images(path, self.preparation(shape, layout), seed=self.seed or 0, **options)
+        note(images.note, quiet)
+        note_skipped(images.skipped, quiet)
+        return images
+
+
+def note_skipped(skipped: Mapping[str, str], quiet: bool) -> None:
+    """Say what couldn't be read, and why; the first ones of many."""
+    for file, reason in list(skipped.items())[:_SHOWN]:
+        note(f"skipped {file}: {reason}", quiet)
+    if len(skipped) > _SHOWN:
+        note(f"skipped {len(skipped) - _SHOWN} more", quiet)
