@@ -94,6 +94,156 @@ def test_a_finished_run_does_nothing_more(tmp_path):
     assert_same(weights(again), weights(student))
 
 
+class Dropping(paddle.nn.Layer):
+    """Only in every second batch a layer of it has a gradient, and late."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.late = network, paddle.nn.Linear(5, 5)
+        self.calls = 0
+
+    def forward(self, x):
+        y = self.network(x)
+        if self.training:
+            self.calls += 1
+        return self.late(y) if self.calls > 6 else y
+
+
+def test_the_same_cell_again_goes_on(tmp_path, capsys):
+    """With networks whose parameters have the same names again, as `spconvify.load` gives them."""
+    results = []
+    for stop in (None, 5):
+        checkpoint = tmp_path / f"{stop}.safetensors"
+        for again in range(1 if stop is None else 3):
+            with paddle.utils.unique_name.guard():
+                student, teacher = pair()
+
+            def watch(now, stop=stop if again < 2 else None):
+                if now.step == stop:
+                    raise Killed
+
+            with contextlib.suppress(Killed):
+                recover(student, teacher, images(), **RUN, checkpoint=checkpoint, progress=watch)
+        results.append(weights(student))
+    assert_same(*results)
+    told = capsys.readouterr().err.splitlines()
+    text = f"resuming: checkpoint {tmp_path / '5.safetensors'} has 4 of 9 steps of this run"
+    assert told == [f"spconvify: {text}"] * 2
+
+
+@pytest.mark.parametrize("stop", [1, 5])
+def test_the_same_student_again_goes_on(tmp_path, stop):
+    """A notebook's cell that doesn't make its network anew: it was trained in place."""
+    student, teacher = pair()
+    recover(student, teacher, images(), **RUN)
+    own, steps, checkpoint = pair()[0], [], tmp_path / "run.safetensors"
+
+    def watch(now):
+        if now.step == stop:
+            raise Killed
+
+    with pytest.raises(Killed):
+        recover(own, teacher, images(), **RUN, checkpoint=checkpoint, progress=watch)
+    for _ in range(2):
+        recover(
+            own, teacher, images(), **RUN, checkpoint=checkpoint,
+            progress=lambda now: steps.append(now.step),
+        )  # fmt: skip
+        assert steps == list(range(stop // 2 * 2 + 1, 10))
+        assert_same(weights(own), weights(student))
+
+
+def test_networks_whose_parameters_share_names():
+    """Paddle keeps an optimizer's moments by those: two parts would have one."""
+    with paddle.utils.unique_name.guard():
+        student, teacher = pair()
+    with paddle.utils.unique_name.guard():
+        other, _ = pair()
+    names = [parameter.name for parameter in other.parameters()]
+    assert names == [parameter.name for parameter in student.parameters()]
+
+    class Two(paddle.nn.Layer):
+        def __init__(self, first, second):
+            super().__init__()
+            self.first, self.second = first, second
+
+        def forward(self, x):
+            return [self.first(x), self.second(x)]
+
+    two = Two(student, other)
+    recover(two, Two(teacher, pair()[1]), images(), steps=3, batch_size=8, same_network=False)
+    assert [parameter.name for parameter in other.parameters()] == names
+    for key, value in weights(student).items():
+        np.testing.assert_allclose(value, weights(other)[key], rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+def test_a_layer_that_is_reached_late(tmp_path):
+    """Its moments aren't there when the checkpoint is written."""
+    paddle.seed(3)
+    start = paddle.nn.Linear(5, 5).state_dict()
+    results = []
+    for stop in (None, 5):
+        checkpoint = tmp_path / f"{stop}.safetensors"
+        for again in range(1 if stop is None else 2):
+            student, teacher = map(Dropping, pair())
+            student.late.set_state_dict(start)
+            teacher.late.set_state_dict(start)
+            student.calls = 0 if not again else 4  # and the one of the trial before the training
+
+            def watch(now, stop=stop if not again else None):
+                if now.step == stop:
+                    raise Killed
+
+            with contextlib.suppress(Killed):
+                recover(student, teacher, images(), **RUN, checkpoint=checkpoint, progress=watch)
+        results.append(weights(student))
+    assert not np.array_equal(results[0]["late.weight"], start["weight"].numpy())
+    assert_same(*results)
+
+
+def test_a_finished_run_says_so(tmp_path, capsys):
+    for _ in range(2):
+        recover(*pair(), images(), **RUN, checkpoint=tmp_path / "run.safetensors")
+    assert "has all 9 steps of this run" in capsys.readouterr().err
+
+
+def test_other_data_labels_or_layers_are_another_run(tmp_path):
+    checkpoint, labels = tmp_path / "run.safetensors", np.arange(32) % 5
+    changed = images()
+    changed[15, 1, 2, 3] += 1
+    judged = {"eval_data": (images(), labels)}
+
+    def start(data, **options):
+        checkpoint.unlink(missing_ok=True)
+
+        def watch(now):
+            if now.step == 5:
+                raise Killed
+
+        with pytest.raises(Killed):
+            recover(*pair(), data, **RUN, **options, checkpoint=checkpoint, progress=watch)
+
+    def refused(match, data, change=lambda student: None, **options):
+        student, teacher = pair()
+        change(student)
+        with pytest.raises(ArgumentError, match=f"belongs to another run: {match}"):
+            recover(student, teacher, data, **RUN, **options, checkpoint=checkpoint)
+
+    start(images())
+    refused("its data is 32 images", changed)
+    refused("its data is 32 images", (images(), labels))
+    refused("its augmentation is none and not", images(), augment=lambda x, random: x + 1)
+    refused("other layers are frozen or in eval", images(), lambda s: (s.train(), s.bn.eval()))
+    refused("other layers are frozen", images(), lambda s: setattr(s.stem.weight, "stop_gradient", True))
+    refused("its loss is None and not mse", images(), loss="mse")
+    start((images(), labels), label_weight=1.0)
+    refused("its data is 32 images .* with labels", (images(), labels[::-1].copy()), label_weight=1.0)
+    start(images(), **judged)
+    refused("its eval_data is 1 batches", images(), eval_data=(changed, labels))
+    refused("its eval_data is 1 batches", images(), eval_data=(images(), labels[::-1].copy()))
+    refused("its eval_data is 1 batches .* and not none", images())
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     checkpoint = tmp_path / "run.safetensors"
     interrupted_at(5, checkpoint)
