@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from spconvify.cli import convert, export, inspect, recover, report, verify
+from spconvify.cli.idle import Command
 from spconvify.cli.output import error, note
 from spconvify.cli.signals import end_in_order
 from spconvify.cli.wording import worded
@@ -25,12 +26,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command(epilog=convert.EPILOG)(convert.convert)
-app.command(epilog=report.EPILOG)(report.report)
-app.command(epilog=recover.EPILOG)(recover.recover)
-app.command(epilog=export.EPILOG)(export.export)
-app.command(epilog=inspect.EPILOG)(inspect.inspect)
-app.command(epilog=verify.EPILOG)(verify.verify)
+app.command(cls=Command, epilog=convert.EPILOG)(convert.convert)
+app.command(cls=Command, epilog=report.EPILOG)(report.report)
+app.command(cls=Command, epilog=recover.EPILOG)(recover.recover)
+app.command(cls=Command, epilog=export.EPILOG)(export.export)
+app.command(cls=Command, epilog=inspect.EPILOG)(inspect.inspect)
+app.command(cls=Command, epilog=verify.EPILOG)(verify.verify)
 
 # Newer versions of Typer bring their own click: find its base class through Typer.
 _ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")

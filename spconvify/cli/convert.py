@@ -115,7 +115,7 @@ def convert(
     target = out or source.with_name(f"{source.stem}-spconv{suffix}")
     inputs = {"the checkpoint": source, "--calibration": calibration, "--eval": eval}
     output.check({**inputs, "--out": target})
-    if not dry_run:
+    if not dry_run or out is not None:
         check_output(target, force, inputs)
     model, comparison = run(selection, measurement, quiet, data)
     if not dry_run:

@@ -9,7 +9,6 @@ from typing import Any
 
 from spconvify.cli.output import note, working
 from spconvify.data.preparation import Layout, Preparation
-from spconvify.errors import ArgumentError
 
 DEFAULT_COUNT = 256
 _SHOWN = 20  # of what was skipped
@@ -28,23 +27,13 @@ class Data:
     seed: int | None = None
 
     def check(self) -> None:
-        """Find what can't be, and what would do nothing, before anything is read.
+        """Find what can't be, before anything is read.
 
         Raises:
-            ArgumentError: names the option, or the file.
+            ArgumentError: names the file, or the label.
         """
         from spconvify.data.reading import check_exists
 
-        for option, value, needs in (
-            ("--calibration-count", self.count, "--calibration"),
-            ("--seed", self.seed, "--calibration"),
-            ("--resize", self.resize, "--calibration or --eval"),
-            ("--mean", self.mean, "--calibration or --eval"),
-            ("--std", self.std, "--calibration or --eval"),
-        ):
-            given = self.calibration is not None or (self.eval is not None and "--eval" in needs)
-            if value is not None and not given:
-                raise ArgumentError(f"{option} does nothing without {needs}; leave it out")
         if self.calibration is not None:
             check_exists(self.calibration)
         self.check_labelled()

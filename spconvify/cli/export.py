@@ -38,7 +38,9 @@ def export(
     engine: Annotated[
         str, typer.Option("--engine", help="inference (Paddle Inference), openvino or onnxruntime.")
     ] = "inference",
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads to tune for.")] = 1,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, max=o.MOST_THREADS, help="CPU threads to tune for.")
+    ] = 1,
     dynamic_batch: Annotated[
         bool, typer.Option("--dynamic-batch", help="Write files that take any batch.")
     ] = False,

@@ -6,10 +6,17 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from spconvify.cli.data import Data
-from spconvify.cli.options import ALL_ENGINES, check_format, parse_counts, parse_ratios, parse_shape
+from spconvify.cli.options import (
+    ALL_ENGINES,
+    check_format,
+    parse_batches,
+    parse_ratios,
+    parse_shape,
+    parse_threads,
+)
 from spconvify.cli.output import note, progress_bar, stdout, working
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.comparison import (
@@ -99,7 +106,7 @@ class Measurement:
             ArgumentError: names the value and what would do.
         """
         parse_shape(self.input, self.batches[0], (1, 1, 1, 1))
-        parse_counts("--threads", self.threads)
+        parse_threads(self.threads)
         if self.device != "cpu":
             load_paddle()  # which is asked for its GPUs
         if self.engine not in (None, ALL_ENGINES):
@@ -110,7 +117,7 @@ class Measurement:
     @property
     def batches(self) -> Sequence[int | None]:
         """The batches that were asked for; [None] if none was."""
-        return [None] if self.batch is None else parse_counts("--batch", self.batch)
+        return [None] if self.batch is None else parse_batches(self.batch)
 
     @property
     def engines(self) -> list[str]:
@@ -123,7 +130,7 @@ class Measurement:
         """(engine, threads, input shape) of every timing."""
         for engine in self.engines:
             for batch in self.batches:
-                for threads in parse_counts("--threads", self.threads):
+                for threads in parse_threads(self.threads):
                     yield engine, threads, (shape if batch is None else (batch, *shape[1:]))
 
 
@@ -171,11 +178,12 @@ def run(
     measurement: Measurement,
     quiet: bool,
     data: Data | None = None,
-    keep_converted: bool = False,
+    on_converted: Callable[[], None] | None = None,
 ) -> tuple[Any, Comparison]:
     """Convert a network and compare before with after.
 
-    With `keep_converted` a converted checkpoint is taken as it is, and compared with its original.
+    Where there is `on_converted`, a converted checkpoint is taken as it is and compared with its
+    original; it is called first.
 
     Raises:
         SpconvifyError: if there is nothing to convert, or anything on the way fails.
@@ -183,7 +191,8 @@ def run(
     source = selection.open(quiet)
     default = source.architecture.input_shape
     shape = parse_shape(measurement.input, measurement.batches[0], default)
-    if keep_converted and source.converted:
+    if on_converted is not None and source.converted:
+        on_converted()
         with working(f"counting {source.name}", quiet):
             before, after, comparison = _as_it_is(source, shape, measurement.input is not None)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -9,6 +10,9 @@ import typer
 
 from spconvify.errors import ArgumentError
 
+# More is a slip of the finger: it would be found out after minutes, or by the machine's memory.
+MOST_THREADS, MOST_IMAGES, MOST_SEED = 1024, 1 << 20, (1 << 32) - 1
+_MOST_BATCH, _MOST_PIXELS, _MOST_ELEMENTS = 1 << 16, 1 << 16, (1 << 31) - 1
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 ALL_ENGINES = "all"
 _STATISTICS = "Of pixels in 0..1 (or 0..255; default: the file's, ImageNet's, or grey 0.5)."
@@ -53,6 +57,7 @@ CalibrationCount = Annotated[
         IMAGES,
         "--calibration-count",
         min=1,
+        max=MOST_IMAGES,
         help="How many of them to use, spread over all (default: 256).",
     ),
 ]
@@ -87,7 +92,13 @@ Std = Annotated[
 ]
 Seed = Annotated[
     Optional[int],
-    _option(IMAGES, "--seed", help="Of the images and the positions that are sampled (default: 0)."),
+    _option(
+        IMAGES,
+        "--seed",
+        min=0,
+        max=MOST_SEED,
+        help="Of the images and the positions that are sampled (default: 0).",
+    ),
 ]
 Input = Annotated[
     Optional[str],
@@ -180,16 +191,28 @@ def parse_shape(text: str | None, batch: int | None, default: tuple[int, ...]) -
             shape = ()
         if len(shape) != 4 or min(shape) < 1:
             raise ArgumentError(f"--input {text!r} isn't a shape; write it like 1,3,224,224")
+        if max(shape) > _MOST_PIXELS or math.prod(shape) > _MOST_ELEMENTS:
+            raise ArgumentError(f"--input {text!r} is too large: no memory holds what it takes")
         if batch is not None and batch != shape[0]:
             raise ArgumentError(f"--batch {batch} contradicts --input {text}; give one of them")
     return shape if batch is None else (batch, *shape[1:])
 
 
-def parse_counts(option: str, text: str) -> list[int]:
-    """``"1,8"`` -> ``[1, 8]``.
+def parse_threads(text: str) -> list[int]:
+    """``"1,2"`` -> ``[1, 2]``; see `_counts`."""
+    return _counts("--threads", text, MOST_THREADS)
+
+
+def parse_batches(text: str) -> list[int]:
+    """``"1,8"`` -> ``[1, 8]``; see `_counts`."""
+    return _counts("--batch", text, _MOST_BATCH)
+
+
+def _counts(option: str, text: str, most: int) -> list[int]:
+    """Numbers with commas.
 
     Raises:
-        ArgumentError: if the text has another form, or a number is less than 1.
+        ArgumentError: if the text has another form, or a number is less than 1 or more than `most`.
     """
     try:
         counts = [int(number) for number in text.split(",")]
@@ -197,6 +220,8 @@ def parse_counts(option: str, text: str) -> list[int]:
         counts = []
     if not counts or min(counts) < 1:
         raise ArgumentError(f"{option} {text!r} isn't a number from 1 on; write it like 1 or 1,8")
+    if max(counts) > most:
+        raise ArgumentError(f"{option} {text!r} is more than {most}")
     return counts
 
 
@@ -209,9 +234,12 @@ def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError as error:
-        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like 0.5,0.5,0.5") from error
+        numbers = tuple(float(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like 0.5,0.5,0.5")
+    return numbers
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -226,7 +254,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
         numbers = [int(number) for number in text.replace("x", ",").split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
+    if len(numbers) not in (1, 2) or min(numbers) < 1 or max(numbers) > _MOST_PIXELS:
         raise ArgumentError(f"--resize {text!r} isn't a size; write it like 224 or 224,320")
     return numbers[0], numbers[-1]
 

@@ -44,13 +44,15 @@ def recover(
         typer.Option("--out", "-o", metavar="FILE", help="The result (default: NAME-recovered.SUFFIX)."),
     ] = None,
     steps: Annotated[
-        Optional[int], _option("--steps", min=1, help=f"Batches (default: {defaults.DEFAULT_STEPS}).")
+        Optional[int],
+        _option("--steps", min=1, max=10**8, help=f"Batches (default: {defaults.DEFAULT_STEPS})."),
     ] = None,
     epochs: Annotated[
-        Optional[int], _option("--epochs", min=1, help="Passes over the images, instead of --steps.")
+        Optional[int],
+        _option("--epochs", min=1, max=10**6, help="Passes over the images, instead of --steps."),
     ] = None,
     batch_size: Annotated[
-        int, _option("--batch-size", min=1, help="Images in a step.")
+        int, _option("--batch-size", min=1, max=1 << 16, help="Images in a step.")
     ] = defaults.DEFAULT_BATCH_SIZE,
     learning_rate: Annotated[
         float, _option("--learning-rate", help="Its peak.")
@@ -67,7 +69,9 @@ def recover(
     augment: Annotated[
         bool, _option("--augment/--no-augment", help="Mirror and shift the images.")
     ] = True,
-    seed: Annotated[int, _option("--seed", help="Of the order and the augmentation.")] = 0,
+    seed: Annotated[
+        int, _option("--seed", min=0, max=o.MOST_SEED, help="Of the order and the augmentation.")
+    ] = 0,
     checkpoint: Annotated[
         Optional[Path],
         _option("--checkpoint", metavar="FILE", help="Where to go on from (default: beside --out)."),

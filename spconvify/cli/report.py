@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli.idle import refuse_idle
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 
 EPILOG = """
@@ -21,6 +22,7 @@ EPILOG = """
 
 
 def report(
+    context: typer.Context,
     network: Annotated[
         str,
         typer.Argument(
@@ -68,5 +70,9 @@ def report(
     for options in (selection, measurement):
         options.check()
     output.check({"the checkpoint": network})
-    _, comparison = run(selection, measurement, quiet, keep_converted=True)
+
+    def on_converted() -> None:
+        refuse_idle(context, converted=True)
+
+    _, comparison = run(selection, measurement, quiet, on_converted=on_converted)
     output.show(comparison)
