@@ -39,7 +39,7 @@ def test_wrong_exports_write_nothing(run, converted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
     for options, message in (
-        (["--out", "there"], "there exists; replace it with overwrite=True (--force)"),
+        (["--out", "there"], "there exists; replace it with --force"),
         (["--engine", "eager"], "engine 'eager' has no files to export"),
         (["--engine", "onnx"], "engine 'onnx' is unknown; did you mean 'onnxruntime'"),
         (["--input", "1,3"], "--input '1,3' isn't a shape"),

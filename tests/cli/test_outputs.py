@@ -55,7 +55,7 @@ KEEPING = "recover net.pdparams --teacher t.safetensors --data images --checkpoi
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("report net.pdparams --plot images/1.png", "--plot images/1.png exists"),
+        ("report net.pdparams --plot images/1.png", "plot images/1.png exists"),
         (f"{CONVERT} images --plot images/1.png", "is one of the files of --calibration"),
         (f"{CONVERT} images --plot link.png", "is one of the files of --calibration"),
         (f"{CONVERT} images/1.png --plot images/1.png", "is the same file as --calibration"),
