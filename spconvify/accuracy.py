@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Callable
 
 import numpy as np
@@ -10,6 +11,8 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.failures import does_not_run
+from spconvify.labels import check_labels
+from spconvify.outputs import flatten
 from spconvify.verify import evaluating
 
 
@@ -22,25 +25,38 @@ def top1(
 ) -> float:
     """Share of the images (N, C, H, W) whose largest logit is their label (N,), in per cent.
 
-    Of a network with several outputs the first one counts. It runs in eval mode and comes back in its
-    own.
+    Of a network with several outputs (N, K) the first one counts. It runs in eval mode and comes back
+    in its own.
 
     Raises:
-        ArgumentError: if the network doesn't run on the images, or there aren't as many labels.
+        ArgumentError: if the network doesn't run on the images or gives no such output, there aren't as
+            many labels, or one can't be.
     """
-    if len(images) != len(labels):
-        raise ArgumentError(f"{len(images)} images and {len(labels)} labels")
+    labels = check_labels(labels, len(images), "labels")
     right = 0
     with evaluating(model), paddle.no_grad():
         for start in range(0, len(images), batch_size):
             batch = paddle.to_tensor(images[start : start + batch_size])
             try:
-                logits = model(batch)
+                outputs = flatten(model(batch))
             except Exception as error:  # whatever the user's network raises
                 raise does_not_run(batch.shape, error) from error
-            logits = logits[0] if isinstance(logits, (list, tuple)) else logits
-            found = logits.numpy().argmax(axis=-1)
-            right += int((found == labels[start : start + batch_size]).sum())
+            logits, own = _scores(outputs), labels[start : start + batch_size]
+            check_labels(own, len(batch), "labels", logits.shape[1], start)
+            found = logits.argmax(axis=1)
+            right += int((found == own).sum())
             if progress is not None:
                 progress(start + len(found), len(images))
     return 100.0 * right / len(images)
+
+
+def _scores(outputs: Mapping[str, paddle.Tensor]) -> np.ndarray:
+    """Scores of classes (N, K): the first output that can be some, of each image."""
+    for tensor in outputs.values():
+        if len(tensor.shape) == 2 and tensor.shape[1] > 1 and "float" in str(tensor.dtype):
+            return tensor.astype("float32").numpy()
+    shapes = ", ".join(str(list(tensor.shape)) for tensor in outputs.values()) or "no tensor"
+    raise ArgumentError(
+        f"top-1 accuracy needs scores of classes (N, K), and the network gives {shapes}; "
+        "leave the labelled images out"
+    )

@@ -35,6 +35,7 @@ app.command(cls=Command, epilog=verify.EPILOG)(verify.verify)
 
 # Newer versions of Typer bring their own click: find its base class through Typer.
 _ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_INTERRUPTED = 130
 _INSTALL = "PaddlePaddle isn't installed: pip install 'spconvify[cpu]' (or 'spconvify[gpu]', never both)"
 
 
@@ -62,13 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     end_in_order()
     try:
         code = app(arguments, standalone_mode=False)
+        if code == _INTERRUPTED:  # newer versions of Typer make this of a Ctrl-C, and say nothing
+            error("interrupted")
     except Exception as problem:
         if "--debug" in arguments:
             traceback.print_exc()
         code = _explain(problem)
     except KeyboardInterrupt:
         error("interrupted")
-        code = 130
+        code = _INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -94,7 +97,7 @@ def _explain(problem: Exception) -> int:
         return 1
     if type(problem).__name__ == "Abort":
         error("interrupted")
-        return 130
+        return _INTERRUPTED
     if isinstance(problem, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

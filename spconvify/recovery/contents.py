@@ -14,6 +14,7 @@ from paddle import nn
 
 from spconvify.checkpoint.apply import state_of
 from spconvify.errors import CheckpointError
+from spconvify.printable import printable
 from spconvify.recovery.optimizer import PARTS, Optimizer, part_shape
 
 META = "recovery"
@@ -151,8 +152,7 @@ class Contents:
 
 def shown(value: Any) -> str:
     """A value from a file in a message: short, in one line, without what would steer a terminal."""
-    text = value if isinstance(value, str) else reprlib.repr(value)
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    text = printable(value if isinstance(value, str) else reprlib.repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.finite import not_finite
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches
 from spconvify.recovery.distillation import Distillation, distilling
@@ -20,7 +21,7 @@ from spconvify.recovery.processes import Processes
 from spconvify.recovery.progress import Report, Tell, tell
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
-from spconvify.recovery.state import RunState, identity, not_finite
+from spconvify.recovery.state import RunState, identity
 from spconvify.recovery.trainer import Trainer
 from spconvify.sites import check_model
 
@@ -171,8 +172,8 @@ def _check_networks(student: nn.Layer, teacher: nn.Layer, same: bool) -> None:
     for name, network in (("student", student), ("teacher", teacher)):
         check_model(network)
         bad = not_finite(network)
-        if bad is not None:
-            raise ArgumentError(f"the {name}'s {bad!r} holds NaN or infinity; give sound weights")
+        if bad:
+            raise ArgumentError(f"the {name}'s {bad[0]!r} holds NaN or infinity; give sound weights")
     if same:
         check_pair(student, teacher)
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from spconvify.checkpoint import read_state, write_state
 from spconvify.checkpoint.apply import apply_state, state_of
 from spconvify.errors import ArgumentError
-from spconvify.recovery.contents import META, STATISTICS, Contents, shown
+from spconvify.recovery.contents import META, Contents, shown
 from spconvify.recovery.fingerprint import of_network, of_training
 from spconvify.recovery.optimizer import Optimizer
 from spconvify.recovery.recipe import Recipe
@@ -56,18 +55,6 @@ def snapshot(student: nn.Layer) -> dict[str, np.ndarray]:
 def restore(student: nn.Layer, weights: Mapping[str, np.ndarray]) -> None:
     """Give the student the weights of a snapshot back."""
     apply_state(student, dict(weights), "the snapshot")
-
-
-def not_finite(network: nn.Layer) -> Optional[str]:
-    """The first weight or statistic that isn't finite; other buffers may hold infinity, as masks do."""
-    parameters = {key for key, _ in network.named_parameters()}
-    for key, tensor in network.state_dict().items():
-        if "float" not in str(tensor.dtype):
-            continue
-        strict = key in parameters or key.endswith(STATISTICS)
-        if bool((~paddle.isfinite(tensor) if strict else paddle.isnan(tensor)).any()):
-            return key
-    return None
 
 
 def identity(student: nn.Layer, teacher: nn.Layer, recipe: Recipe) -> dict[str, Any]:

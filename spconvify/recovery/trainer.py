@@ -14,6 +14,7 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError, RecoveryError
 from spconvify.failures import first_line
+from spconvify.finite import not_finite
 from spconvify.labels import check_labels
 from spconvify.recovery.batches import Batch, Batches
 from spconvify.recovery.distillation import Distillation
@@ -23,7 +24,7 @@ from spconvify.recovery.processes import Processes
 from spconvify.recovery.progress import Reporter, Tell
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
-from spconvify.recovery.state import RunState, load_run, not_finite, restore, save_run, snapshot
+from spconvify.recovery.state import RunState, load_run, restore, save_run, snapshot
 from spconvify.recovery.statistics import average_statistics, batches_to_average, statistics_of
 
 
@@ -110,7 +111,7 @@ class Trainer:
         evaluates, saves = self._due(done)
         if evaluates or saves:
             self._processes.mean(statistics_of(self._student))
-            if not_finite(self._student) is not None:
+            if not_finite(self._student):
                 self._stop("weights aren't finite any more", rate)
         self._state.step = done
         self._state.losses.append(loss)

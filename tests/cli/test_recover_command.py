@@ -2,6 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +87,64 @@ def test_a_folder_of_pictures_is_read_piece_by_piece(run, tmp_path, converted):
     assert "5.png: not a picture that can be read" in notes
 
 
+def started(*arguments):
+    """The command in a process of its own; what it says on stderr comes line by line."""
+    command = [sys.executable, "-m", "spconvify", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process, text):
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"it ended without {text!r}")
+
+
+def test_interrupted_it_says_what_is_kept_and_goes_on_from_there(run, tmp_path, converted):
+    out, kept = tmp_path / "tuned.pdparams", tmp_path / "tuned-recovery.safetensors"
+    command = [*options(converted, out), "--steps", 40, "--batch-size", 4]
+    with started(*command) as process:
+        wait_for(process, "step 8/40")
+        process.send_signal(signal.SIGINT)
+        notes = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert f"{kept} is kept: the same command goes on from there" in notes
+    assert "error: interrupted" in notes
+    assert os.listdir(tmp_path) == [kept.name]
+    code, text, notes = run(*command, "--format", "json")
+    assert code == 0, notes
+    resumed = json.loads(text)["resumed_from"]
+    assert resumed >= 8
+    assert f"resuming: checkpoint {kept} has {resumed} of 40 steps of this run" in notes
+    assert os.listdir(tmp_path) == [out.name]
+
+
+def test_two_runs_exclude_one_another(run, tmp_path, converted):
+    """With one --out, and with one --checkpoint: the second is told before it reads anything."""
+    out, kept = tmp_path / "tuned.pdparams", tmp_path / "kept.safetensors"
+    command = [*options(converted, out), "--steps", 100, "--batch-size", 4]
+    with started(*command, "--checkpoint", kept) as process:
+        wait_for(process, "step 10/100")
+        for more in ([], ["--checkpoint", tmp_path / "other.safetensors"], ["--seed", 2]):
+            start = time.monotonic()
+            message = one_line_error(run(*command, *more), 2)
+            assert f"another recover is at work on {out}" in message
+            assert time.monotonic() - start < 5
+        other = ["--out", tmp_path / "other.pdparams", "--checkpoint", kept]
+        assert f"another recover is at work on {kept}" in one_line_error(run(*command, *other), 2)
+        process.kill()
+    code, _, notes = run(*command, "--checkpoint", kept)
+    assert code == 0, notes
+    assert "resuming" in notes
+    assert sorted(os.listdir(tmp_path)) == [kept.name, out.name]
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--epochs", 1], "--steps and --epochs contradict each other"),
+        (["--seed", 2**40], "seed 1099511627776 is more than 4294967295"),
+        (["--temperature", 1e6], "temperature 1e+06 isn't between 0.01 and 100"),
         (["--learning-rate", "-1"], "learning_rate -1 isn't a positive number"),
         (["--format", "md"], "--format 'md' is unknown; use one of: table, json"),
     ],
