@@ -63,7 +63,7 @@ def _for_json(data: Any) -> Any:
         return data.encode("utf-8", "backslashreplace").decode()
     if isinstance(data, Mapping):
         return {_for_json(str(key)): _for_json(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple, set, frozenset)):
+    if isinstance(data, (list, tuple)):
         return [_for_json(value) for value in data]
     if isinstance(data, PathLike):
         return _for_json(fspath(data))

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Callable
 import numpy as np
 
 from spconvify.errors import CheckpointError
+from spconvify.printable import one_line, printable
 
 _DTYPE = re.compile(r"b1|[biufc][0-9]{1,2}")
 PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined,unused-ignore]
@@ -104,7 +105,7 @@ class ArrayUnpickler(PythonUnpickler):  # type: ignore[misc,unused-ignore]
             CheckpointError: for everything else; nothing of it has been imported or run.
         """
         if (module, name) not in _ALLOWED:
-            wanted = _printable(f"{module}.{name}")
+            wanted = printable(f"{module}.{name}")
             raise CheckpointError(
                 f"it refers to {wanted}, which a checkpoint of weights has no use for; nothing of it "
                 "was run. If you trust the file, load it with Paddle and save model.state_dict() again"
@@ -152,11 +153,6 @@ def _check_names(keys: list[Any]) -> None:
             )
 
 
-def _printable(text: str) -> str:
-    """A file's words in one line, and without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def unpickle(file: BinaryIO, end: int) -> Any:
     """Read one pickle that fills `file` up to the byte `end`.
 
@@ -171,7 +167,7 @@ def unpickle(file: BinaryIO, end: int) -> Any:
         raise CheckpointError("it ends too early: the file is truncated; fetch it again") from error
     # A damaged pickle can raise almost anything.
     except Exception as error:
-        detail = _printable(" ".join(str(error).split())) or type(error).__name__
+        detail = one_line(str(error)) or type(error).__name__
         raise CheckpointError(f"it is damaged or truncated ({detail}); fetch it again") from error
     if file.tell() != end:
         raise CheckpointError("there is more data behind its end: the file is damaged")

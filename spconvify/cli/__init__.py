@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from typing import Any, Callable
 
 import typer
 
 from spconvify.cli import convert, export, inspect, recover, report, verify
 from spconvify.cli.idle import Command
-from spconvify.cli.output import error, note
+from spconvify.cli.output import error, note, use
 from spconvify.cli.signals import end_in_order
+from spconvify.cli.streams import Streams, outputs
 from spconvify.cli.wording import worded
 from spconvify.errors import ArgumentError, SpconvifyError
+from spconvify.printable import printable
 
 app = typer.Typer(
     name="spconvify",
@@ -26,12 +29,29 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.command(cls=Command, epilog=convert.EPILOG)(convert.convert)
-app.command(cls=Command, epilog=report.EPILOG)(report.report)
-app.command(cls=Command, epilog=recover.EPILOG)(recover.recover)
-app.command(cls=Command, epilog=export.EPILOG)(export.export)
-app.command(cls=Command, epilog=inspect.EPILOG)(inspect.inspect)
-app.command(cls=Command, epilog=verify.EPILOG)(verify.verify)
+_streams: Streams | None = None  # of the call of `main` that runs
+
+
+def _add(function: Callable[..., None], epilog: str, saves: bool = False) -> None:
+    """Make a command of `function`: what it calls prints on stderr, only results go to stdout."""
+
+    @functools.wraps(function)
+    def command(**options: Any) -> None:
+        if _streams is not None:
+            _streams.keep_for_results()
+        function(**options)
+        if _streams is not None and saves and not options.get("dry_run"):
+            _streams.saved = True
+
+    app.command(cls=Command, epilog=epilog)(command)
+
+
+_add(convert.convert, convert.EPILOG, saves=True)
+_add(report.report, report.EPILOG)
+_add(recover.recover, recover.EPILOG, saves=True)
+_add(export.export, export.EPILOG, saves=True)
+_add(inspect.inspect, inspect.EPILOG)
+_add(verify.verify, verify.EPILOG)
 
 # Newer versions of Typer bring their own click: find its base class through Typer.
 _ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -57,22 +77,54 @@ def _common(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 a job that failed, 2 a wrong call."""
+    """Run the command line and exit: 0 done, 1 a job that failed, 2 a wrong call.
+
+    Called without arguments this is the program: then what is printed at its very end, by what a network
+    has registered, doesn't get among the results either.
+    """
+    global _streams
+    is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
     end_in_order()
+    with outputs(for_good=is_program) as _streams:
+        use(_streams)
+        try:
+            code = _run(arguments) or _lost(_streams)
+        finally:
+            use(None)
+            _streams = None
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
         if code == _INTERRUPTED:  # newer versions of Typer make this of a Ctrl-C, and say nothing
             error("interrupted")
     except Exception as problem:
         if "--debug" in arguments:
-            traceback.print_exc()
-        code = _explain(problem)
+            for line in traceback.format_exc().splitlines():
+                print(printable(line), file=sys.stderr)
+        return _explain(problem)
     except KeyboardInterrupt:
         error("interrupted")
-        code = _INTERRUPTED
-    sys.exit(code if isinstance(code, int) else 0)
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _lost(streams: Streams) -> int:
+    """What it means that a result couldn't be printed; a file that was made is there nevertheless."""
+    streams.results.flush()
+    problem = streams.results.lost
+    if problem is None:
+        return 0
+    text = f"can't print the result: {getattr(problem, 'strerror', None) or problem}"
+    if streams.saved:
+        note(f"warning: {text}")
+        return 0
+    error(text)
+    return 1
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -98,8 +150,5 @@ def _explain(problem: Exception) -> int:
     if type(problem).__name__ == "Abort":
         error("interrupted")
         return _INTERRUPTED
-    if isinstance(problem, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     error(f"{type(problem).__name__}: {problem} (run again with --debug for the traceback)")
     return 1

@@ -55,7 +55,7 @@ def export(
 ) -> None:
     """Write a network for deployment: fused, in its fastest forms, and checked."""
     from spconvify.cli.job import Selection
-    from spconvify.cli.output import progress_bar, stdout, working
+    from spconvify.cli.output import progress_bar, result, result_line, working
     from spconvify.deploy.folder import check_folder
     from spconvify.engines import check_engine
     from spconvify.report import export_lines, to_json
@@ -87,7 +87,7 @@ def export(
         )
     manifest = read_manifest(target)
     if format == "json":
-        print(to_json(manifest.to_dict()))
+        result(to_json(manifest.to_dict()))
         return
     for line in export_lines(target, manifest):
-        stdout().print(line, markup=False)
+        result_line(line)

@@ -34,7 +34,7 @@ def inspect(
 ) -> None:
     """List every convolution of a network with its verdict. Runs nothing and writes nothing."""
     from spconvify.cli.job import Selection, inspect_sites
-    from spconvify.cli.output import stdout
+    from spconvify.cli.output import result, stdout
     from spconvify.report import FORMATS, inspect_table, sites_to_markdown, to_csv, to_json
 
     selection = Selection(
@@ -46,8 +46,8 @@ def inspect(
     if format == "table":
         inspect_table(stdout(), name, sites)
     elif format == "json":
-        print(to_json({"model": name, "sites": [vars(site) for site in sites]}))
+        result(to_json({"model": name, "sites": [vars(site) for site in sites]}))
     elif format == "csv":
-        print(to_csv(sites))
+        result(to_csv(sites))
     else:
-        print(sites_to_markdown(sites))
+        result(sites_to_markdown(sites))

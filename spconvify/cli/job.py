@@ -17,7 +17,7 @@ from spconvify.cli.options import (
     parse_shape,
     parse_threads,
 )
-from spconvify.cli.output import note, progress_bar, stdout, working
+from spconvify.cli.output import note, progress_bar, result, stdout, working
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.comparison import (
     Comparison,
@@ -163,11 +163,11 @@ class Output:
         if self.format == "table":
             print_table(stdout(), comparison, self.per_layer)
         elif self.format == "json":
-            print(to_json(comparison))
+            result(to_json(comparison))
         elif self.format == "csv":
-            print(to_csv(comparison.sites, agreement_lines(comparison)))
+            result(to_csv(comparison.sites, agreement_lines(comparison)))
         else:
-            print(to_markdown(comparison, self.per_layer))
+            result(to_markdown(comparison, self.per_layer))
         if self.plot is not None:
             save_plot(comparison, self.plot, self.force)
             note(f"drew {self.plot}", self.quiet)

@@ -5,32 +5,59 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from spconvify.cli.streams import Streams
+from spconvify.printable import one_line, printable
 
 # Piped output isn't 80 columns wide: don't break its lines.
 _PIPE_WIDTH = 160
 
-stderr = Console(stderr=True, highlight=False)
+stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_streams: Streams | None = None  # of the program that runs
+
+
+def use(streams: Streams | None) -> None:
+    """Print results there."""
+    global _streams
+    _streams = streams
+
+
+def _results() -> Any:
+    return sys.stdout if _streams is None else _streams.results
 
 
 def stdout() -> Console:
     """The console for results; without colours and folded lines when it isn't a terminal."""
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(highlight=False, width=width)
+    file = _results()
+    width = None if file.isatty() else _PIPE_WIDTH
+    return Console(file=file, highlight=False, markup=False, emoji=False, width=width)
+
+
+def result(text: str) -> None:
+    """Print a result that is complete as it is: JSON, CSV, Markdown."""
+    _results().write(text + "\n")
+    _results().flush()
+
+
+def result_line(text: str) -> None:
+    """One line of a result, whatever the names in it hold."""
+    stdout().print(Text(printable(text)), soft_wrap=True)
 
 
 def error(message: str) -> None:
     """One line on stderr, whatever the message's own line breaks."""
-    line = " ".join(str(message).split())
-    stderr.print(f"spconvify: error: {line}", style="red", markup=False, soft_wrap=True)
+    stderr.print(Text(f"spconvify: error: {one_line(str(message))}", "red"), soft_wrap=True)
 
 
 def note(message: str, quiet: bool = False) -> None:
     """A line on stderr that isn't a result."""
     if not quiet:
-        stderr.print(message, style="dim", markup=False, soft_wrap=True)
+        stderr.print(Text(printable(message), "dim"), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -38,19 +65,20 @@ def working(message: str, quiet: bool = False) -> Iterator[None]:
     """A spinner on the terminal while something takes time; nothing when piped or quiet."""
     with contextlib.ExitStack() as stack:
         if stderr.is_terminal and not quiet:
-            stack.enter_context(stderr.status(message))
+            stack.enter_context(stderr.status(Text(one_line(message))))
         yield
 
 
 @contextlib.contextmanager
 def progress_bar(message: str, quiet: bool = False) -> Iterator:
     """Yields a function of (done, total, message) that moves a bar with the time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     hidden = quiet or not stderr.is_terminal
     with Progress(*columns, console=stderr, transient=True, disable=hidden) as progress:
-        task = progress.add_task(message, total=None)
+        task = progress.add_task(one_line(message), total=None)
 
         def move(done: int, total: int, message: str | None = None) -> None:
-            progress.update(task, completed=done, total=total, description=message)
+            text = None if message is None else one_line(message)
+            progress.update(task, completed=done, total=total, description=text)
 
         yield move

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from typing import Any
 from spconvify.checkpoint import check_output
 from spconvify.cli.data import Data, note_skipped
 from spconvify.cli.options import parse_shape
-from spconvify.cli.output import note, progress_bar, stderr, working
+from spconvify.cli.output import note, progress_bar, result, result_line, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.loading import is_checkpoint, open_source, save
+from spconvify.printable import json_text
 from spconvify.recovery.lock import first_process, only_run
 from spconvify.recovery.recipe import Recipe
 
@@ -184,11 +184,11 @@ def show(summary: Summary | None, format: str) -> None:
     if summary is None:
         return
     if format == "json":
-        print(json.dumps(dataclasses.asdict(summary), indent=2))
+        result(json_text(dataclasses.asdict(summary)))
         return
-    print(f"{summary.steps} steps of {summary.batch_size} images, loss {summary.loss:.4f}")
+    result_line(f"{summary.steps} steps of {summary.batch_size} images, loss {summary.loss:.4f}")
     if summary.top1 is not None:
-        print(
+        result_line(
             f"top-1: original {summary.top1_original:.2f} %, converted {summary.top1_before:.2f} %, "
             f"recovered {summary.top1:.2f} % (step {summary.best_step})"
         )

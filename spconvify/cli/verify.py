@@ -27,7 +27,7 @@ def verify(
 ) -> None:
     """Check that a checkpoint is whole: read all of it, and check its checksum. Runs nothing in it."""
     from spconvify.checkpoint.integrity import check_file
-    from spconvify.cli.output import stdout
+    from spconvify.cli.output import result, result_line
     from spconvify.errors import CheckpointError
     from spconvify.loading import shapes_of
     from spconvify.report import to_json
@@ -46,7 +46,7 @@ def verify(
         facts = {
             key: getattr(found, key) for key in ("format", "checksum", "tensors", "elements", "bytes")
         }
-        print(to_json({**facts, "architecture": architecture, "spconv_layers": converted}))
+        result(to_json({**facts, "architecture": architecture, "spconv_layers": converted}))
         return
     says = "right" if found.checksum else "none (spconvify writes one; this file it didn't write)"
     for name, value in (
@@ -56,4 +56,4 @@ def verify(
         ("network", architecture or "none that spconvify knows"),
         ("SPConv layers", str(converted)),
     ):
-        stdout().print(f"{name:<14} {value}", markup=False)
+        result_line(f"{name:<14} {value}")

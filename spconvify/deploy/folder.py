@@ -14,6 +14,7 @@ from spconvify.errors import ArgumentError, Option, SpconvifyError
 from spconvify.files import open_regular
 from spconvify.places import check_place, place_of
 from spconvify.placing import put_folder
+from spconvify.printable import json_text
 
 MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 1 << 24
@@ -106,7 +107,7 @@ def put_in_place(folder: Path, target: Path, overwrite: bool, manifest: Mapping[
     """
     check = partial(check_earlier, shown=target) if overwrite else None
     try:
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", "utf-8")
+        (folder / MANIFEST).write_text(json_text(manifest) + "\n", "utf-8")
         put_folder(folder, place_of(target), check)
     except FileExistsError as error:
         raise ArgumentError(

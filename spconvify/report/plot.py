@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
+import sys
+import warnings
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from spconvify.comparison import Comparison
 from spconvify.errors import ArgumentError, EngineError, Option, SpconvifyError
 from spconvify.places import Inputs, check_is_no_input, check_place, place_of
+from spconvify.printable import printable
 from spconvify.report.rows import settings, title
 from spconvify.scratch import atomic
 
 _ELSE = ", or choose another name"
+_WIDEST = 400.0  # inches: a picture has at most 65535 dots
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
 
 
@@ -44,6 +51,40 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
         raise EngineError("a plot needs matplotlib: pip install 'spconvify[plot]'")
 
 
+@contextlib.contextmanager
+def _plain_settings() -> Iterator[None]:
+    """matplotlib as it is without anybody's settings, and texts that are no formulas.
+
+    When it is imported it reads a file `matplotlibrc` of the current folder, which can have it run a
+    program to write texts.
+    """
+    if "matplotlib" not in sys.modules:
+        spec = find_spec("matplotlib")
+        with _in_folder(os.path.dirname(spec.origin) if spec and spec.origin else os.sep):
+            importlib.import_module("matplotlib")
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # letters that the font hasn't
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["text.parse_math"] = False
+        yield
+
+
+@contextlib.contextmanager
+def _in_folder(folder: str) -> Iterator[None]:
+    try:
+        before = os.getcwd()
+    except OSError:  # it was deleted: there is nothing to go back to
+        before = folder
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@_plain_settings()
 def save_plot(comparison: Comparison, path: Path, overwrite: bool = True) -> None:
     """Draw MACs before and after for each converted layer, and its reconstruction error if there is one.
 
@@ -58,7 +99,7 @@ def save_plot(comparison: Comparison, path: Path, overwrite: bool = True) -> Non
     from matplotlib.figure import Figure
 
     sites = comparison.converted
-    figure = Figure(figsize=(max(6.0, 1.5 + 0.28 * len(sites)), 4.5), layout="constrained")
+    figure = Figure(figsize=(min(max(6.0, 1.5 + 0.28 * len(sites)), _WIDEST), 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     places = range(len(sites))
@@ -68,9 +109,10 @@ def save_plot(comparison: Comparison, path: Path, overwrite: bool = True) -> Non
     ):
         left = [place + offset for place in places]
         axes.bar(left, values, 0.4, label=label, color=colour, hatch=hatch, edgecolor="black", lw=0.4)
-    axes.set_xticks(list(places), [site.name or "(root)" for site in sites], rotation=90, fontsize=7)
+    names = [printable(site.name or "(root)") for site in sites]
+    axes.set_xticks(list(places), names, rotation=90, fontsize=7)
     axes.set_ylabel("million MACs")
-    axes.set_title(f"{title(comparison)}\n{settings(comparison)}", fontsize=9)
+    axes.set_title(f"{printable(title(comparison))}\n{settings(comparison)}", fontsize=9)
     axes.margins(x=0.01)
     axes.legend(frameon=False, loc="upper left")
     if any(site.error is not None for site in sites):

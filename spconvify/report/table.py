@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spconvify.comparison import Comparison, SiteComparison
+from spconvify.printable import printable
 from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
@@ -30,8 +31,8 @@ _UNLIMITED = 10_000
 def print_table(console: Console, comparison: Comparison, per_layer: bool = False) -> None:
     """Print the summary, a line per convolution if `per_layer`, and what the numbers mean."""
     console.print()
-    console.print(Text(title(comparison), style="bold"))
-    console.print(Text(settings(comparison)))
+    console.print(_text(title(comparison), "bold"))
+    console.print(_text(settings(comparison)))
     if per_layer:
         console.print(_site_table(console, comparison))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -39,15 +40,20 @@ def print_table(console: Console, comparison: Comparison, per_layer: bool = Fals
         table.add_column(column, justify="left" if not column else "right", no_wrap=True)
     for name, *cells, factor in summary(comparison):
         style = "dim" if name.startswith(" ") else ""
-        table.add_row(name, *cells, _coloured(factor), style=style)
+        table.add_row(*map(_text, (name, *cells)), _coloured(factor), style=style)
     console.print(table)
     if len(comparison.timings) > 1:
         console.print(_timing_table(comparison))
     poor = comparison.agreement is not None and comparison.agreement.poor
     for line in agreement_lines(comparison):
-        console.print(Text(line, style="bold red" if poor else "bold"))
+        console.print(_text(line, "bold red" if poor else "bold"))
     for line in captions(comparison):
-        console.print(Text(line, style="dim"))
+        console.print(_text(line, "dim"))
+
+
+def _text(text: str, style: str = "") -> Text:
+    """What a cell shows: the text itself, and nothing that Rich or a terminal would take for more."""
+    return Text(printable(text), style)
 
 
 def _coloured(factor: str) -> Text:
@@ -61,13 +67,13 @@ def _timing_table(comparison: Comparison) -> Table:
     for column in TIMING_HEADER:
         table.add_column(column, justify="left" if column == "engine" else "right")
     for *cells, factor, share in timings(comparison):
-        table.add_row(*cells, _coloured(factor), share)
+        table.add_row(*map(_text, cells), _coloured(factor), _text(share))
     return table
 
 
 def _site_table(console: Console, comparison: Comparison) -> Table:
     """A line for every convolution; two where the terminal is too narrow, so that names stay whole."""
-    rows = [(site_row(site), site.eligible) for site in comparison.sites]
+    rows = [([printable(cell) for cell in site_row(site)], site.eligible) for site in comparison.sites]
     table = _of_sites(rows)
     unlimited = console.options.update(max_width=_UNLIMITED)
     if console.measure(table, options=unlimited).maximum <= console.width:
@@ -85,26 +91,26 @@ def _of_sites(rows: Iterable[tuple[Sequence[str], bool]]) -> Table:
         number = column not in ("layer", "verdict")
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     for cells, eligible in rows:
-        table.add_row(*cells, style="" if eligible else "dim")
+        table.add_row(*map(Text, cells), style="" if eligible else "dim")
     return table
 
 
 def inspect_table(console: Console, name: str, sites: list[SiteComparison]) -> None:
     """Print every convolution of a network with its verdict."""
     eligible = [site for site in sites if site.eligible]
-    console.print(Text(f"{name}: {len(eligible)} of {len(sites)} convolutions are eligible", "bold"))
+    console.print(_text(f"{name}: {len(eligible)} of {len(sites)} convolutions are eligible", "bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer", overflow="fold")
     for column in ("in", "out", "stride", "params"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold")
     for site in sites:
-        verdict = Text("eligible", style="green") if site.eligible else Text(site.reason, style="dim")
+        verdict = _text("eligible", "green") if site.eligible else _text(site.reason, "dim")
         if site.eligible:
             kept = round((site.effective_ratio or 0) * site.in_channels)
             verdict.append(f": {kept} + {site.in_channels - kept} channels", style="default")
         table.add_row(
-            site.name or "(root)",
+            _text(site.name or "(root)"),
             str(site.in_channels),
             str(site.out_channels),
             str(site.stride),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from spconvify.comparison import Comparison, SiteComparison
+from spconvify.printable import json_text, printable
 from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
@@ -22,33 +23,54 @@ from spconvify.report.rows import (
     title,
 )
 
+# What makes a spreadsheet compute a cell instead of showing it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# An underscore within a word is one to Markdown too.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+
 
 def to_json(data: Any) -> str:
     """Indented JSON of a Comparison, or of anything that json takes."""
-    return json.dumps(data.to_dict() if isinstance(data, Comparison) else data, indent=2)
+    return json_text(data.to_dict() if isinstance(data, Comparison) else data)
 
 
 def to_csv(sites: list[SiteComparison], agreement: Sequence[str] | None = None) -> str:
-    """One line per convolution, with a header; `agreement` is a column with the same in every line."""
+    """One line per convolution, with a header; `agreement` is a column with the same in every line.
+
+    A name that is a formula to spreadsheets gets a quote before it.
+    """
     columns = list(SiteComparison.__dataclass_fields__)
     common = {} if agreement is None else {"agreement": "; ".join(agreement)}
     text = io.StringIO()
     writer = csv.DictWriter(text, [*columns, *common], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**vars(site), **common} for site in sites)
+    rows = ({**vars(site), **common} for site in sites)
+    writer.writerows({key: _csv(value) for key, value in row.items()} for row in rows)
     return text.getvalue().rstrip("\n")
+
+
+def _csv(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.lstrip(" ").startswith(_FORMULA) else printable(value)
+
+
+def _markdown(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return _MARKDOWN.sub(r"\\\g<0>", printable(text))
 
 
 def to_markdown(comparison: Comparison, per_layer: bool = False) -> str:
     """The table as GitHub-flavoured Markdown."""
-    lines = [f"**{title(comparison)}**", "", settings(comparison), ""]
+    lines = [f"**{_markdown(title(comparison))}**", "", _markdown(settings(comparison)), ""]
     lines += _markdown_table(HEADER, summary(comparison))
     if len(comparison.timings) > 1:
         lines += ["", *_markdown_table(TIMING_HEADER, timings(comparison))]
     if per_layer:
         lines += ["", sites_to_markdown(comparison.sites)]
-    agreement = [f"**{line}**  " for line in agreement_lines(comparison)]
-    return "\n".join([*lines, "", *agreement, *(f"{line}  " for line in captions(comparison))])
+    agreement = [f"**{_markdown(line)}**  " for line in agreement_lines(comparison)]
+    notes = [f"{_markdown(line)}  " for line in captions(comparison)]
+    return "\n".join([*lines, "", *agreement, *notes])
 
 
 def sites_to_markdown(sites: list[SiteComparison]) -> str:
@@ -58,4 +80,4 @@ def sites_to_markdown(sites: list[SiteComparison]) -> str:
 
 def _markdown_table(header, rows) -> list[str]:
     lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
-    return lines + ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in rows]
+    return lines + ["| " + " | ".join(_markdown(cell.strip()) for cell in row) + " |" for row in rows]
