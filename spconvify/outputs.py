@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import paddle
 
 Kind = Literal["classes", "map", "image", "values"]
@@ -19,21 +20,33 @@ def flatten(value: Any) -> dict[str, paddle.Tensor]:
     A dictionary's entries come in the order of their keys, whatever order the network put them in:
     Paddle's exported programs sort them. A result that is one tensor has the name "".
     """
-    return dict(_named(value, ""))
+    named: dict[str, paddle.Tensor] = {}
+    for name, tensor in _named(value, ""):
+        while name in named:  # of {"a.b": …, "a": {"b": …}}
+            name += "'"
+        named[name] = tensor
+    return named
 
 
 def _named(value: Any, name: str) -> Iterator[tuple[str, paddle.Tensor]]:
-    if isinstance(value, paddle.Tensor):
+    if isinstance(value, (paddle.Tensor, np.ndarray)):
         yield name, value
         return
     if isinstance(value, Mapping):
-        items: Any = sorted(value.items(), key=lambda item: str(item[0]))
+        items: Any = _in_order(value)
     elif isinstance(value, (list, tuple)):
         items = enumerate(value)
     else:
         return
     for key, item in items:
         yield from _named(item, f"{name}.{key}" if name else str(key))
+
+
+def _in_order(value: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+    try:
+        return sorted(value.items(), key=lambda item: item[0])
+    except TypeError:  # keys of several kinds
+        return sorted(value.items(), key=lambda item: str(item[0]))
 
 
 def kind_of(shape: Sequence[int], input_channels: int | None = None) -> Kind:

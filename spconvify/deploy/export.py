@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -13,6 +13,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from spconvify.deploy.equality import Outputs, are_equal, arrays, differences, rounding, what_differs
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.parts import FusedSPConv2D
@@ -24,7 +25,6 @@ from spconvify.engines.measure import hand_over
 from spconvify.engines.process import Worker, environment, memory_settings
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
-from spconvify.graph import tensors_in
 from spconvify.places import place_of
 from spconvify.scratch import scratch_folder
 from spconvify.verify import evaluating
@@ -46,14 +46,15 @@ def export(
     threads: int = 1,
     dynamic_batch: bool = False,
     overwrite: bool = False,
+    example: Any = None,
     progress: Callable[..., None] | None = None,
 ) -> Path:
     """Write a network for deployment into a new folder, and check the files against the network.
 
     The network is fused (`spconvify.fuse`) in the forms that are fastest in the engine. The files are
-    run in a process of their own on random input; if an output differs from the unfused network's by
-    more than 1e-4 of its scale, nothing is left. ``manifest.json`` says what was written and how fast
-    it is.
+    run in a process of their own; if an output differs from the unfused network's by more than 1e-4 of
+    its scale (see `spconvify.deploy.equality`), nothing is left. ``manifest.json`` says what was written
+    and how fast it is.
 
     Args:
         model: a converted network, or any other; comes back unchanged.
@@ -65,6 +66,8 @@ def export(
         threads: CPU threads to choose and to measure with.
         dynamic_batch: write files that take any batch, not only N.
         overwrite: replace a folder that an earlier export made and that holds nothing else.
+        example: images (N, C, H, W), prepared as the network wants them, to check the files on: a few of
+            the calibration images. Random numbers by default.
         progress: called with (done, total, message).
 
     Returns:
@@ -81,15 +84,17 @@ def export(
     target = Path(path)
     check_folder(target, overwrite)
     shape = tuple(int(size) for size in input_shape)
+    _input(shape, example)
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
-    fused = fuse_for_deployment(model, shape, engine, choice)
+    fused = fuse_for_deployment(model, shape, engine, choice, example)
     with scratch_folder(place_of(target)) as folder:
         try:
             hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
             job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
-            error, latency = _check(model, job, shape)
+            error, latency = _check(model, fused, job, shape, example)
             if dynamic_batch:
-                error = max(error, _check(model, job, (_OTHER_BATCH, *shape[1:]))[0])
+                other = (_OTHER_BATCH, *shape[1:])
+                error = max(error, _check(model, fused, job, other, example)[0])
         except EngineError as problem:
             if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
                 raise EngineError(f"can't write {target}: no space left on its disk") from problem
@@ -104,42 +109,69 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest.of(json.loads((folder / MANIFEST).read_text()))
 
 
-def _check(model: nn.Layer, job: dict[str, Any], shape: Sequence[int]) -> tuple[float, Latency]:
+def _check(
+    model: nn.Layer, fused: nn.Layer, job: dict[str, Any], shape: Sequence[int], example: Any = None
+) -> tuple[float, Latency]:
     """The exported network's largest error in parts of the output's scale, and its latency."""
-    with evaluating(model), paddle.no_grad():
+    with scratch_folder() as place, evaluating(model), paddle.no_grad():
+        values = _input(shape, example)
+        np.save(place / "input.npy", values)
         dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
-        outputs = tensors_in(model(paddle.to_tensor(random_values(shape)).astype(dtype)))
-        expected = [output.astype("float32").numpy() for output in outputs]
-    with scratch_folder() as place:
-        with Worker({**job, "input_shape": list(shape)}, "exported") as worker:
+        image = paddle.to_tensor(values).astype(dtype)
+        expected = arrays(model(image))
+        job = {**job, "input_shape": list(shape), "input": str((place / "input.npy").absolute())}
+        with Worker(job, "exported") as worker:
             worker.wait_until_loaded()
             found_in = place / "outputs.npz"
             worker.save_outputs(found_in)
             latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
         with np.load(found_in) as file:
             found = [file[f"arr_{index}"] for index in range(len(file.files))]
-    return largest_error(expected, found), latency
+
+        def rounded() -> Mapping[str, float] | None:
+            return rounding(model, image, expected, arrays(fused(image)))
+
+        return checked_error(expected, found, rounded), latency
 
 
-def largest_error(expected: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
-    """The largest |found - expected|, in parts of that output's largest |expected|.
+def _input(shape: Sequence[int], example: Any) -> np.ndarray:
+    """What the files are checked on, (N, C, H, W): the example's images, again from the first if they
+    are too few."""
+    if example is None:
+        return random_values(shape)
+    images = np.asarray(example, "float32")
+    if images.ndim != len(shape) or images.shape[1:] != tuple(shape)[1:] or not images.size:
+        wanted = ", ".join(("N", *map(str, shape[1:])))
+        raise ArgumentError(f"the example has the shape {images.shape}; the input wants ({wanted})")
+    return np.resize(images, tuple(shape))
+
+
+def checked_error(
+    expected: Outputs,
+    found: Sequence[np.ndarray],
+    rounded: Callable[[], Mapping[str, float] | None] = lambda: None,
+) -> float:
+    """The largest of the outputs' differences, which has to be a small one.
+
+    Args:
+        expected: the network's outputs by name, in the order of Paddle's exported programs.
+        found: the exported network's.
+        rounded: called if they differ: how far rounding alone takes them.
 
     Raises:
         EngineError: if the outputs have other shapes, or the error is above the tolerance.
     """
-    shapes = [array.shape for array in expected], [array.shape for array in found]
-    if shapes[0] != shapes[1]:
-        raise EngineError(f"the exported network's outputs are {shapes[1]} instead of {shapes[0]}")
-    errors = [0.0]
-    for wanted, got in zip(expected, found):
-        scale = float(np.abs(wanted).max(initial=0.0)) or 1.0
-        errors.append(float(np.abs(got - wanted).max(initial=0.0)) / scale)
-    if not max(errors) <= TOLERANCE or np.isnan(errors).any():
-        raise EngineError(
-            f"the exported network's output is off by {max(errors):.1e} of its scale from the network's "
-            f"(at most {TOLERANCE:g} is right); nothing was written. Is the network deterministic?"
-        )
-    return max(errors)
+    names = list(expected) if len(expected) == len(found) else map(str, range(len(found)))
+    named = dict(zip(names, found))
+    error = max(differences(expected, named).values(), default=0.0)
+    if error <= TOLERANCE or (
+        len(named) == len(expected) and are_equal(expected, named, rounded(), TOLERANCE)
+    ):
+        return error
+    raise EngineError(
+        f"the exported network's {what_differs(expected, named)} (at most {TOLERANCE:g} is right); "
+        "nothing was written. Is the network deterministic?"
+    )
 
 
 def _manifest(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Callable
+from typing import Any, Callable
 
 from paddle import nn
 
@@ -70,12 +70,15 @@ def time_networks(
 
 
 def fuse_for_deployment(
-    model: nn.Layer, input_shape: Sequence[int], engine: str, choice: Choice | None = None
+    model: nn.Layer,
+    input_shape: Sequence[int],
+    engine: str,
+    choice: Choice | None = None,
+    example: Any = None,
 ) -> nn.Layer:
     """A fused copy, whatever mode `model` is in."""
     from spconvify.verify import evaluating
 
     with evaluating(model):
-        return fuse(
-            model, engine=engine, forms=choice.forms if choice else None, input_shape=input_shape
-        )
+        forms = choice.forms if choice else None
+        return fuse(model, engine=engine, forms=forms, input_shape=input_shape, example=example)

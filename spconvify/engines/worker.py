@@ -1,6 +1,7 @@
 """The worker's side: `children.start` has it run one network when asked to.
 
-Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}. When the network is loaded
+Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}; an "input" is the .npy with
+what the network is run on, in place of random numbers. When the network is loaded
 it says {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of
 runs that take that long, {"run": n} with n times in ms, {"save": FILE} with the number of outputs of one
 run, which are then in that .npz. If anything raises, it says {"error": text}. Every answer is a line
@@ -48,7 +49,7 @@ def _own_pipes() -> tuple[Iterable[str], TextIO]:
 
 def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
     """Answer the lines of `questions` with the network of `job`, loaded first."""
-    values = random_values(job["input_shape"])
+    values = np.load(job["input"]) if "input" in job else random_values(job["input_shape"])
     run = importlib.import_module(f"spconvify.engines.{job['engine']}").load(job, values)
     yield "loaded"
     for line in questions:

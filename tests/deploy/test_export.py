@@ -12,7 +12,7 @@ import pytest
 from paddle import nn
 
 from spconvify import ArgumentError, EngineError, convert, export
-from spconvify.deploy.export import largest_error, read_manifest
+from spconvify.deploy.export import checked_error, read_manifest
 from spconvify.engines.measure import hand_over
 from spconvify.engines.process import KEEP_TENSORS, Worker
 from spconvify.engines.worker import random_values
@@ -174,12 +174,25 @@ def test_a_full_disk_is_named(tmp_path, model, monkeypatch):
 
 def test_other_outputs_are_refused():
     ones = np.ones((2, 3), np.float32)
-    assert largest_error([ones], [ones + 5e-5]) == pytest.approx(5e-5, rel=1e-2)
-    for wrong in (ones + 2e-4, np.full_like(ones, np.nan)):
-        with pytest.raises(EngineError, match=r"is off by .* of its scale.*nothing was written"):
-            largest_error([ones], [wrong])
+    assert checked_error({"": ones}, [ones + 5e-5]) == pytest.approx(5e-5, rel=1e-2)
+    with pytest.raises(EngineError, match=r"is off by .* of its scale.*nothing was written"):
+        checked_error({"": ones}, [ones + 2e-4])
+    with pytest.raises(EngineError, match=r"output isn't finite at other places.*nothing was written"):
+        checked_error({"": ones}, [np.full_like(ones, np.nan)])
     with pytest.raises(EngineError, match=r"outputs are \[\(2, 3\), \(2, 3\)\] instead of \[\(2, 3\)\]"):
-        largest_error([ones], [ones, ones])
+        checked_error({"": ones}, [ones, ones])
+
+
+def test_rounding_is_told_from_a_wrong_engine():
+    ones = np.ones((2, 3), np.float32)
+    for rounded in ({"": 1e-2}, {"": 1.0}):  # the second network says nothing: 20 % is enough for it
+        assert checked_error({"": ones}, [ones + 2e-2], lambda rounded=rounded: rounded) < 3e-2
+        with pytest.raises(EngineError, match="is off by"):
+            checked_error({"": ones}, [ones + 0.3], lambda rounded=rounded: rounded)
+    tiny = np.full((2, 3), 1e-8)
+    assert checked_error({"": tiny}, [tiny * 2]) == pytest.approx(1.0)  # nobody knows its rounding
+    with pytest.raises(EngineError, match="is off by"):
+        checked_error({"": tiny}, [tiny * 2], lambda: {"": 1e-7})
 
 
 def test_an_engine_without_files_and_one_that_is_not_installed(tmp_path, model, monkeypatch):

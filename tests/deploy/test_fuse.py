@@ -250,4 +250,4 @@ def test_the_largest_error_is_relative_to_each_outputs_scale():
     assert largest_error((small, large), (small * 1.5, large)) == pytest.approx(0.5)
     assert largest_error((small, large), (small, large * 1.5)) == pytest.approx(0.5)
     assert largest_error(small, small * float("nan")) == float("inf")
-    assert largest_error(small * float("inf"), small) == 0.0
+    assert largest_error(small * float("inf"), small) == float("inf")
