@@ -5,34 +5,29 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
 
-import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.deploy.equality import Outputs, are_equal, arrays, differences, rounding, what_differs
+from spconvify.deploy.checking import check, images_for
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import Latency, check_engine, describe
-from spconvify.engines.inference import passes_left_out, program_files
+from spconvify.engines.inference import keep
 from spconvify.engines.measure import hand_over
-from spconvify.engines.process import Worker, environment, memory_settings
-from spconvify.engines.worker import random_values
+from spconvify.engines.process import environment, memory_settings
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.places import place_of
 from spconvify.scratch import scratch_folder
-from spconvify.verify import evaluating
 
-TOLERANCE = 1e-4  # of the output's scale, between the exported network and the one in Python
 EXPORTED_BY = ("inference", "openvino", "onnxruntime")
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
-_SECONDS = 0.5
 _FULL_DISK_BYTES = 1 << 16
 
 
@@ -84,22 +79,27 @@ def export(
     target = Path(path)
     check_folder(target, overwrite)
     shape = tuple(int(size) for size in input_shape)
-    _input(shape, example)
+    images_for(shape, example)
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, shape, engine, choice, example)
     with scratch_folder(place_of(target)) as folder:
         try:
             hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
             job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
-            error, latency = _check(model, fused, job, shape, example)
+            error, latency, how = check(model, fused, job, shape, example)
+            if engine == "inference":
+                keep(folder, how)
             if dynamic_batch:
                 other = (_OTHER_BATCH, *shape[1:])
-                error = max(error, _check(model, fused, job, other, example)[0])
+                error = max(error, check(model, fused, job, other, example)[0])
         except EngineError as problem:
             if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
                 raise EngineError(f"can't write {target}: no space left on its disk") from problem
             raise
-        manifest = _manifest(fused, folder, shape, dynamic_batch, engine, threads, error, latency)
+        deleted = how.get("deleted_passes", [])
+        manifest = _manifest(
+            fused, folder, shape, dynamic_batch, engine, threads, error, latency, deleted
+        )
         put_in_place(folder, target, overwrite, manifest.to_dict())
     return target
 
@@ -107,71 +107,6 @@ def export(
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder that `export` made."""
     return Manifest.of(json.loads((folder / MANIFEST).read_text()))
-
-
-def _check(
-    model: nn.Layer, fused: nn.Layer, job: dict[str, Any], shape: Sequence[int], example: Any = None
-) -> tuple[float, Latency]:
-    """The exported network's largest error in parts of the output's scale, and its latency."""
-    with scratch_folder() as place, evaluating(model), paddle.no_grad():
-        values = _input(shape, example)
-        np.save(place / "input.npy", values)
-        dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
-        image = paddle.to_tensor(values).astype(dtype)
-        expected = arrays(model(image))
-        job = {**job, "input_shape": list(shape), "input": str((place / "input.npy").absolute())}
-        with Worker(job, "exported") as worker:
-            worker.wait_until_loaded()
-            found_in = place / "outputs.npz"
-            worker.save_outputs(found_in)
-            latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
-        with np.load(found_in) as file:
-            found = [file[f"arr_{index}"] for index in range(len(file.files))]
-
-        def rounded() -> Mapping[str, float] | None:
-            return rounding(model, image, expected, arrays(fused(image)))
-
-        return checked_error(expected, found, rounded), latency
-
-
-def _input(shape: Sequence[int], example: Any) -> np.ndarray:
-    """What the files are checked on, (N, C, H, W): the example's images, again from the first if they
-    are too few."""
-    if example is None:
-        return random_values(shape)
-    images = np.asarray(example, "float32")
-    if images.ndim != len(shape) or images.shape[1:] != tuple(shape)[1:] or not images.size:
-        wanted = ", ".join(("N", *map(str, shape[1:])))
-        raise ArgumentError(f"the example has the shape {images.shape}; the input wants ({wanted})")
-    return np.resize(images, tuple(shape))
-
-
-def checked_error(
-    expected: Outputs,
-    found: Sequence[np.ndarray],
-    rounded: Callable[[], Mapping[str, float] | None] = lambda: None,
-) -> float:
-    """The largest of the outputs' differences, which has to be a small one.
-
-    Args:
-        expected: the network's outputs by name, in the order of Paddle's exported programs.
-        found: the exported network's.
-        rounded: called if they differ: how far rounding alone takes them.
-
-    Raises:
-        EngineError: if the outputs have other shapes, or the error is above the tolerance.
-    """
-    names = list(expected) if len(expected) == len(found) else map(str, range(len(found)))
-    named = dict(zip(names, found))
-    error = max(differences(expected, named).values(), default=0.0)
-    if error <= TOLERANCE or (
-        len(named) == len(expected) and are_equal(expected, named, rounded(), TOLERANCE)
-    ):
-        return error
-    raise EngineError(
-        f"the exported network's {what_differs(expected, named)} (at most {TOLERANCE:g} is right); "
-        "nothing was written. Is the network deterministic?"
-    )
 
 
 def _manifest(
@@ -183,6 +118,7 @@ def _manifest(
     threads: int,
     error: float,
     latency: Latency,
+    deleted_passes: list[str],
 ) -> Manifest:
     from spconvify import __version__
     from spconvify.counting import cost
@@ -198,7 +134,7 @@ def _manifest(
         dynamic_batch=dynamic_batch,
         threads=threads,
         environment={name: variables[name] for name in memory_settings(engine=engine)},
-        deleted_passes=passes_left_out(program_files(folder)[0]) if engine == "inference" else [],
+        deleted_passes=deleted_passes,
         facts=describe(engine),
         files={file.name: file.stat().st_size for file in sorted(folder.iterdir())},
         forms={name: layer.form for name, layer in layers if isinstance(layer, FusedSPConv2D)},

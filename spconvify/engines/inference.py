@@ -1,26 +1,31 @@
-"""Engine "inference": Paddle Inference with its defaults."""
+"""Engine "inference": Paddle Inference with its defaults, or as near to them as it runs the network.
+
+Paddle 3.3's oneDNN refuses some operators of the newer representation (Paddle #79749): every resize to
+the nearest or between neighbours, so all networks with a UNet's or an FPN's way up, and some layer
+norms. There are two remedies, and which is faster differs by network: to leave out the pass that hands
+single operators to oneDNN, or the program in the older representation.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
-import re
+import shutil
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
-import paddle
 from paddle import nn
 
+from spconvify.engines import older_program, tracing
 from spconvify.engines.support import gpu_index
-from spconvify.errors import EngineError, Option
-from spconvify.failures import first_line
-from spconvify.verify import evaluating
+from spconvify.engines.tracing import program_files
+from spconvify.errors import EngineError
 
-STEM = "model"  # of the files' names
 _GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
 # Passes of Paddle 2 that compare convolutions with one another while a network is loaded, in time that
 # grows much faster than their number. The first makes additions part of convolutions; the others look
@@ -34,155 +39,135 @@ _NORM_PASSES = (
     "conv_affine_channel_mkldnn_fuse_pass",
 )
 _MANY_CONVOLUTIONS = 600
+# Operators that oneDNN may refuse; the pass is what hands it all that aren't fused with a convolution.
+_REFUSED = (b'"1.nearest_interp"', b'"1.bilinear_interp"', b'"1.layer_norm"')
+_PLACEMENT_PASS = "onednn_placement_pass"
+_OLDER = "older"  # the folder of the program in the older representation
+_TRIAL_SECONDS, _TRIAL_RUNS = 0.2, 3  # of each remedy
 
 
-class _Traced(nn.Layer):
-    """What is traced in the network's place: Paddle skips the hooks of the layer that it traces, and
-    wants the first argument of its forward to be called `self`."""
+@dataclass(frozen=True)
+class Way:
+    """How a network is run: the folder of its program, and the passes that it is loaded without."""
 
-    def __init__(self, network: nn.Layer):
-        super().__init__()
-        self.network = network
+    folder: Path
+    deleted_passes: tuple[str, ...] = ()
 
-    def forward(self, x):
-        return self.network(x)
+
+class Loaded:
+    """A predictor: called, it runs once and gives its outputs. `way` is how it is run."""
+
+    def __init__(self, way: Way, run: Callable[[], list[np.ndarray]]):
+        self.way, self._run = way, run
+
+    def __call__(self) -> list[np.ndarray]:
+        return self._run()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """`way` in JSON's words: what `keep` takes."""
+        return {
+            "older": self.way.folder.name == _OLDER,
+            "deleted_passes": list(self.way.deleted_passes),
+        }
 
 
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     """Export `network` in eval mode for one input shape; the network comes back unchanged.
 
-    A batch of -1 in `input_shape` makes files that take any.
+    A batch of -1 in `input_shape` makes files that take any. Where `load` may need the older
+    representation, that is written too, into a folder of its own; see `keep`.
 
     Raises:
         EngineError: if it can't be traced into a static program; names the line.
     """
-    spec = [paddle.static.InputSpec(list(input_shape), "float32", "x")]
-    traced = _Traced(network)
-    running: list[str] = []
-    _forget_failed_traces()
+    tracing.write(network, folder, input_shape)
+    program, _ = program_files(folder)
+    if program.suffix == ".json" and _may_be_refused(program.read_bytes()):
+        older = folder / _OLDER
+        older.mkdir()
+        try:
+            older_program.write(network, older, input_shape)
+        except EngineError:  # it hasn't every operator: there is one remedy less
+            shutil.rmtree(older)
+
+
+def _may_be_refused(program: bytes) -> bool:
+    """Whether a remedy may be needed; the older representation loads very large networks too slowly."""
+    is_large = program.count(b'conv2d"') >= _MANY_CONVOLUTIONS
+    return not is_large and any(operator in program for operator in _REFUSED)
+
+
+def keep(folder: Path, how: dict[str, Any]) -> None:
+    """Leave only the files of one program of a folder of `write`'s: of the one that was run."""
+    older = folder / _OLDER
+    if how["older"]:
+        for file in program_files(folder):
+            file.unlink()
+        for file in older.iterdir():
+            file.rename(folder / file.name)
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def load(job: dict[str, Any], values: np.ndarray) -> Loaded:
+    """A predictor on the exported files, run in the fastest way that works."""
+    folder = Path(job["folder"])
+    program, _ = program_files(folder)
+    usual = Way(folder, tuple(passes_left_out(program)) if job["device"] == "cpu" else ())
+    if job["device"] != "cpu" or program.suffix != ".json":
+        return _load(usual, job, values)
     try:
-        with _unchanged(network), evaluating(traced), _following(network, running), _fusible_biases():
-            paddle.jit.save(traced, str(folder / STEM), input_spec=spec)
-    except Exception as error:
-        layer = f" in layer {running[-1]!r}" if running and running[-1] else ""
-        raise EngineError(
-            f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"
-            f"{first_line(error)}; try ",
-            Option("engine", "eager"),
-        ) from error
+        loaded = _load(usual, job, values)
+        loaded()  # some operators are refused when they run first
+        return loaded
+    except Exception:  # whatever Paddle raises
+        remedies = [Way(folder, (*usual.deleted_passes, _PLACEMENT_PASS))]
+        if (folder / _OLDER).exists():
+            remedies.append(Way(folder / _OLDER))
+        best = _fastest(remedies, job, values)
+        if best is None:
+            raise
+        return best
 
 
-def _forget_failed_traces() -> None:
-    """Forget the parameters of traces that raised, the user's own too.
-
-    Paddle 3 keeps them under the address of their program. When a later program comes to lie there, it
-    is given them as well, and saving it fails with a KeyError, now and then.
-    """
-    with contextlib.suppress(ImportError, AttributeError):  # Paddle 2 has no recorder
-        module: Any = importlib.import_module("paddle.jit.dy2static.parameter_recorder")
-        recorder = module._global_parameter_recorder
-        for remembered in (recorder.params_dict, recorder.tensor2value):
-            remembered.clear()
-
-
-@contextlib.contextmanager
-def _fusible_biases() -> Iterator[None]:
-    """Trace a convolution's bias so that Paddle 2 folds it into the convolution.
-
-    Paddle 2.6 traces it as an addition of the bias reshaped to (1, C, 1, 1), which its own passes
-    don't recognise; the older addition along an axis they do.
-    """
-    if not paddle.__version__.startswith("2."):
-        yield
-        return
-    module: Any = importlib.import_module("paddle.nn.functional.conv")
-    add = importlib.import_module("paddle.tensor.math")._add_with_axis
-    original = module._conv_nd
-    signature = inspect.signature(original)
-
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        call = signature.bind(*args, **kwargs)
-        call.apply_defaults()
-        bias = call.arguments.pop("bias")
-        output = original(**call.arguments)
-        return output if bias is None else add(output, bias, axis=call.arguments["channel_dim"])
-
-    module._conv_nd = traced
-    try:
-        yield
-    finally:
-        module._conv_nd = original
+def _fastest(ways: Sequence[Way], job: dict[str, Any], values: np.ndarray) -> Loaded | None:
+    """The fastest of those that run at all."""
+    best, best_time = None, np.inf
+    for way in ways:
+        with contextlib.suppress(Exception):  # whatever Paddle raises: the next may do
+            loaded = _load(way, job, values)
+            found = _trial(loaded)
+            if found < best_time:
+                best, best_time = loaded, found
+    return best
 
 
-@contextlib.contextmanager
-def _following(network: nn.Layer, running: list[str]) -> Iterator[None]:
-    """Keep the names of the layers that are being called in `running`, innermost last."""
-
-    # Neither returns anything: that would change what the layer gets and gives.
-    def enter(name: str) -> Callable[..., None]:
-        return lambda *_: running.append(name)
-
-    def leave(*_: Any) -> None:
-        running.pop()
-
-    hooks = []
-    for name, layer in network.named_sublayers():
-        hooks += [layer.register_forward_pre_hook(enter(name)), layer.register_forward_post_hook(leave)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _trial(run: Callable[[], Any]) -> float:
+    """The seconds of the fastest of a few runs, after one that warms it up."""
+    run()
+    times: list[float] = []
+    while len(times) < _TRIAL_RUNS or sum(times) < _TRIAL_SECONDS:
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
-@contextlib.contextmanager
-def _unchanged(network: nn.Layer) -> Iterator[None]:
-    """Put every layer's attributes back: Paddle 2.6 leaves a rewritten `forward` on each."""
-    before = [
-        (layer, dict(vars(layer)), dict(layer._original_funcs))
-        for layer in network.sublayers(include_self=True)
-    ]
-    try:
-        yield
-    finally:
-        for layer, attributes, functions in before:
-            vars(layer).clear()
-            vars(layer).update(attributes)
-            layer._original_funcs.clear()
-            layer._original_funcs.update(functions)
-
-
-def _where(error: Exception) -> str:
-    """'nets.py, line 8: ' for the deepest line that isn't Paddle's, as the tracer's error has it."""
-    frames = re.findall(r'File "([^"]+)", line (\d+)', str(error))
-    not_ours = (str(Path(paddle.__file__).parent), __file__)
-    frames = [(file, line) for file, line in frames if not file.startswith(not_ours)]
-    return f"{frames[-1][0]}, line {frames[-1][1]}: " if frames else ""
-
-
-def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[np.ndarray]]:
-    """A predictor on the exported files, as a function that runs it once and gives its outputs."""
+def _load(way: Way, job: dict[str, Any], values: np.ndarray) -> Loaded:
     from paddle import inference
 
-    program, parameters = program_files(Path(job["folder"]))
+    program, parameters = program_files(way.folder)
     config = inference.Config(str(program), str(parameters))
     config.disable_glog_info()
     if job["device"] == "cpu":
         config.disable_gpu()
         _use_onednn(config)
         config.set_cpu_math_library_num_threads(job["threads"])
-        for name in passes_left_out(program):
+        for name in way.deleted_passes:
             config.delete_pass(name)
     else:
         config.enable_use_gpu(_GPU_MEMORY_MB, gpu_index(job["device"]))
-    return runner(inference.create_predictor(config), values)
-
-
-def program_files(folder: Path) -> tuple[Path, Path]:
-    """What `write` has written: the program (.json, or .pdmodel of Paddle 2) and its parameters."""
-    stem = folder / STEM
-    program = next(p for p in (stem.with_suffix(".json"), stem.with_suffix(".pdmodel")) if p.exists())
-    return program, stem.with_suffix(".pdiparams")
+    return Loaded(way, runner(inference.create_predictor(config), values))
 
 
 def passes_left_out(program: Path) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Callable
 import numpy as np
 from paddle import nn
 
-from spconvify.engines import children, inference
+from spconvify.engines import children, tracing
 from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError
 
@@ -26,8 +26,8 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     Raises:
         EngineError: if it can't be traced, or has an operator that ONNX hasn't.
     """
-    inference.write(network, folder, input_shape)
-    program, parameters = inference.program_files(folder)
+    tracing.write(network, folder, input_shape)
+    program, parameters = tracing.program_files(folder)
     target = folder / FILE
     job = {
         "program": str(program.absolute()),

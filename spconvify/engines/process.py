@@ -88,6 +88,10 @@ class Worker:
         """Milliseconds of each of `runs` runs."""
         return self._ask({"run": runs})
 
+    def how(self) -> dict[str, Any]:
+        """How the engine runs the network: whatever its `load` tells."""
+        return self._ask({"how": True})
+
     def save_outputs(self, path: Path) -> int:
         """Run once and write the outputs to the .npz `path`; returns how many there are."""
         return self._ask({"save": str(path.absolute())})

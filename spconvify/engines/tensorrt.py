@@ -7,8 +7,9 @@ from typing import Any, Callable
 
 import numpy as np
 
-from spconvify.engines.inference import _GPU_MEMORY_MB, program_files, runner, write
+from spconvify.engines.inference import _GPU_MEMORY_MB, runner
 from spconvify.engines.support import gpu_index
+from spconvify.engines.tracing import program_files, write
 from spconvify.errors import EngineError
 
 __all__ = ["load", "write"]

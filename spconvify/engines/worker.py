@@ -1,11 +1,11 @@
 """The worker's side: `children.start` has it run one network when asked to.
 
 Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}; an "input" is the .npy with
-what the network is run on, in place of random numbers. When the network is loaded
-it says {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of
-runs that take that long, {"run": n} with n times in ms, {"save": FILE} with the number of outputs of one
-run, which are then in that .npz. If anything raises, it says {"error": text}. Every answer is a line
-that begins with the job's mark.
+what the network is run on, in place of random numbers. When the network is loaded it says
+{"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of runs that
+take that long, {"run": n} with n times in ms, {"how": true} with how the engine runs it, {"save": FILE}
+with the number of outputs of one run, which are then in that .npz. If anything raises, it says
+{"error": text}. Every answer is a line that begins with the job's mark.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
         question = json.loads(line)
         if "warm_up" in question:
             yield runs_in(run, question["warm_up"])
+        elif "how" in question:
+            yield getattr(run, "how", {})
         elif "save" in question:
             outputs = [np.asarray(output) for output in run()]
             np.savez(question["save"], *outputs)

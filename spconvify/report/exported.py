@@ -38,5 +38,5 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     paths = {"program": folder / program, "parameters": (folder / program).with_suffix(".pdiparams")}
     yield f"  {'load':<18} {_LOAD[manifest.engine].format(**paths)}"
     if manifest.deleted_passes:
-        text = "without passes that would take many minutes: see deleted_passes in manifest.json"
+        text = "after config.delete_pass() for each of the deleted_passes in manifest.json"
         yield f"  {'':<18} {text}"

@@ -12,7 +12,8 @@ import pytest
 from paddle import nn
 
 from spconvify import ArgumentError, EngineError, convert, export
-from spconvify.deploy.export import checked_error, read_manifest
+from spconvify.deploy.checking import checked_error
+from spconvify.deploy.export import read_manifest
 from spconvify.engines.measure import hand_over
 from spconvify.engines.process import KEEP_TENSORS, Worker
 from spconvify.engines.worker import random_values
@@ -71,7 +72,8 @@ def test_the_manifest_says_what_was_written(tmp_path, model):
 
 
 def test_the_manifest_names_the_passes_that_a_server_should_delete(tmp_path, model, monkeypatch):
-    monkeypatch.setattr("spconvify.deploy.export.passes_left_out", lambda program: ["slow_pass"])
+    how = {"older": False, "deleted_passes": ["slow_pass"]}
+    monkeypatch.setattr("spconvify.engines.process.Worker.how", lambda worker: how)
     manifest = read_manifest(export(model, tmp_path / "out", SHAPE, tune=False))
     assert manifest.deleted_passes == ["slow_pass"]
     assert any("deleted_passes in manifest.json" in line for line in export_lines(tmp_path, manifest))
@@ -142,7 +144,7 @@ def test_a_folder_that_comes_during_the_export_stays(tmp_path, model, monkeypatc
     assert os.listdir(folder) == ["thesis"]
 
 
-@pytest.mark.parametrize("step", ["hand_over", "_check", "_manifest", "put_in_place"])
+@pytest.mark.parametrize("step", ["hand_over", "check", "_manifest", "put_in_place"])
 def test_a_failure_leaves_nothing(tmp_path, model, monkeypatch, step):
     earlier = export(model, tmp_path / "out", SHAPE, tune=False)
     before = {file.name: file.read_bytes() for file in earlier.iterdir()}

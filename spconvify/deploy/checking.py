@@ -1,0 +1,88 @@
+"""Hold exported files against the network in Python: run them in the engine, and compare the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.deploy.equality import Outputs, are_equal, arrays, differences, rounding, what_differs
+from spconvify.engines import Latency
+from spconvify.engines.process import Worker
+from spconvify.engines.worker import random_values
+from spconvify.errors import ArgumentError, EngineError
+from spconvify.scratch import scratch_folder
+from spconvify.verify import evaluating
+
+TOLERANCE = 1e-4  # of the output's scale, between the exported network and the one in Python
+_SECONDS = 0.5
+
+
+def check(
+    model: nn.Layer, fused: nn.Layer, job: dict[str, Any], shape: Sequence[int], example: Any = None
+) -> tuple[float, Latency, dict[str, Any]]:
+    """The exported network's largest error in parts of the output's scale, its latency, and how the
+    engine runs it."""
+    with scratch_folder() as place, evaluating(model), paddle.no_grad():
+        values = images_for(shape, example)
+        np.save(place / "input.npy", values)
+        dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
+        image = paddle.to_tensor(values).astype(dtype)
+        expected = arrays(model(image))
+        job = {**job, "input_shape": list(shape), "input": str((place / "input.npy").absolute())}
+        with Worker(job, "exported") as worker:
+            worker.wait_until_loaded()
+            found_in = place / "outputs.npz"
+            worker.save_outputs(found_in)
+            how = worker.how()
+            latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
+        with np.load(found_in) as file:
+            found = [file[f"arr_{index}"] for index in range(len(file.files))]
+
+        def rounded() -> Mapping[str, float] | None:
+            return rounding(model, image, expected, arrays(fused(image)))
+
+        return checked_error(expected, found, rounded), latency, how
+
+
+def images_for(shape: Sequence[int], example: Any) -> np.ndarray:
+    """What the files are checked on, (N, C, H, W): the example's images, again from the first if they
+    are too few."""
+    if example is None:
+        return random_values(shape)
+    images = np.asarray(example, "float32")
+    if images.ndim != len(shape) or images.shape[1:] != tuple(shape)[1:] or not images.size:
+        wanted = ", ".join(("N", *map(str, shape[1:])))
+        raise ArgumentError(f"the example has the shape {images.shape}; the input wants ({wanted})")
+    return np.resize(images, tuple(shape))
+
+
+def checked_error(
+    expected: Outputs,
+    found: Sequence[np.ndarray],
+    rounded: Callable[[], Mapping[str, float] | None] = lambda: None,
+) -> float:
+    """The largest of the outputs' differences, which has to be a small one.
+
+    Args:
+        expected: the network's outputs by name, in the order of Paddle's exported programs.
+        found: the exported network's.
+        rounded: called if they differ: how far rounding alone takes them.
+
+    Raises:
+        EngineError: if the outputs have other shapes, or the error is above the tolerance.
+    """
+    names = list(expected) if len(expected) == len(found) else map(str, range(len(found)))
+    named = dict(zip(names, found))
+    error = max(differences(expected, named).values(), default=0.0)
+    if error <= TOLERANCE or (
+        len(named) == len(expected) and are_equal(expected, named, rounded(), TOLERANCE)
+    ):
+        return error
+    raise EngineError(
+        f"the exported network's {what_differs(expected, named)} (at most {TOLERANCE:g} is right); "
+        "nothing was written. Is the network deterministic?"
+    )

@@ -1,0 +1,151 @@
+"""Trace a network into the files of a static program, which Paddle's own engines and converters read."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+import paddle
+from paddle import nn
+
+from spconvify.errors import EngineError, Option
+from spconvify.failures import first_line
+from spconvify.verify import evaluating
+
+STEM = "model"  # of the files' names
+
+
+class _Traced(nn.Layer):
+    """What is traced in the network's place: Paddle skips the hooks of the layer that it traces, and
+    wants the first argument of its forward to be called `self`."""
+
+    def __init__(self, network: nn.Layer):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x)
+
+
+def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+    """Export `network` in eval mode for one input shape; the network comes back unchanged.
+
+    A batch of -1 in `input_shape` makes files that take any.
+
+    Raises:
+        EngineError: if it can't be traced into a static program; names the line.
+    """
+    spec = [paddle.static.InputSpec(list(input_shape), "float32", "x")]
+    traced = _Traced(network)
+    running: list[str] = []
+    _forget_failed_traces()
+    try:
+        with _unchanged(network), evaluating(traced), _following(network, running), _fusible_biases():
+            paddle.jit.save(traced, str(folder / STEM), input_spec=spec)
+    except Exception as error:
+        layer = f" in layer {running[-1]!r}" if running and running[-1] else ""
+        raise EngineError(
+            f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"
+            f"{first_line(error)}; try ",
+            Option("engine", "eager"),
+        ) from error
+
+
+def _forget_failed_traces() -> None:
+    """Forget the parameters of traces that raised, the user's own too.
+
+    Paddle 3 keeps them under the address of their program. When a later program comes to lie there, it
+    is given them as well, and saving it fails with a KeyError, now and then.
+    """
+    with contextlib.suppress(ImportError, AttributeError):  # Paddle 2 has no recorder
+        module: Any = importlib.import_module("paddle.jit.dy2static.parameter_recorder")
+        recorder = module._global_parameter_recorder
+        for remembered in (recorder.params_dict, recorder.tensor2value):
+            remembered.clear()
+
+
+@contextlib.contextmanager
+def _fusible_biases() -> Iterator[None]:
+    """Trace a convolution's bias so that Paddle 2 folds it into the convolution.
+
+    Paddle 2.6 traces it as an addition of the bias reshaped to (1, C, 1, 1), which its own passes
+    don't recognise; the older addition along an axis they do.
+    """
+    if not paddle.__version__.startswith("2."):
+        yield
+        return
+    module: Any = importlib.import_module("paddle.nn.functional.conv")
+    add = importlib.import_module("paddle.tensor.math")._add_with_axis
+    original = module._conv_nd
+    signature = inspect.signature(original)
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        call = signature.bind(*args, **kwargs)
+        call.apply_defaults()
+        bias = call.arguments.pop("bias")
+        output = original(**call.arguments)
+        return output if bias is None else add(output, bias, axis=call.arguments["channel_dim"])
+
+    module._conv_nd = traced
+    try:
+        yield
+    finally:
+        module._conv_nd = original
+
+
+@contextlib.contextmanager
+def _following(network: nn.Layer, running: list[str]) -> Iterator[None]:
+    """Keep the names of the layers that are being called in `running`, innermost last."""
+
+    # Neither returns anything: that would change what the layer gets and gives.
+    def enter(name: str) -> Callable[..., None]:
+        return lambda *_: running.append(name)
+
+    def leave(*_: Any) -> None:
+        running.pop()
+
+    hooks = []
+    for name, layer in network.named_sublayers():
+        hooks += [layer.register_forward_pre_hook(enter(name)), layer.register_forward_post_hook(leave)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextlib.contextmanager
+def _unchanged(network: nn.Layer) -> Iterator[None]:
+    """Put every layer's attributes back: Paddle 2.6 leaves a rewritten `forward` on each."""
+    before = [
+        (layer, dict(vars(layer)), dict(layer._original_funcs))
+        for layer in network.sublayers(include_self=True)
+    ]
+    try:
+        yield
+    finally:
+        for layer, attributes, functions in before:
+            vars(layer).clear()
+            vars(layer).update(attributes)
+            layer._original_funcs.clear()
+            layer._original_funcs.update(functions)
+
+
+def _where(error: Exception) -> str:
+    """'nets.py, line 8: ' for the deepest line that isn't Paddle's, as the tracer's error has it."""
+    frames = re.findall(r'File "([^"]+)", line (\d+)', str(error))
+    not_ours = (str(Path(paddle.__file__).parent), __file__)
+    frames = [(file, line) for file, line in frames if not file.startswith(not_ours)]
+    return f"{frames[-1][0]}, line {frames[-1][1]}: " if frames else ""
+
+
+def program_files(folder: Path) -> tuple[Path, Path]:
+    """What `write` has written: the program (.json, or .pdmodel of Paddle 2) and its parameters."""
+    stem = folder / STEM
+    program = next(p for p in (stem.with_suffix(".json"), stem.with_suffix(".pdmodel")) if p.exists())
+    return program, stem.with_suffix(".pdiparams")

@@ -1,0 +1,133 @@
+"""Paddle Inference: networks with operators that its oneDNN refuses run all the same, and fast."""
+
+import networks as nets
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+import pytest
+from paddle import nn
+
+from spconvify import convert, export
+from spconvify.deploy.export import read_manifest
+from spconvify.engines import inference, measure
+from spconvify.engines.tracing import program_files
+from spconvify.report.exported import export_lines
+
+SHAPE = (1, 3, 16, 16)
+JOB = {"engine": "inference", "threads": 1, "device": "cpu"}
+PASS = "onednn_placement_pass"
+on_paddle_3 = pytest.mark.skipif(paddle.__version__.startswith("2."), reason="it is Paddle 3's oneDNN")
+
+
+class Resizes(nets.PlainNet):
+    """An upsampling path behind a convolution, as every UNet and FPN has it."""
+
+    def __init__(self, *ways):
+        super().__init__()
+        self.ways = ways
+
+    def forward(self, x):
+        x = F.relu(self.conv1(F.relu(self.bn(self.stem(x)))))
+        return [F.sigmoid(way(self.conv2(x))) for way in self.ways]
+
+
+def in_three_dimensions(x):
+    return F.interpolate(x.unsqueeze(2), size=[2, 16, 16], mode="nearest", data_format="NCDHW")
+
+
+WAYS = {
+    "nearest": lambda x: F.interpolate(x, scale_factor=2),
+    "bilinear": lambda x: F.interpolate(x, size=[16, 16], mode="bilinear"),
+    "corners": lambda x: F.interpolate(x, scale_factor=[2, 3], mode="bilinear", align_corners=True),
+    "module": nn.UpsamplingBilinear2D(scale_factor=2),
+    "by shape": lambda x: F.interpolate(x, size=paddle.shape(x)[2:] * 2, mode="bilinear"),
+    "3d": in_three_dimensions,
+    "bicubic": lambda x: F.interpolate(x, scale_factor=2, mode="bicubic"),
+    "area": lambda x: F.interpolate(x, size=[4, 4], mode="area"),
+    "linear": lambda x: F.interpolate(x.flatten(2), size=[100], mode="linear", data_format="NCW"),
+    "shuffle": lambda x: F.pixel_shuffle(x, 2),
+    "norm": lambda x: F.layer_norm(x, x.shape[1:]),
+}
+
+
+def network(*ways):
+    return nets.trained(convert(Resizes(*(WAYS[way] for way in ways)), input_shape=SHAPE))
+
+
+@pytest.mark.parametrize("ways", [("nearest",), ("bilinear", "module"), ("norm",), tuple(WAYS)])
+def test_it_is_exported_for_any_batch_and_a_server_can_load_it(tmp_path, ways):
+    model = network(*ways)
+    folder = export(model, tmp_path / "out", SHAPE, tune=False, dynamic_batch=True)
+    manifest = read_manifest(folder)
+    found = {file.name for file in folder.iterdir()}
+    assert found == {*manifest.files, "manifest.json"}
+    assert ("model.json" in found) != ("model.pdmodel" in found)
+    if "model.json" in found:
+        assert manifest.deleted_passes == [PASS]
+        assert any("config.delete_pass()" in line for line in export_lines(folder, manifest))
+    else:
+        assert manifest.deleted_passes == []
+
+
+def test_it_is_timed():
+    model = network("nearest", "bilinear")
+    assert measure({"it": model}, SHAPE, seconds=0.01)["it"].median > 0
+
+
+def test_a_network_that_needs_none_is_run_as_it_always_was(tmp_path):
+    model = nets.trained(nets.PlainNet())
+    inference.write(model, tmp_path, SHAPE)
+    assert not (tmp_path / "older").exists()
+    loaded = inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    assert loaded.how == {"older": False, "deleted_passes": []}
+
+
+@on_paddle_3
+@pytest.mark.parametrize("slow", ["older", "newer"])
+def test_the_faster_remedy_is_taken_and_kept(tmp_path, monkeypatch, slow):
+    inference.write(network("nearest"), tmp_path, SHAPE)
+    assert (tmp_path / "older" / "model.pdmodel").exists()
+    seconds = {True: 1.0, False: 2.0} if slow == "newer" else {True: 2.0, False: 1.0}
+
+    def trial(loaded):
+        loaded()
+        return seconds[loaded.how["older"]]
+
+    monkeypatch.setattr(inference, "_trial", trial)
+    loaded = inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    assert loaded.how == (
+        {"older": True, "deleted_passes": []}
+        if slow == "newer"
+        else {"older": False, "deleted_passes": [PASS]}
+    )
+    inference.keep(tmp_path, loaded.how)
+    assert program_files(tmp_path)[0].suffix == (".pdmodel" if slow == "newer" else ".json")
+    assert not (tmp_path / "older").exists()
+    again = inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    np.testing.assert_allclose(again()[0], loaded()[0], atol=1e-5)
+
+
+@on_paddle_3
+def test_where_the_older_representation_lacks_an_operator_the_other_remedy_is_there(tmp_path):
+    model = Resizes(lambda x: F.gelu(F.interpolate(x, scale_factor=2)))
+    folder = export(nets.trained(model), tmp_path / "out", SHAPE, tune=False)
+    assert read_manifest(folder).deleted_passes == [PASS]
+
+
+@on_paddle_3
+def test_if_nothing_helps_the_first_problem_is_told(tmp_path, monkeypatch):
+    inference.write(network("nearest"), tmp_path, SHAPE)
+
+    def fails(way, *_):
+        raise ValueError(f"no way, {way.deleted_passes}")
+
+    monkeypatch.setattr(inference, "_load", fails)
+    with pytest.raises(ValueError, match=r"no way, \(\)"):
+        inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+
+
+def test_a_network_of_very_many_convolutions_is_not_written_twice(monkeypatch):
+    program = b'{"#":"1.conv2d"}' * 700 + b'{"#":"1.nearest_interp"}'
+    assert not inference._may_be_refused(program)
+    assert inference._may_be_refused(program[:160] + program[-30:])
+    assert not inference._may_be_refused(b'{"#":"1.bicubic_interp"}')
