@@ -159,6 +159,8 @@ class _Tally:
 
     def add(self, before: np.ndarray, after: np.ndarray | None) -> None:
         """Take a batch of the output of both networks in."""
+        if self._problem:
+            return
         if after is None:
             self._problem = "the converted network doesn't return it"
         elif before.shape != after.shape:
@@ -170,6 +172,8 @@ class _Tally:
             return
         same = before == after
         if self._kind != "labels":
+            if np.isnan(before).any():
+                self._problem = "the original's own is not a number"
             same = before.argmax(1) == after.argmax(1)
             same &= ~np.isnan(after).any(1)  # whose argmax is the NaN
         self._same += int(same.sum())

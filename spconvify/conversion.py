@@ -12,6 +12,7 @@ from typing import Any, Callable
 from paddle import nn
 
 from spconvify.agreement import agreement
+from spconvify.caution import warn
 from spconvify.errors import AgreementWarning, ArgumentError, ConversionError, NoEffectWarning
 from spconvify.finite import check_finite
 from spconvify.input_check import check_inputs
@@ -148,7 +149,7 @@ def carry_out(
         report.agreement = agreement(original, converted, left_out or to_fit, where)
         if report.agreement.poor:
             text = "; ".join(report.agreement.lines)
-            warnings.warn(f"{text}. {POOR_ADVICE}", AgreementWarning, stacklevel=2)
+            warn(f"{text}. {POOR_ADVICE}", AgreementWarning)
 
     converted = apply_plan(
         model,

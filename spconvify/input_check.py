@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from paddle import nn
 
+from spconvify.caution import warn
 from spconvify.corrections import likely_cause, scaling_cause
 from spconvify.errors import InputWarning
 from spconvify.norm_statistics import NormProbe, first_norms
@@ -39,7 +39,7 @@ def check_inputs(model: nn.Layer, batches: Iterable[np.ndarray], what: str = "ca
     """
     sample, count = _sample(batches)
     for problem in problems(model, sample, count):
-        warnings.warn(f"the {what} images {problem}", InputWarning, stacklevel=3)
+        warn(f"the {what} images {problem}", InputWarning)
 
 
 def problems(model: nn.Layer, images: np.ndarray, count: int) -> Iterator[str]:

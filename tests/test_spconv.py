@@ -127,3 +127,17 @@ def test_refuses_what_cannot_be(arguments, message):
 def test_repr_shows_the_split():
     text = SPConv2D(64, 128, 2, ratio=0.25, fusion="sum").extra_repr()
     assert text == "64 (16 + 48), 128, groups=2, stride=2, fusion=sum"
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [9, 10])
+def test_padding_same_ignores_the_dilation_as_paddle_does(stride, size):
+    """The 3x3 and the 1x1 convolutions see what a dense convolution with the same settings sees."""
+    layer = SPConv2D(8, 8, stride, dilation=3, padding="SAME", fusion="sum")
+    plain = SPConv2D(8, 8, stride, padding="SAME", fusion="sum")
+    assert layer.dilation == 1
+    plain.set_state_dict(layer.state_dict())
+    x = paddle.randn([2, 8, size, size])
+    np.testing.assert_array_equal(layer(x).numpy(), plain(x).numpy())
+    dense = F.conv2d(x, paddle.randn([8, 8, 3, 3]), stride=stride, padding="SAME", dilation=3)
+    assert dense.shape == layer(x).shape

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional
 
 import paddle
 from paddle import nn
 
+from spconvify.caution import warn
 from spconvify.failures import does_not_run
 from spconvify.placement import as_input
 from spconvify.sites import find_sites
@@ -105,4 +105,4 @@ def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Ten
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, CalibrationWarning, stacklevel=3)
+    warn(message, CalibrationWarning)

@@ -105,7 +105,7 @@ class Fitter:
         bad = not_finite(self._spconv)
         if bad:
             self._spconv.set_state_dict(before)
-            raise Unfitted(f"its fitted {bad[0]} would not be finite")
+            raise Unfitted(f"its fitted {bad[0]!r} would not be finite")
 
     def _capture(self, model: nn.Layer, layer: nn.Layer, batch: np.ndarray):
         channels_last = self._spconv.data_format == "NHWC"

@@ -104,6 +104,7 @@ def _checked(batch: Any, index: int) -> np.ndarray:
     largest = float(np.abs(array).max(initial=0.0))
     if largest > LARGEST:
         raise ArgumentError(
-            f"calibration batch {index} holds values up to {largest:.1e}: those aren't images"
+            f"calibration batch {index} holds values up to {largest:.1e}, which no picture does; "
+            "check how it is scaled"
         )
     return array

@@ -16,7 +16,8 @@ from spconvify.weights.solve import RIDGE, Ridge, usual_ridge
 
 STEP = 10.0  # from one strength to the next
 STRONGEST = 1e3  # the weights are the copied ones then, and only the intercept is fitted
-PATIENCE = 2  # strengths in a row that do worse than the best one
+WORSE = 1.01  # times what the best one misses; with fewer rows than weights weak ridges are all alike
+PATIENCE = 2  # strengths that do worse than the best one
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def trial(
         scores = halves.scores(*_solution(moments, strength, prior))
         if best is None or scores[1].missed < best[1][1].missed:
             best, waited = (strength, scores), 0
-        else:
+        elif scores[1].missed > WORSE * best[1][1].missed:
             waited += 1
         if waited == PATIENCE:
             break

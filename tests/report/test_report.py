@@ -1,18 +1,29 @@
 """What the tables say, literally, and that columns add up."""
 
+import csv
 import io
 import json
 from dataclasses import replace
 
 import networks as nets
+import numpy as np
 import pytest
 from rich.console import Console
 
 from spconvify import compare, convert
+from spconvify.agreement import Agreement, OutputAgreement
 from spconvify.comparison import Comparison, Side, SiteComparison, Timing
 from spconvify.engines import Latency
-from spconvify.report import inspect_table, print_table, to_csv, to_json, to_markdown
+from spconvify.report import (
+    agreement_lines,
+    inspect_table,
+    print_table,
+    to_csv,
+    to_json,
+    to_markdown,
+)
 from spconvify.report.units import change, factor, interval, median, quantity
+from spconvify.weights.fit_report import FitReport
 
 
 def sample(before=(33.0, 32.0, 34.0), after=(16.5, 16.0, 17.0)):
@@ -105,6 +116,43 @@ def test_csv_has_a_line_per_site():
     lines = to_csv(sample().sites).splitlines()
     assert lines[0].startswith("name,eligible,reason,in_channels,out_channels,stride,effective_ratio")
     assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400,,,"
+
+
+def test_agreement_is_in_every_format():
+    comparison = sample()
+    assert comparison.to_dict()["agreement"] is None
+    outputs = [
+        OutputAgreement("main", "classes", same=91.40625),
+        OutputAgreement("aux", "map", same=80.0),
+    ]
+    comparison.agreement = Agreement(outputs, 64, "left out of the fit")
+    line = "main: 91.41 % same top-1 on 64 images left out of the fit"
+    table, markdown = printed(comparison, 120), to_markdown(comparison)
+    rows = list(csv.DictReader(to_csv(comparison.sites, agreement_lines(comparison)).splitlines()))
+    for text in (table, markdown, rows[0]["agreement"]):
+        assert f"Agreement with the original: {line}" in text
+        assert "aux: 80.00 % same class of a pixel on 64 images" in text
+    found = json.loads(to_json(comparison))["agreement"]
+    assert (found["images"], found["outputs"][0]["same"]) == (64, 91.40625)
+    assert "Agreement" not in printed(sample(), 120)
+
+
+def test_layers_that_keep_the_copied_weights_are_named():
+    comparison = sample()
+    report = FitReport()
+    report["conv2"], report.copied["conv2"] = 0.9, "a fit would do worse"
+    comparison.add_fit(report)
+    text = " ".join(printed(comparison, 160, per_layer=True).split())
+    assert "error 0.900, weights copied" in text
+    assert "Not fitted, so with copied weights: conv2." in text
+    assert comparison.to_dict()["sites"][1]["kept_copy"] == "a fit would do worse"
+
+
+def test_compare_on_images():
+    model = nets.PlainNet()
+    images = np.random.default_rng(0).standard_normal((6, 3, 16, 16)).astype("float32")
+    comparison = compare(model, model, (1, 3, 16, 16), engine=None, images=[images[:4], images[4:]])
+    assert comparison.agreement.lines == ["Agreement with the original: 100.00 % same top-1 on 6 images"]
 
 
 def test_inspect_table_names_the_split():

@@ -9,7 +9,9 @@ from calibration_networks import Residual, converted, give_structure, images, se
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.weights import fitter
 from spconvify.weights.calibrate import CalibrationWarning, calibrate
+from spconvify.weights.refine import Score
 
 
 def block(stride=1, structured=False):
@@ -183,3 +185,101 @@ def test_float64_networks_and_a_layer_without_bias():
     assert sites["conv1"].gwc.weight.dtype == paddle.float64
     fresh = images(8, seed=5).astype("float64")
     assert miss(new, model, fresh) < 0.5
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(12, 14), (9, 11)])
+def test_padding_same_with_dilation_is_fitted_on_the_pixels_that_the_layer_sees(stride, size):
+    paddle.seed(0)
+    conv = nn.Conv2D(8, 8, 3, stride=stride, padding="SAME", dilation=2, bias_attr=False)
+    model = nn.Sequential(conv)
+    give_structure(model[0])
+    new, sites = converted(model)
+    x = np.random.default_rng(0).standard_normal((16, 8, *size)).astype("float32")
+    assert calibrate(model, sites, new, [x])["0"] < 1e-6
+    assert miss(new, model, x[:, :, :, ::-1].copy()) < 1e-6
+
+
+def few_positions():
+    """A network that is wide for its maps: 208 weights an output, 64 positions an image."""
+    paddle.seed(0)
+    layers = [nn.Conv2D(3, 64, 3, padding=1)]
+    for _ in range(3):
+        layers += [nn.Conv2D(64, 64, 3, padding=1, bias_attr=False), nn.BatchNorm2D(64), nn.ReLU()]
+    return settled(nn.Sequential(*layers), coarse(64, 9))
+
+
+def coarse(count, seed):
+    x = np.random.default_rng(seed).standard_normal((count, 3, 4, 4))
+    return x.repeat(2, 2).repeat(2, 3).astype("float32")
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+@pytest.mark.parametrize("fusion", ["sum", "gap"])
+@pytest.mark.filterwarnings("ignore::spconvify.weights.calibrate.CalibrationWarning")
+def test_few_positions_do_no_worse_on_other_images_than_copied_weights(count, fusion):
+    model = few_positions()
+    new, sites = converted(model, fusion=fusion)
+    copied = miss(new, model, coarse(32, 2))
+    errors = calibrate(model, sites, new, [coarse(count, 1)])
+    missed = miss(new, model, coarse(32, 2))
+    assert missed < copied
+    assert max(errors.values()) > 0.3 * min(missed, 1.0)  # no 0.0 for what is bad elsewhere
+
+
+def test_a_fit_that_does_worse_than_the_copy_is_not_used_and_named(monkeypatch):
+    """The judge is told that the copied weights are perfect."""
+    model = block()
+    new, sites = converted(model)
+    kept = {key: value.numpy().copy() for key, value in new.state_dict().items()}
+    monkeypatch.setattr(fitter, "judge_copy", lambda *_: Score(0.0, 1.0))
+    with pytest.warns(CalibrationWarning, match=r"layer '0.conv1': on positions left out of the fit"):
+        report = calibrate(model, sites, new, [images()])
+    assert set(report.copied) == set(sites)
+    assert set(report.values()) == {0.0}  # the error of what is kept
+    assert all(np.array_equal(kept[key], value.numpy()) for key, value in new.state_dict().items())
+
+
+class Overflowing(nn.Layer):
+    """What goes through its second convolution is beyond float32."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = (nn.Conv2D(8, 8, 3, padding=1, bias_attr=False) for _ in range(2))
+
+    def forward(self, x):
+        return self.second(self.first(x) * 1e30) * 1e-30
+
+
+def test_what_is_not_finite_is_not_fitted_to_and_the_layer_is_named():
+    paddle.seed(0)
+    model = Overflowing()
+    new, sites = converted(model)
+    with pytest.warns(CalibrationWarning, match="layer 'second': what goes through it .* isn't finite"):
+        report = calibrate(model, sites, new, [images()])
+    assert list(report) == ["first"]
+    assert np.isfinite(outputs(new, images(2))).all()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12])
+@pytest.mark.filterwarnings("ignore::spconvify.weights.calibrate.CalibrationWarning")
+def test_tiny_and_huge_values_leave_finite_weights(scale):
+    model = nn.Sequential(nn.Conv2D(8, 8, 3, padding=1))
+    new, sites = converted(model)
+    calibrate(model, sites, new, [images() * np.float32(scale)])
+    assert all(np.isfinite(value.numpy()).all() for value in new.state_dict().values())
+
+
+def test_weights_that_overflow_in_the_layers_own_dtype_are_taken_back(monkeypatch):
+    model = block()
+    new, sites = converted(model)
+    kept = sites["0.conv1"].gwc.weight.numpy().copy()
+
+    def assign_infinite(spconv, fit, gate):
+        spconv.gwc.weight.set_value(paddle.full_like(spconv.gwc.weight, np.inf))
+
+    monkeypatch.setattr(fitter, "assign_fit", assign_infinite)
+    with pytest.warns(CalibrationWarning, match="layer '0.conv1': its fitted 'gwc.weight' would not be"):
+        report = calibrate(model, sites, new, [images()])
+    assert set(report.copied) == set(sites)
+    np.testing.assert_array_equal(sites["0.conv1"].gwc.weight.numpy(), kept)

@@ -50,6 +50,7 @@ def test_gives_the_same_batches_again_and_again(form):
         ([X, X[0]], "calibration batch 1 is 2x4x4"),
         ([X, X * np.nan], "calibration batch 1 holds NaN or infinity"),
         ([X + np.inf], "calibration batch 0 holds NaN or infinity"),
+        ([X, X * 1e30], r"calibration batch 1 holds values up to .*e\+32"),
         (["cat.png"], "calibration batch 0 is a str"),
         ([{"image": X}], "calibration batch 0 is a dict"),
     ],
@@ -64,3 +65,29 @@ def test_large_batches_are_cut_so_that_memory_stays_flat():
     assert [len(batch) for batch in images] == [8, 8, 4]
     assert [len(batch) for batch in CalibrationImages(np.zeros((2, 900, 900, 3)))] == [1, 1]
     assert images.count == 20
+
+
+def test_a_seeded_quarter_is_left_out():
+    images = CalibrationImages([X, X[:3] + 100, X + 200])
+    to_fit, left_out = images.split(seed=1)
+    assert (to_fit.count, left_out.count) == (10, 3)
+    parts = [np.concatenate(list(part)) for part in (to_fit, left_out)]
+    together = np.sort(np.concatenate(parts).sum((1, 2, 3)))
+    np.testing.assert_array_equal(together, np.sort(np.concatenate(list(images)).sum((1, 2, 3))))
+    np.testing.assert_array_equal(np.concatenate(list(images.split(seed=1)[1])), parts[1])
+    assert not np.array_equal(np.concatenate(list(images.split(seed=2)[1])), parts[1])
+
+
+@pytest.mark.parametrize(("count", "left"), [(1, 0), (3, 0), (4, 1), (5, 1), (8, 2)])
+def test_of_fewer_than_four_images_none_is_left_out(count, left):
+    to_fit, left_out = CalibrationImages([np.ones((count, 2, 4, 4), "float32")]).split()
+    assert (to_fit.count, left_out.count if left_out else 0) == (count - left, left)
+
+
+def test_a_loader_that_shuffles_is_kept_so_that_what_is_left_out_stays_left_out():
+    loader = paddle.io.DataLoader(Labelled(), batch_size=2, shuffle=True, num_workers=0)
+    for _ in range(3):  # two orders may be the same by chance
+        images = CalibrationImages(loader)
+        _, left_out = images.split()
+        seen = [np.concatenate(list(left_out)).sum() for _ in range(4)]
+        assert len(set(seen)) == 1
