@@ -1,6 +1,5 @@
 """The README's code runs: its Python in the quick suite, its commands in the slow one."""
 
-import importlib.util
 import os
 import re
 import shlex
@@ -44,8 +43,6 @@ def names():
 
 @pytest.mark.parametrize("index", range(len(PYTHON)))
 def test_python_blocks_run_in_their_order(clone, names, monkeypatch, index):
-    if "recover(" in PYTHON[index] and importlib.util.find_spec("paddleslim") is None:
-        pytest.skip("recover needs paddleslim")
     monkeypatch.chdir(clone)
     exec(compile(PYTHON[index], f"README block {index}", "exec"), names)
 
@@ -63,8 +60,6 @@ def test_commands_are_those_that_there_are():
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_run(clone, line):
     if " recover " in line:
-        if importlib.util.find_spec("paddleslim") is None:
-            pytest.skip("recover needs paddleslim")
         line += " --steps 2 --batch-size 8"  # not its minutes
     program, *arguments = shlex.split(line.split("  #")[0])
     arguments = [*arguments, "--force"] if "--out" in arguments else arguments

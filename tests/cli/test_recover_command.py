@@ -100,6 +100,7 @@ def wait_for(process, text):
     raise AssertionError(f"it ended without {text!r}")
 
 
+@pytest.mark.slow
 def test_interrupted_it_says_what_is_kept_and_goes_on_from_there(run, tmp_path, converted):
     out, kept = tmp_path / "tuned.pdparams", tmp_path / "tuned-recovery.safetensors"
     command = [*options(converted, out), "--steps", 40, "--batch-size", 4]
@@ -119,6 +120,7 @@ def test_interrupted_it_says_what_is_kept_and_goes_on_from_there(run, tmp_path, 
     assert os.listdir(tmp_path) == [out.name]
 
 
+@pytest.mark.slow
 def test_two_runs_exclude_one_another(run, tmp_path, converted):
     """With one --out, and with one --checkpoint: the second is told before it reads anything."""
     out, kept = tmp_path / "tuned.pdparams", tmp_path / "kept.safetensors"

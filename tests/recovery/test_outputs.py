@@ -88,6 +88,16 @@ def test_logits_far_apart_give_a_finite_loss():
     assert 500 < loss_of(Fixed(own), Fixed(taught)) < 16 * 500  # Paddle's logarithms end at -64
 
 
+def test_the_loss_is_that_of_paddleslim():
+    pytest.importorskip("paddleslim", reason="needs the extra slim")
+    from paddleslim.dygraph.dist.losses.basic_loss import KLLoss
+
+    own, taught = values(4, 6), values(4, 6, seed=1)
+    tensors = [paddle.to_tensor(value) for value in (own, taught)]
+    theirs = 16 * KLLoss(reduction="batchmean")(*(tensor / 4 for tensor in tensors))
+    assert loss_of(Fixed(own), Fixed(taught)) == pytest.approx(float(theirs), rel=1e-6)
+
+
 def test_channels_last_have_their_classes_last():
     taught, own = values(2, 8, 6, 5), values(2, 8, 6, 5, seed=1)
     teacher = Fixed(taught)
