@@ -42,6 +42,8 @@ def check_place(path: Path, what: str) -> None:
             raise ArgumentError(f"{what} is a mount point, which can't be replaced; choose another name")
         if _is_anothers(place):
             raise ArgumentError(f"{what} belongs to another user; choose another name")
+        if _is_immutable(place):
+            raise ArgumentError(f"{what} is immutable (chattr +i); choose another name")
     try:
         try_out(place)
     except OSError as error:
@@ -65,21 +67,29 @@ def check_folder_to_fill(path: Path, what: str) -> None:
 
 
 def check_is_no_input(path: Path, what: str, inputs: Inputs) -> None:
-    """Refuse to write what a command reads: through links, other spellings and folders of images too.
+    """Refuse to write what a command reads: through links and other spellings too.
 
     Raises:
         ArgumentError: names the input.
     """
-    for name, given in inputs.items():
-        if given is None:
-            continue
-        source = Path(given)
-        if _is_same(path, source):
+    for name, source in inputs.items():
+        if source is not None and _is_same(path, Path(source)):
             raise ArgumentError(
                 f"{what} is the same file as {name} {source}, which must not be replaced; "
                 "choose another name"
             )
-        if path.exists() and source.is_dir() and any(_is_same(path, file) for file in _files(source)):
+
+
+def check_is_in_no_input(path: Path, what: str, inputs: Inputs) -> None:
+    """Refuse to replace a picture in a folder that a command reads pictures from.
+
+    Raises:
+        ArgumentError: names the input.
+    """
+    for name, source in inputs.items():
+        if source is None or not path.exists() or not Path(source).is_dir():
+            continue
+        if any(_is_same(path, file) for file in _files(Path(source))):
             raise ArgumentError(
                 f"{what} is one of the files of {name} {source}, which must not be replaced; "
                 "choose another name"
@@ -123,3 +133,12 @@ def _is_anothers(path: Path) -> bool:
     if os.name == "nt" or not folder.st_mode & stat.S_ISVTX:
         return False
     return os.geteuid() not in (0, folder.st_uid, path.lstat().st_uid)
+
+
+def _is_immutable(path: Path) -> bool:
+    """Whether writing is forbidden though owner and mode allow it; a mode alone is no obstacle."""
+    found = path.lstat()
+    if os.name == "nt" or stat.S_ISLNK(found.st_mode):
+        return False
+    allowed = os.geteuid() == 0 or (os.geteuid() == found.st_uid and found.st_mode & stat.S_IWUSR)
+    return bool(allowed) and not os.access(path, os.W_OK)

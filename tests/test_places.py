@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from spconvify import ArgumentError, places
-from spconvify.places import check_folder_to_fill, check_is_no_input, check_place, place_of
+from spconvify.places import (
+    check_folder_to_fill,
+    check_is_in_no_input,
+    check_is_no_input,
+    check_place,
+    place_of,
+)
 
 
 def test_a_place_on_its_own_path(tmp_path, monkeypatch):
@@ -106,11 +112,29 @@ def test_no_input_is_an_output(tmp_path, images, monkeypatch):
     for path in same:
         with pytest.raises(ArgumentError, match=r"output is the same file as .*must not be replaced"):
             check_is_no_input(Path(path), "output", inputs)
+    check_is_no_input(Path("new.pdparams"), "output", inputs)
+
+
+def test_no_picture_of_an_input_is_replaced(tmp_path, images, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inputs = {"the checkpoint": "model.pdparams", "--calibration": images, "--eval": None}
     for path in ("images/cats/1.png", "elsewhere/2.png", "images/dogs/3.png"):
         with pytest.raises(ArgumentError, match="output is one of the files of --calibration"):
-            check_is_no_input(Path(path), "output", inputs)
-    for path in ("new.pdparams", "images/new.png"):
-        check_is_no_input(Path(path), "output", inputs)
+            check_is_in_no_input(Path(path), "output", inputs)
+    for path in ("model.pdparams", "images/new.png"):
+        check_is_in_no_input(Path(path), "output", inputs)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners here")
+def test_a_file_that_nobody_may_replace(tmp_path, monkeypatch):
+    (tmp_path / "there").touch(0o644)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as after chattr +i
+    with pytest.raises(ArgumentError, match="output is immutable"):
+        check_place(tmp_path / "there", "output")
+    (tmp_path / "there").chmod(0o444)
+    monkeypatch.setattr(os, "geteuid", lambda: (tmp_path / "there").stat().st_uid or 1)
+    monkeypatch.setattr(places, "_is_anothers", lambda _: False)
+    check_place(tmp_path / "there", "output")
 
 
 def test_what_will_be_one_file_is_one(tmp_path, monkeypatch):

@@ -78,11 +78,12 @@ def export(
     check_engine(engine)
     target = Path(path)
     check_folder(target, overwrite)
+    place = place_of(target)  # what links lead to, and which folder is the current one, may change
     shape = tuple(int(size) for size in input_shape)
     images_for(shape, example)
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, shape, engine, choice, example)
-    with scratch_folder(place_of(target)) as folder:
+    with scratch_folder(place) as folder:
         try:
             hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
             job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
@@ -100,7 +101,7 @@ def export(
         manifest = _manifest(
             fused, folder, shape, dynamic_batch, engine, threads, error, latency, deleted
         )
-        put_in_place(folder, target, overwrite, manifest.to_dict())
+        put_in_place(folder, place, overwrite, manifest.to_dict())
     return target
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -12,7 +13,7 @@ from typing import Any
 
 from spconvify.errors import ArgumentError, Option, SpconvifyError
 from spconvify.files import open_regular
-from spconvify.places import check_place, place_of
+from spconvify.places import check_place
 from spconvify.placing import put_folder
 from spconvify.printable import json_text
 
@@ -99,7 +100,7 @@ def exported_files(folder: Path) -> dict[str, int] | None:
 
 
 def put_in_place(folder: Path, target: Path, overwrite: bool, manifest: Mapping[str, Any]) -> None:
-    """Make `folder` the export at `target`, with its manifest.
+    """Make `folder` the export at `target`, which it was made beside, with its manifest.
 
     Raises:
         ArgumentError: if something has come into the way since `check_folder`; it is as it was.
@@ -108,13 +109,16 @@ def put_in_place(folder: Path, target: Path, overwrite: bool, manifest: Mapping[
     check = partial(check_earlier, shown=target) if overwrite else None
     try:
         (folder / MANIFEST).write_text(json_text(manifest) + "\n", "utf-8")
-        put_folder(folder, place_of(target), check)
+        put_folder(folder, target, check)
     except FileExistsError as error:
         raise ArgumentError(
             f"{target} exists: it came there during the export, and is as it was; choose another name"
         ) from error
     except OSError as error:
-        raise SpconvifyError(f"can't write {target}: {error.strerror or error}") from error
+        problem = error.strerror or str(error)
+        if error.errno == errno.EXDEV:  # overlayfs renames no folder of its lower layers
+            problem = "it is part of a container's image; remove it first, or choose another name"
+        raise SpconvifyError(f"can't write {target}: {problem}") from error
 
 
 def _is_exported(entry: os.DirEntry[str], sizes: Mapping[str, int]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spconvify.comparison import Comparison
 from spconvify.errors import ArgumentError, EngineError, Option, SpconvifyError
-from spconvify.places import Inputs, check_is_no_input, check_place, place_of
+from spconvify.places import Inputs, check_is_in_no_input, check_is_no_input, check_place, place_of
 from spconvify.printable import printable
 from spconvify.report.rows import settings, title
 from spconvify.scratch import atomic
@@ -43,7 +43,8 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
     what = f"plot {path}"
     if os.path.lexists(path) and not path.is_file():
         raise ArgumentError(f"{what} isn't a regular file; choose another name")
-    check_is_no_input(path, what, inputs or {})
+    for check in (check_is_no_input, check_is_in_no_input):
+        check(path, what, inputs or {})
     if path.exists() and not force:
         raise ArgumentError(f"{what} exists; replace it with ", Option("force", True), _ELSE)
     check_place(path.resolve(), what)

@@ -84,6 +84,13 @@ def test_nothing_that_is_read_is_written(run, checkpoint, tmp_path, command, mes
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_a_folder_of_pictures_may_hold_the_output(run, checkpoint):
+    """What isn't a picture isn't read."""
+    Path("old.pdparams").write_text("old")
+    command = "convert net.pdparams --calibration . --out old.pdparams --force"
+    assert "AssertionError: found too late" in one_line_error(run(*command.split()), 1)
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -1,5 +1,6 @@
 """--force replaces what an earlier export wrote, and nothing else."""
 
+import errno
 import json
 import os
 
@@ -117,7 +118,7 @@ def test_the_current_folder_and_those_that_can_not_be_replaced(tmp_path, monkeyp
         check_folder(type(tmp_path)("/proc"), overwrite=True)
     with pytest.raises(ArgumentError, match=r"can't be written.*too long"):
         check_folder(tmp_path / ("x" * 300), overwrite=False)
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda _, mode: mode == os.W_OK)
     with pytest.raises(ArgumentError, match="can't be read and written"):
         check_folder(folder, overwrite=True)
 
@@ -154,3 +155,19 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     with pytest.raises(SpconvifyError, match=r"can't write .*out: No space left on device"):
         put_in_place(made, tmp_path / "out", False, OURS)
     assert os.listdir(tmp_path) == ["made"]
+
+
+def test_a_folder_of_a_containers_image(tmp_path, monkeypatch):
+    target = export_into(tmp_path / "out")
+
+    def no_rename(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("spconvify.placing.exchange", lambda *_: False)
+    monkeypatch.setattr("spconvify.placing.rename_new", no_rename)
+    with (
+        scratch_folder(target) as made,
+        pytest.raises(SpconvifyError, match="a container's image"),
+    ):
+        put_in_place(made, target, True, OURS)
+    assert exported_files(target) == OURS["bytes"]
