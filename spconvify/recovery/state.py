@@ -64,12 +64,19 @@ def identity(student: nn.Layer, teacher: nn.Layer, recipe: Recipe) -> dict[str, 
 
 
 def save_run(
-    path: Path, state: RunState, run: Mapping[str, Any], student: nn.Layer, optimizer: Optimizer
+    path: Path,
+    state: RunState,
+    run: Mapping[str, Any],
+    student: nn.Layer,
+    optimizer: Optimizer,
+    *,
+    overwrite: bool = True,
 ) -> None:
     """Write everything into one ``.safetensors`` file.
 
     Raises:
-        CheckpointError: if that fails, as on a full disk; the file of before is then as it was.
+        CheckpointError: if that fails, as on a full disk, or there is a file and `overwrite` is off; the
+            file of before is then as it was.
     """
     moments = optimizer.state()
     meta = {
@@ -84,7 +91,7 @@ def save_run(
     arrays |= {f"student.{key}": array for key, array in state_of(student)[0].items()}
     arrays |= {f"best.{key}": array for key, array in (state.best or {}).items()}
     arrays |= {f"optimizer.{key}": array for key, array in moments.items()}
-    write_state(path, arrays)
+    write_state(path, arrays, overwrite=overwrite)
 
 
 def load_run(

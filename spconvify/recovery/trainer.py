@@ -67,6 +67,7 @@ class Trainer:
             RecoveryError: if the loss isn't finite any more; the student has the last good weights.
         """
         self._good = (0, snapshot(self._student))
+        self._kept = False  # whether the file at the checkpoint's place is this run's
         random_state, reporter = paddle.get_rng_state(), None
         try:
             self._resume(tell)
@@ -91,6 +92,7 @@ class Trainer:
         if found:
             self._state = found
             self._good = (found.step, snapshot(self._student))
+            self._kept = True
             done = f"all {steps} steps" if found.step == steps else f"{found.step} of {steps} steps"
             tell(f"resuming: checkpoint {path} has {done} of this run")
         elif self._evaluation is not None:
@@ -195,7 +197,9 @@ class Trainer:
         path = self._schedule.checkpoint
         if path is not None:
             if self._processes.rank == 0:
-                save_run(path, self._state, self._run, self._student, self._optimizer)
+                optimizer = self._optimizer
+                save_run(path, self._state, self._run, self._student, optimizer, overwrite=self._kept)
+                self._kept = True
             self._processes.wait()
         self._good = (self._state.step, weights)
 

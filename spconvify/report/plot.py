@@ -36,20 +36,26 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
             exists and `force` is off.
         EngineError: if matplotlib isn't installed.
     """
-    if path.is_dir() or not path.resolve().parent.is_dir():
-        raise ArgumentError(f"plot {path} isn't a file in an existing folder")
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(f"plot {path}: unknown suffix {path.suffix!r}; use {', '.join(SUFFIXES)}")
-    what = f"plot {path}"
+    try:
+        _check_what_is_there(path, f"plot {path}", force, inputs or {})
+    except OSError as error:  # a name that is too long, for one
+        raise ArgumentError(f"plot {path} can't be written: {error.strerror or error}") from error
+    if find_spec("matplotlib") is None:
+        raise EngineError("a plot needs matplotlib: pip install 'spconvify[plot]'")
+
+
+def _check_what_is_there(path: Path, what: str, force: bool, inputs: Inputs) -> None:
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise ArgumentError(f"{what} isn't a file in an existing folder")
     if os.path.lexists(path) and not path.is_file():
         raise ArgumentError(f"{what} isn't a regular file; choose another name")
     for check in (check_is_no_input, check_is_in_no_input):
-        check(path, what, inputs or {})
+        check(path, what, inputs)
     if path.exists() and not force:
         raise ArgumentError(f"{what} exists; replace it with ", Option("force", True), _ELSE)
     check_place(path.resolve(), what)
-    if find_spec("matplotlib") is None:
-        raise EngineError("a plot needs matplotlib: pip install 'spconvify[plot]'")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import one_line_error
 
@@ -55,7 +56,7 @@ KEEPING = "recover net.pdparams --teacher t.safetensors --data images --checkpoi
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("report net.pdparams --plot images/1.png", "plot images/1.png exists"),
+        ("report net.pdparams --plot images/1.png", "plot images/1.png exists; replace it with --force"),
         (f"{CONVERT} images --plot images/1.png", "is one of the files of --calibration"),
         (f"{CONVERT} images --plot link.png", "is one of the files of --calibration"),
         (f"{CONVERT} images/1.png --plot images/1.png", "is the same file as --calibration"),
@@ -75,8 +76,9 @@ KEEPING = "recover net.pdparams --teacher t.safetensors --data images --checkpoi
 )
 def test_nothing_that_is_read_is_written(run, checkpoint, tmp_path, command, message):
     Path("images").mkdir()
-    for name in ("images/1.png", "t.pdparams", "t.safetensors", "e.npz", "o.pdparams"):
+    for name in ("images/1.png", "t.pdparams", "t.safetensors", "o.pdparams"):
         Path(name).write_text("precious")
+    np.savez("e.npz", images=np.zeros((2, 3, 32, 32), np.uint8), labels=np.zeros(2, np.int64))
     for name, target in (("link.png", "images/1.png"), ("e.pdparams", "e.npz"), ("o.png", "o.pdparams")):
         Path(name).symlink_to(target)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -52,6 +52,17 @@ def test_it_goes_on_where_it_was(tmp_path, step, judged):
     assert_same(weights(again), weights(student))
 
 
+def test_a_file_that_comes_before_the_first_checkpoint_stays(tmp_path):
+    checkpoint = tmp_path / "run.safetensors"
+
+    def watch(now):
+        checkpoint.write_text("precious")
+
+    with pytest.raises(CheckpointError, match=r"run\.safetensors exists and is as it was"):
+        recover(*pair(), images(), **RUN, checkpoint=checkpoint, progress=watch)
+    assert checkpoint.read_text() == "precious"
+
+
 def test_dropout_goes_on_where_it_was(tmp_path):
     class Dropping(paddle.nn.Layer):
         def __init__(self, network):
