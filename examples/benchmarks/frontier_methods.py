@@ -16,7 +16,7 @@ import spconvify
 from spconvify.planning import Plan
 from spconvify.surgery import apply_plan
 from spconvify.verify import evaluating
-from spconvify.weights.calibrate import _Fitter as Fitter
+from spconvify.weights.fitter import Fitter
 from spconvify.weights.images import CalibrationImages
 from spconvify.weights.trace import trace
 
@@ -54,7 +54,7 @@ def half_pruned_then_spconv(ratio: float):
                 source = model if name.endswith("conv2") else pruned
                 layer, calls = seen[id(source)][name]
                 with evaluating(converted), paddle.no_grad():
-                    Fitter(source, converted, layer, new[name], calls).fit(name, batches, seed=0)
+                    Fitter(source, converted, layer, new[name], calls).fit(batches, seed=0)
 
         return apply_plan(pruned, Plan(sites), fit=fit, input_shape=images[:1].shape)
 

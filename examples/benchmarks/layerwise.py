@@ -80,7 +80,7 @@ def _fit_het(layer: HetConv, wanted: Call, current: Call, calls: Calls) -> None:
     observations = Observations(geometry, len(wanted.output), path)
     observations.add([wanted], [current])
     groups = layer.grouped._groups
-    result, _ = reconstruct(observations, Request(groups, len(layer.order) // groups))
+    result = reconstruct(observations, Request(groups, len(layer.order) // groups)).fit
     layer.order.set_value(np.array(result.channels, np.int64))
     layer.grouped.weight.set_value(result.gwc.astype(np.float32))
     layer.pointwise.weight.set_value(result.pwc.astype(np.float32))

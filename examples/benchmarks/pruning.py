@@ -24,7 +24,7 @@ from spconvify.weights.channels import Problem, choose_channels
 from spconvify.weights.gram import Geometry, Moments, MomentsAccumulator
 from spconvify.weights.observations import Observations
 from spconvify.weights.refine import GroupRefinement
-from spconvify.weights.solve import regularised_inverse
+from spconvify.weights.solve import Ridge, usual_ridge
 from spconvify.weights.trace import trace
 
 _CHOICE_RIDGE, _ROUNDS = 1e-4, 8  # as `spconvify.weights` has them
@@ -108,10 +108,11 @@ def _fitted(observations: Observations, count: int) -> tuple[list[int], np.ndarr
     kept = sorted(choose_channels(Problem(gram, [weighted], 9), count)[0])
     columns = blocks[kept].ravel()
     part = moments.part(columns, slice(None))
+    nothing = np.zeros_like(part.cross)
     refinement = GroupRefinement(
         observations.select(columns, slice(None)),
         part,
-        regularised_inverse(part),
+        Ridge(usual_ridge(part, nothing), nothing),
         observations.path,
         None,
     )
