@@ -9,7 +9,7 @@ from networks import PlainNet, trained
 from paddle import nn
 
 import spconvify
-from spconvify.errors import CheckpointError, ConversionError
+from spconvify.errors import CheckpointError, ConversionError, EngineError
 from spconvify.finite import not_finite
 
 
@@ -58,3 +58,9 @@ def test_every_floating_dtype(dtype):
     assert not_finite(model) == []
     model.bias.set_value(paddle.full([2], np.nan).astype(dtype))
     assert not_finite(model) == ["bias"]
+
+
+def test_nothing_is_exported(tmp_path):
+    with pytest.raises(EngineError, match="'head.weight' holds NaN .* nothing was exported"):
+        spconvify.export(broken("head.weight", np.inf), tmp_path / "out", (1, 3, 16, 16), tune=False)
+    assert list(tmp_path.iterdir()) == []

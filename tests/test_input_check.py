@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from paddle import nn
 from picture_networks import MEAN, STD, imagenet, pictures, trained
 
-from spconvify import load
+from spconvify import convert, load, recover
 from spconvify.errors import InputWarning
 from spconvify.input_check import check_inputs
 
@@ -180,3 +181,15 @@ def test_float64_networks():
     model = trained().to(dtype="float64")
     assert said(model, imagenet(pictures(32))) == ""
     assert paddle.float64 == model[0].weight.dtype
+
+
+@pytest.mark.skipif(find_spec("paddleslim") is None, reason="recover needs the extra slim")
+def test_recover_checks_what_the_teacher_sees():
+    teacher = trained()
+    student = convert(teacher, fusion="sum")
+    options = {"steps": 1, "batch_size": 16, "feature_weight": 0.0}
+    with pytest.warns(InputWarning, match="the training images aren't .* pixels of 0..255"):
+        recover(student, teacher, pictures(32), **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        recover(student, teacher, imagenet(pictures(32)), **options)

@@ -23,6 +23,7 @@ from spconvify.engines.inference import keep
 from spconvify.engines.measure import hand_over
 from spconvify.engines.process import environment, memory_settings
 from spconvify.errors import ArgumentError, EngineError
+from spconvify.finite import check_finite
 from spconvify.places import place_of
 from spconvify.scratch import scratch_folder
 
@@ -71,7 +72,8 @@ def export(
     Raises:
         ArgumentError: for an engine without files, a folder that exists, be it since this began, or an
             input that doesn't fit.
-        EngineError: if the engine isn't installed, can't run the network, or computes something else.
+        EngineError: if the engine isn't installed, can't run the network, or computes something else, or
+            if weights aren't finite.
     """
     if engine not in EXPORTED_BY:
         raise ArgumentError(f"engine {engine!r} has no files to export; use {' or '.join(EXPORTED_BY)}")
@@ -81,6 +83,7 @@ def export(
     place = place_of(target)  # what links lead to, and which folder is the current one, may change
     shape = tuple(int(size) for size in input_shape)
     images_for(shape, example)
+    check_finite(model, EngineError, "so nothing was exported")
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, shape, engine, choice, example)
     with scratch_folder(place) as folder:

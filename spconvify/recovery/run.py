@@ -10,6 +10,7 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.finite import not_finite
+from spconvify.input_check import FEW, check_inputs
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches
 from spconvify.recovery.distillation import Distillation, distilling
@@ -110,6 +111,9 @@ def recover(
             that another run is at work on.
         RecoveryError: if the loss isn't finite; the student has the last good weights then.
         CheckpointError: if a checkpoint can't be read or written.
+
+    Warns:
+        InputWarning: if the images don't look like what the teacher was trained on.
     """
     batches = Batches(data, batch_size, seed, augment)
     recipe = Recipe(
@@ -156,6 +160,8 @@ def distil(
     if processes.rank != 0:
         progress, tell = None, _nobody
     ignored = check_outputs(student, teacher, images)
+    if len(images) >= FEW and processes.rank == 0:
+        check_inputs(teacher, [images], "training")
     evaluation = None if eval_data is None else Evaluation(eval_data, processes)
     with distilling(student, teacher):
         outputs = match_outputs(student, teacher, images, ignored)
