@@ -169,9 +169,9 @@ def _labels(values: list[Any]) -> np.ndarray:
 def _source(data: Any) -> Any:
     if isinstance(data, (np.ndarray, paddle.Tensor)):
         return _Indexed(_array(data))
-    if isinstance(data, (tuple, list)) and len(data) == 2 and is_pair(data):
-        images, labels = (_array(part) for part in data)
-        return _Indexed(images, labels)
+    pair = as_pair(data)
+    if pair is not None:
+        return _Indexed(*pair)
     if isinstance(data, paddle.io.Dataset) and not isinstance(data, paddle.io.IterableDataset):
         return _Indexed(data)
     if not hasattr(data, "__iter__"):
@@ -184,22 +184,26 @@ def _source(data: Any) -> Any:
     return data
 
 
-def is_pair(data: Any) -> bool:
-    """Whether these are images and their labels (N, ...), and not two batches.
+def as_pair(data: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Images (N, C, H, W) and their labels (N, ...); None for two batches, or anything else.
 
     Raises:
         ArgumentError: if there are more of the ones than of the others.
     """
-    images, labels = data
-    if not all(isinstance(part, (np.ndarray, paddle.Tensor)) for part in data):
-        return False
-    if len(images.shape) != 4 or list(labels.shape[1:]) == list(images.shape[1:]):
-        return False
-    if len(labels.shape) <= 2 and (len(labels.shape) == 0 or len(images) != len(labels)):
-        raise ArgumentError(
-            f"{len(images)} images and {labels.size} labels; give one label for each image"
-        )
-    return len(images) == len(labels)
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        return None
+    arrays = (np.ndarray, paddle.Tensor)
+    of_numbers = isinstance(data[1], (tuple, list)) and not any(hasattr(p, "shape") for p in data[1])
+    if not isinstance(data[0], arrays) or not (isinstance(data[1], arrays) or of_numbers):
+        return None
+    images, labels = map(_array, data)
+    if images.ndim != 4 or labels.shape[1:] == images.shape[1:]:
+        return None
+    if labels.shape[:1] != (len(images),):
+        if labels.ndim > 2:
+            return None
+        raise ArgumentError(f"{len(images)} images and {labels.size} labels; give one for each image")
+    return images, labels
 
 
 def _array(value: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from paddle import nn
 from spconvify.accuracy import top1
 from spconvify.errors import ArgumentError
 from spconvify.labels import check_labels
-from spconvify.recovery.batches import checked, is_pair
+from spconvify.recovery.batches import as_pair, checked
 from spconvify.recovery.fingerprint import of_batches
 from spconvify.recovery.processes import Processes
 
@@ -54,8 +54,9 @@ class Evaluation:
 
 
 def _as_batches(data: Any) -> Iterable[Any]:
-    if isinstance(data, (tuple, list)) and len(data) == 2 and is_pair(data):
-        images, labels = data
+    pair = as_pair(data)
+    if pair is not None:
+        images, labels = pair
         starts = range(0, len(images), _BATCH_SIZE)
         return [(images[i : i + _BATCH_SIZE], labels[i : i + _BATCH_SIZE]) for i in starts]
     if not hasattr(data, "__iter__") or iter(data) is data:

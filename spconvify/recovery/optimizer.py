@@ -38,17 +38,17 @@ class Optimizer:
         self.parameters = [parameter for _, parameter in named]
         self._before: dict[str, np.ndarray] = {}
         self._optimizer = paddle.optimizer.AdamW(
-            recipe.learning_rate,
+            float(recipe.learning_rate),
             beta1=_BETA1,
             beta2=_BETA2,
             parameters=self.parameters,
-            weight_decay=recipe.weight_decay,
-            grad_clip=nn.ClipGradByGlobalNorm(recipe.clip_norm),
+            weight_decay=float(recipe.weight_decay),
+            grad_clip=nn.ClipGradByGlobalNorm(float(recipe.clip_norm)),
         )
 
     def step(self, rate: float) -> None:
         """Move the parameters along their gradients."""
-        self._optimizer.set_lr(rate)
+        self._optimizer.set_lr(float(rate))
         with self._own_names():
             self._optimizer.step()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Optional
 
 from spconvify.errors import ArgumentError
@@ -14,6 +14,10 @@ DEFAULT_BATCH_SIZE = 128
 DEFAULT_LEARNING_RATE = 3e-3
 DEFAULT_TEMPERATURE = 4.0
 DEFAULT_FEATURE_WEIGHT = 0.0
+_REAL = (
+    "learning_rate", "warmup", "weight_decay", "clip_norm", "temperature", "feature_weight",
+    "label_weight",
+)  # fmt: skip
 _LARGEST_SEED = 2**32 - 1
 _LARGEST_TEMPERATURE = 100.0  # beyond it, what is left of the logits' differences is rounding
 _EVALUATIONS, _CHECKPOINTS = 5, 20  # in a whole run, unless the caller says otherwise
@@ -50,6 +54,9 @@ class Recipe:
             raise ArgumentError(f"seed {self.seed} is more than {_LARGEST_SEED}")
         if self.loss not in (None, "kl", "mse"):
             raise ArgumentError(f"loss {self.loss!r} is unknown; use 'kl' or 'mse', or leave it out")
+        for name in _REAL:
+            if not isinstance(getattr(self, name), Real):
+                raise ArgumentError(f"{name} {getattr(self, name)!r} isn't a number")
         for name in ("learning_rate", "temperature", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ArgumentError(f"{name} {getattr(self, name):g} isn't a positive number")

@@ -60,7 +60,8 @@ def restore(student: nn.Layer, weights: Mapping[str, np.ndarray]) -> None:
 def identity(student: nn.Layer, teacher: nn.Layer, recipe: Recipe) -> dict[str, Any]:
     """What makes a run this run: its recipe, and both networks at its start, in their training modes."""
     networks = {"student": of_network(student), "teacher": of_network(teacher)}
-    return {**asdict(recipe), **networks, "trains": of_training(student)}
+    numbers = {key: getattr(value, "item", lambda v=value: v)() for key, value in asdict(recipe).items()}
+    return {**numbers, **networks, "trains": of_training(student)}
 
 
 def save_run(

@@ -95,7 +95,7 @@ def test_the_loss_is_that_of_paddleslim():
     own, taught = values(4, 6), values(4, 6, seed=1)
     tensors = [paddle.to_tensor(value) for value in (own, taught)]
     theirs = 16 * KLLoss(reduction="batchmean")(*(tensor / 4 for tensor in tensors))
-    assert loss_of(Fixed(own), Fixed(taught)) == pytest.approx(float(theirs), rel=1e-6)
+    assert loss_of(Fixed(own), Fixed(taught)) == pytest.approx(float(theirs), rel=1e-5)
 
 
 def test_channels_last_have_their_classes_last():

@@ -42,6 +42,8 @@ def test_accuracies_and_checkpoints_are_due_at_the_end_too():
         ({"seed": 1.5}, "seed 1.5 isn't a whole number"),
         ({"steps": "600"}, "steps '600' isn't a whole number"),
         ({"batch_size": 8.0}, "batch_size 8.0 isn't a whole number"),
+        ({"learning_rate": "0.1"}, "learning_rate '0.1' isn't a number"),
+        ({"weight_decay": None}, "weight_decay None isn't a number"),
         ({"feature_weight": -1.0}, "feature_weight -1 is negative"),
         ({"warmup": 1.0}, "warmup 1 isn't a share of the steps"),
     ],

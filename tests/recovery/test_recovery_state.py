@@ -212,6 +212,12 @@ def test_a_layer_that_is_reached_late(tmp_path):
     assert_same(*results)
 
 
+def test_numpys_numbers_are_numbers(tmp_path):
+    numbers = {"learning_rate": np.float32(1e-3), "seed": np.int64(3), "temperature": np.float64(2)}
+    for _ in range(2):
+        recover(*pair(), images(), **RUN, **numbers, checkpoint=tmp_path / "run.safetensors")
+
+
 def test_a_finished_run_says_so(tmp_path, capsys):
     for _ in range(2):
         recover(*pair(), images(), **RUN, checkpoint=tmp_path / "run.safetensors")

@@ -44,6 +44,45 @@ def test_labels_stay_with_their_images():
             assert batch.images[:, 0, 0, 0].tolist() == batch.labels.tolist()
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [np.arange(10), list(range(10)), np.arange(10)[:, None], paddle.arange(10), np.zeros((10, 4, 4))],
+)
+def test_labels_of_every_form_are_labels_and_no_batch(labels):
+    for data in ((numbered(), labels), [paddle.to_tensor(numbered()), labels]):
+        batches = Batches(data, 5)
+        assert batches.per_epoch() == 2
+        assert len(batches.first().labels) == 5
+
+
+def test_maps_of_one_channel_are_labels_of_images_with_three():
+    images = np.zeros((10, 3, 4, 4), "float32")
+    assert Batches((images, images[:, :1]), 5).first().labels.shape == (5, 1, 4, 4)
+    assert Batches([images, images], 5).first().labels is None  # two batches
+
+
+class Boxes(Numbered):
+    """Labels of several shapes, as detectors have."""
+
+    def __getitem__(self, index):
+        return numbered()[index], np.zeros((index % 3 + 1, 4))
+
+
+class Masks(Numbered):
+    def __getitem__(self, index):
+        return numbered()[index], np.zeros((4, 4), int)
+
+
+def test_datasets_may_have_labels_that_are_of_no_use_here():
+    assert Batches(Boxes(), 5).first().labels.dtype == object
+    assert Batches(Masks(), 5).first().labels.shape == (5, 4, 4)
+
+
+class Ragged(Numbered):
+    def __getitem__(self, index):
+        return np.zeros((1, 4 + index % 2, 4), "float32")
+
+
 @pytest.mark.parametrize("start", [1, 2, 5])
 @pytest.mark.parametrize("form", ["array", "loader", "list"])
 def test_a_later_start_gives_the_same_batches(form, start):
@@ -103,6 +142,11 @@ def test_flip_and_shift_moves_pixels_and_repeats_the_edge():
         ([["a", "b"]], "batch 0 is a str, not an array"),
         (iter([numbered()]), "can be gone through only once"),
         (7, "is a int, not batches"),
+        ((numbered(), np.arange(9)), "10 images and 9 labels; give one for each image"),
+        ((numbered(), np.array(3)), "10 images and 1 labels"),
+        (numbered().astype("uint8"), "batch 0 is of uint8: pixels, that is"),
+        (numbered().astype("int64"), "batch 0 is of int64: pixels, that is"),
+        (Ragged(), r"items of several shapes, as \[1, 4, 4\] and \[1, 5, 4\]"),
     ],
 )
 def test_data_that_cannot_be_used(data, message):
