@@ -78,3 +78,7 @@ class AgreementWarning(UserWarning):
 
 class InputWarning(UserWarning):
     """Images that don't look like what a network was trained on."""
+
+
+class PlainFileWarning(UserWarning):
+    """A file for an engine is right, but without what would make it faster there."""

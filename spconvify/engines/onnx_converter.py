@@ -5,15 +5,68 @@ In a process of its own, since Paddle's converter prints past Python, and a cras
 
 from __future__ import annotations
 
+import json
+import re
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+# What a line begins with that says that the file is right, but plain.
+PLAIN = "spconvify leaves the ONNX file plain: "
+_RESIZE = "_interp"  # the end of the operators' names
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def main(job: dict[str, Any]) -> None:
-    """Convert the job's "program" and "parameters" to "target", with the operators of "opset"."""
+    """Convert the job's "program" and "parameters" to "target", with the operators of "opset".
+
+    "input_shape" is what the file is tried on, (N, C, H, W), before its splits are divided.
+    """
     import paddle2onnx
 
-    paddle2onnx.export(job["program"], job["parameters"], job["target"], opset_version=job["opset"])
-    from spconvify.engines.onnx_parts import divide_file
+    program = Path(job["program"])
+    if program.suffix == ".json":
+        _write_single_precision_scales(program)
+    paddle2onnx.export(str(program), job["parameters"], job["target"], opset_version=job["opset"])
+    from spconvify.engines.onnx_check import divide_file
 
-    divide_file(job["target"])
+    problem = divide_file(Path(job["target"]), job["input_shape"])
+    if problem:
+        print(f"\n{PLAIN}{problem}", flush=True)
+
+
+def _write_single_precision_scales(program: Path) -> None:
+    """Write a resize's scale factors as float32, which Paddle doesn't take, and the converter only."""
+    text = program.read_text()
+    if _RESIZE not in text:
+        return
+    content = json.loads(text)
+    for operator in _operators(content):
+        for attribute in operator["A"]:
+            if attribute["N"] == "scale" and attribute["AT"]["#"].endswith("a_array"):
+                for value in attribute["AT"]["D"]:
+                    value["#"] = value["#"].replace("a_f64", "a_f32")
+    program.write_text(json.dumps(content))
+
+
+def _operators(content: Any) -> Iterator[dict[str, Any]]:
+    """Every resize of a program, in whatever block."""
+    if isinstance(content, list):
+        for item in content:
+            yield from _operators(item)
+    elif isinstance(content, dict):
+        if str(content.get("#", "")).endswith(_RESIZE):
+            yield content
+        for item in content.values():
+            yield from _operators(item)
+
+
+def problem_in(said: str, code: int) -> str:
+    """The line that tells why nothing was written, out of all that the converter has printed."""
+    lines = [_COLOURS.sub("", line).strip() for line in said.splitlines()]
+    lines = [line for line in lines if line and "warn" not in line.lower()]
+    named = [line.partition("[ERROR]")[2].strip() for line in lines if "[ERROR]" in line]
+    telling = [line for line in lines if "rror" in line or "not support" in line]
+    found = next((line for line in named if line), None)
+    return found or (telling or lines or [f"paddle2onnx ended with code {code}"])[-1]

@@ -44,11 +44,10 @@ class Graph:
         self._sources: dict[str, tuple[str, int]] = {}
         for node in self.proto.node:
             if self.is_split(node):
-                self.split_maps.add(node.input[0])
-                starts = np.cumsum([0, *self.constants[node.input[1]]]).tolist()
-                self._sources |= {
-                    name: (node.input[0], start) for name, start in zip(node.output, starts)
-                }
+                edges = self.edges(node)
+                self.split_maps.add(edges[0][0])
+                # A part that nobody reads may have no name.
+                self._sources |= {name: edge for name, edge in zip(node.output, edges) if name}
         self._parents: dict[str, str] = {}
         for node in self.proto.node:
             if self.is_by_channel(node):
@@ -86,8 +85,17 @@ class Graph:
             len(node.input) == 2 and node.input[1] in self.constants and self.channels(node.input[0]) > 0
         )
 
+    def edges(self, split: Any) -> list[tuple[str, int]]:
+        """Where a split's parts begin and the last one ends: the map, as in `place`, and the channel.
+
+        A part of one map that is split again is that map's, too.
+        """
+        source, first = self.place(split.input[0])
+        sizes = self.constants[split.input[1]]
+        return [(source, int(edge)) for edge in first + np.cumsum([0, *sizes])]
+
     def place(self, name: str) -> tuple[str, int]:
-        """The map that `name` was split from and its first channel there, or `name` itself and 0."""
+        """The map that `name` was split from first, and its channel there, or `name` itself and 0."""
         return self._sources.get(name, (name, 0))
 
     def is_by_channel(self, node: Any) -> bool:

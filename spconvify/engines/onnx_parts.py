@@ -22,17 +22,6 @@ BLOCK = 16  # channels; ONNX Runtime leaves its layout for a convolution with ot
 _OPERATOR = 20_000
 
 
-def divide_file(path: str) -> int:
-    """`divide` the network in an ONNX file, which is written again if that changes it."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False)
-    gone = divide(model)
-    if gone:
-        onnx.save(model, path)
-    return gone
-
-
 def divide(model: Any) -> int:
     """Rewrite the ``onnx.ModelProto`` in place, with the same outputs; how many of its splits are gone.
 
@@ -59,9 +48,7 @@ def _cuts(graph: Graph, whole: set[str]) -> dict[str, list[int]]:
     there, and so on upwards.
     """
     cuts: dict[str, set[int]] = defaultdict(set)
-    wanted = [
-        graph.place(name) for node in graph.proto.node if graph.is_split(node) for name in node.output
-    ]
+    wanted = [edge for node in graph.proto.node if graph.is_split(node) for edge in graph.edges(node)]
     while wanted:
         name, channel = wanted.pop()
         kind = graph.kind(name)
@@ -123,11 +110,12 @@ class _Rewriting:
         proto, gone, done = self.graph.proto, 0, set()
         for node in proto.node:
             if self.graph.is_split(node):
-                divided = self._is_divided(node.input[0])
+                source = self.graph.place(node.input[0])[0]
+                divided = self._is_divided(source)
                 gone += divided
-                if not divided and node.input[0] not in done:
-                    done.add(node.input[0])
-                    self._split(node.input[0])
+                if not divided and source not in done:
+                    done.add(source)
+                    self._split(source)
             elif self._is_divided(node.output[0]):
                 self._divide(node)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -11,8 +12,9 @@ import numpy as np
 from paddle import nn
 
 from spconvify.engines import children, tracing
+from spconvify.engines.onnx_converter import PLAIN, problem_in
 from spconvify.engines.support import gpu_index
-from spconvify.errors import EngineError
+from spconvify.errors import EngineError, PlainFileWarning
 
 FILE = "model.onnx"
 _OPSET = 14
@@ -34,6 +36,7 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
         "parameters": str(parameters.absolute()),
         "target": str(target.absolute()),
         "opset": _OPSET,
+        "input_shape": list(input_shape),
     }
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     try:
@@ -42,10 +45,11 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
         name = type(network).__name__
         raise EngineError(f"{name} can't be written as ONNX: {problem}") from problem
     if code or not target.exists():
-        lines = said.strip().splitlines()
-        telling = [line.strip() for line in lines if "rror" in line or "not support" in line]
-        text = (telling or lines or [f"paddle2onnx ended with code {code}"])[-1]
+        text = problem_in(said, code)
         raise EngineError(f"{type(network).__name__} can't be written as ONNX: {text}")
+    for line in said.splitlines():
+        if line.startswith(PLAIN):
+            warnings.warn(f"{type(network).__name__}: {line}", PlainFileWarning, stacklevel=2)
     for file in (program, parameters):
         file.unlink()
 

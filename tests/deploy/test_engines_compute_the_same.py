@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import networks as nets
 import paddle
@@ -15,6 +16,7 @@ from spconvify.deploy.folding import fold
 from spconvify.deploy.forms import build, candidates
 from spconvify.deploy.fuse import fuse
 from spconvify.engines import inference, usable_engines
+from spconvify.errors import PlainFileWarning
 from spconvify.report.exported import export_lines
 
 CHANNELS = [5, 9, 0, 15, 3, 2, 8, 1, 4, 6, 7, 10, 11, 12, 13, 14]
@@ -54,6 +56,27 @@ def test_every_form_is_exported_right(tmp_path, fusion, groups, engine, channels
     model.eval()
     for batch in (1, 3):  # export checks every output against eager
         export(model, tmp_path / f"out{batch}", (batch, 16, 7, 9), engine, tune=False)
+
+
+@pytest.mark.parametrize("fusion", ["sum", "gap"])
+@pytest.mark.parametrize(
+    "groups", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+)
+def test_every_form_is_divided_right(tmp_path, fusion, groups):
+    """Maps so large that their splits are divided, behind a convolution that makes them."""
+    if "onnxruntime" not in usable_engines("cpu"):
+        pytest.skip("onnxruntime isn't here")
+    forms = []
+    for stride in (1, 2):
+        layer = nets.trained(SPConv2D(128, 64, stride, groups=groups, fusion=fusion), seed=stride)
+        folded = fold(layer, nets.trained(nn.BatchNorm2D(64)))
+        for form in candidates(folded, "onnxruntime"):
+            forms.append(nn.Sequential(nets.conv(3, 128), nn.ReLU(), build(folded, form)))
+    model = Branches(forms)
+    model.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PlainFileWarning)
+        export(model, tmp_path / "out", (1, 3, 36, 36), "onnxruntime", tune=False)
 
 
 def test_the_line_that_loads_an_export_names_the_program(tmp_path):

@@ -79,15 +79,16 @@ def kinds(model):
     return collections.Counter(node.op_type for node in model.graph.node)
 
 
-def check(build, *outputs, gone):
-    """Divide what was built; the outputs stay the same, and so many splits are gone."""
+def check(build, *outputs, gone, merged=0):
+    """Divide what was built; the outputs stay the same, so many splits are gone, and so many became a
+    part of another."""
     model = build.model(*outputs)
     expected, splits = run(model), kinds(model)["Split"]
     assert onnx_parts.divide(model) == gone
     onnx.checker.check_model(model)
     for value, wanted in zip(run(model), expected):
         np.testing.assert_allclose(value, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
-    assert kinds(model)["Split"] == splits - gone
+    assert kinds(model)["Split"] == splits - gone - merged
     return model
 
 
@@ -253,3 +254,66 @@ def test_the_written_file_is_divided(fusion, tmp_path, monkeypatch):
     found = onnxruntime.load({"folder": tmp_path, "threads": 1, "device": "cpu"}, values)()
     expected = network(paddle.to_tensor(values)).numpy()
     np.testing.assert_allclose(found[0], expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
+def nested(b, x, part, *sizes):
+    """A split of one part of a split, as the forms "two-parts+split" have it."""
+    parts = b.split(x, 64, 64)
+    return parts, b.split(parts[part], *sizes)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_split_of_a_part_is_divided_with_its_map(part):
+    b = Builder()
+    x = b.op("Relu", b.conv("x", 3, 128))
+    parts, inner = nested(b, x, part, 16, 48)
+    again = b.split(inner[1], 16, 32)
+    outputs = [b.conv(again[1], 32, 8), b.conv(inner[0], 16, 8), b.conv(parts[1 - part], 64, 8)]
+    check(b, *outputs, parts[part], inner[1], x, gone=3)  # parts that are outputs, and the whole map
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_split_of_a_part_of_what_stays_whole(part):
+    b = Builder()
+    parts, inner = nested(b, b.op("Concat", "wide", "wide", axis=1), part, 16, 48)
+    relu = b.split(b.op("Relu", inner[1]), 16, 32)
+    outputs = [b.conv(relu[0], 16, 8), b.conv(inner[0], 16, 8), b.conv(parts[1 - part], 64, 8)]
+    check(b, *outputs, relu[1], gone=0, merged=1)
+
+
+def test_parts_without_a_name_that_nobody_reads():
+    b = Builder()
+    first, _, last = b.split(b.op("Relu", b.conv("x", 3, 96)), 16, 48, 32)
+    split = len(b.nodes) - 1
+    clipped = b.op("Clip", last, "", b.constant(np.float32(0.5)))
+    model = b.model(b.conv(first, 16, 8), b.conv(clipped, 32, 8))
+    expected = run(model)
+    model.graph.node[split].output[1] = ""  # which ONNX Runtime itself doesn't survive
+    assert onnx_parts.divide(model) == 1
+    for value, wanted in zip(run(model), expected):
+        np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_graphs_of_nested_splits(seed):
+    b = Builder(seed)
+    maps = [(b.conv("x", 3, 64), 64), ("wide", 64)]
+    for _ in range(14):
+        x, channels = maps[b.random.integers(len(maps))]
+        choice = b.random.integers(4)
+        if choice == 0 and channels >= 32:
+            cut = 16 * int(b.random.integers(1, channels // 16))
+            maps += zip(b.split(x, cut, channels - cut), (cut, channels - cut))
+        elif choice == 1:
+            maps.append((b.op("Relu", x), channels))
+        elif choice == 2:
+            maps.append((b.conv(x, channels, 64, groups=int(b.random.choice([1, 2]))), 64))
+        else:
+            other, more = maps[b.random.integers(len(maps))]
+            maps.append((b.op("Concat", x, other, axis=1), channels + more))
+    model = b.model(*dict.fromkeys(name for name, _ in maps[-4:]))
+    expected = run(model)
+    onnx_parts.divide(model)
+    onnx.checker.check_model(model)
+    for value, wanted in zip(run(model), expected):
+        np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())

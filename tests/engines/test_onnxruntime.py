@@ -1,11 +1,21 @@
 """ONNX Runtime: what the converter can't do is told in its words, and not in a warning's."""
 
+from pathlib import Path
+
+import networks as nets
+import numpy as np
 import paddle
+import paddle.nn.functional as F
 import pytest
 from paddle import nn
 
-from spconvify import EngineError
-from spconvify.engines import onnxruntime
+from spconvify import EngineError, convert, fuse
+from spconvify.engines import onnx_check, onnx_converter, onnx_parts, onnxruntime
+from spconvify.engines.onnx_converter import problem_in
+from spconvify.engines.worker import random_values
+from spconvify.errors import PlainFileWarning
+
+onnx = pytest.importorskip("onnx")
 
 
 class Erfinv(nn.Layer):
@@ -13,10 +23,111 @@ class Erfinv(nn.Layer):
         return paddle.erfinv(x)
 
 
-@pytest.mark.parametrize("network", [Erfinv(), nn.AdaptiveAvgPool2D(7)])  # the second crashes it
-def test_what_cannot_be_converted_is_named(network, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [(Erfinv(), "unsupported operators"), (nn.AdaptiveAvgPool2D(7), "FatalError")],  # which crashes it
+)
+def test_what_cannot_be_converted_is_named(network, says, tmp_path, monkeypatch):
     pytest.importorskip("paddle2onnx")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # Paddle warns of it: "... does not support ..."
-    with pytest.raises(EngineError, match=r"can't be written as ONNX: .*(rfinv|FatalError)") as caught:
+    with pytest.raises(EngineError, match=rf"can't be written as ONNX: .*{says}") as caught:
         onnxruntime.write(network, tmp_path, (1, 3, 4, 4))
     assert "OMP_NUM_THREADS" not in str(caught.value)
+
+
+def test_the_converters_own_line_is_found():
+    said = """\x1b[0;31m2026-11-27 00:05:25 [ERROR]\tFailed to convert PaddlePaddle model: no.\x1b[0m
+x.py:712: UserWarning: No ccache found. An error may follow
+  warnings.warn(warning_message)
+"""
+    assert problem_in(said, 255) == "Failed to convert PaddlePaddle model: no."
+    assert problem_in("[ERROR][Paddle2ONNX] Due to it.\n", 1) == "[Paddle2ONNX] Due to it."
+    assert problem_in("OSError: full\n[I] Folding\nwarnings.warn(x)\n", 1) == "OSError: full"
+    assert problem_in("  warnings.warn(warning_message)\n", -9) == "paddle2onnx ended with code -9"
+    assert problem_in("one\ntwo\n", 1) == "two"
+
+
+RESIZES = {
+    "nearest": lambda x: F.interpolate(x, scale_factor=2),
+    "nearest, 1.5": lambda x: F.interpolate(x, scale_factor=1.5),
+    "two factors": lambda x: F.interpolate(x, scale_factor=[2, 3], mode="bilinear"),
+    "corners": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True),
+    "odd": lambda x: F.interpolate(x, scale_factor=0.37, mode="bilinear"),
+    "size": lambda x: F.interpolate(x, size=[19, 7], mode="bilinear"),
+    "by shape": lambda x: F.interpolate(x, size=paddle.shape(x)[2:] * 2, mode="bilinear"),
+    "module": nn.Upsample(scale_factor=2, mode="bilinear"),
+    "older module": nn.UpsamplingBilinear2D(scale_factor=2),
+    "bicubic": lambda x: F.interpolate(x, scale_factor=2, mode="bicubic"),
+    "area": lambda x: F.interpolate(x, size=[4, 6], mode="area"),
+    "shuffle": lambda x: F.pixel_shuffle(x, 2),
+}
+
+
+class Resizes(nn.Layer):
+    def __init__(self, names):
+        super().__init__()
+        self.conv, self.names = nets.conv(3, 8), names
+
+    def forward(self, x):
+        return [RESIZES[name](F.relu(self.conv(x))) for name in self.names]
+
+
+@pytest.mark.parametrize("batch", [1, -1])
+def test_resizes_are_written_and_right(tmp_path, batch):
+    pytest.importorskip("paddle2onnx")
+    network, values = nets.trained(Resizes(RESIZES)), random_values((2 if batch < 0 else 1, 3, 12, 18))
+    onnxruntime.write(network, tmp_path, (batch, *values.shape[1:]))
+    assert [file.name for file in tmp_path.iterdir()] == [onnxruntime.FILE]
+    found = onnxruntime.load({"folder": tmp_path, "threads": 1, "device": "cpu"}, values)()
+    for name, value, wanted in zip(RESIZES, found, network(paddle.to_tensor(values))):
+        np.testing.assert_allclose(value, wanted.numpy(), rtol=0, atol=2e-5, err_msg=name)
+
+
+def split_network():
+    return nets.trained(fuse(nets.trained(convert(nn.Sequential(nets.conv(3, 64), nets.conv(64, 64))))))
+
+
+def wrong_outputs(model):
+    model.graph.initializer[0].CopyFrom(
+        onnx.numpy_helper.from_array(
+            onnx.numpy_helper.to_array(model.graph.initializer[0]) + 1, model.graph.initializer[0].name
+        )
+    )
+    return 1
+
+
+def not_a_graph(model):
+    model.graph.node[-1].input[0] = "nowhere"
+    return 1
+
+
+def crashes(model):
+    raise KeyError("a strange graph")
+
+
+@pytest.mark.parametrize(
+    ("divide", "why"),
+    [(wrong_outputs, "outputs would differ"), (not_a_graph, "nowhere"), (crashes, "a strange graph")],
+)
+def test_a_rewritten_file_that_is_not_right_is_not_taken(tmp_path, monkeypatch, divide, why):
+    pytest.importorskip("paddle2onnx")
+    monkeypatch.setattr(onnx_parts, "_OPERATOR", 10**9)
+    onnxruntime.write(split_network(), tmp_path, (-1, 3, 8, 8))
+    path = tmp_path / onnxruntime.FILE
+    before = path.read_bytes()
+    monkeypatch.setattr(onnx_check, "divide", divide)
+    assert why in onnx_check.divide_file(path, (-1, 3, 8, 8))
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_plain_file_is_said(tmp_path, monkeypatch):
+    pytest.importorskip("paddle2onnx")
+
+    def run(module, job, folder, variables):
+        Path(job["target"]).touch()
+        return 0, f"[I] Folding\n{onnx_converter.PLAIN}it is strange\n"
+
+    monkeypatch.setattr("spconvify.engines.children.run", run)
+    with pytest.warns(PlainFileWarning, match="Conv2D: spconvify leaves the ONNX file plain: it is"):
+        onnxruntime.write(nets.conv(3), tmp_path, (1, 3, 8, 8))
