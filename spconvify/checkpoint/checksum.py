@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from spconvify.errors import CheckpointError
+from spconvify.files import open_regular
 
 _MAGIC = b"\nspconvify sha256 "
 TRAILER_BYTES = len(_MAGIC) + hashlib.sha256().digest_size
@@ -46,7 +47,7 @@ def check_trailer(path: Path) -> int | None:
     size = path.stat().st_size - TRAILER_BYTES
     if size < 0:
         return None
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(size)
         trailer = file.read()
         if not trailer.startswith(_MAGIC):

@@ -12,6 +12,7 @@ import numpy as np
 
 from spconvify.checkpoint.checksum import check_trailer, has_checksum
 from spconvify.checkpoint.reading import is_safetensors_file, read_state
+from spconvify.files import open_regular
 
 
 @dataclass(frozen=True)
@@ -43,5 +44,5 @@ def check_file(path: str | os.PathLike[str]) -> FileCheck:
 
 
 def _header(path: Path) -> Mapping:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return json.loads(file.read(int.from_bytes(file.read(8), "little")))

@@ -13,6 +13,7 @@ import numpy as np
 from spconvify.checkpoint.checksum import check_metadata, check_trailer
 from spconvify.checkpoint.unpickling import unpickle
 from spconvify.errors import CheckpointError
+from spconvify.files import open_regular
 
 # Paddle's own entries beside the parameters.
 _NAMES = "StructuredToParameterName@@"
@@ -39,13 +40,13 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             return _read_safetensors(path)
         _refuse_other_formats(head)
         end = check_trailer(path)
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = unpickle(file, path.stat().st_size if end is None else end)
         return _arrays(content)
     except CheckpointError as error:
         raise CheckpointError(f"can't read {path}: ", error) from error
     except OSError as error:
-        raise CheckpointError(f"can't read {path}: {error.strerror}") from error
+        raise CheckpointError(f"can't read {path}: {error.strerror or error}") from error
     except MemoryError as error:
         raise CheckpointError(f"can't read {path}: it claims more data than fits in memory") from error
 
@@ -66,10 +67,10 @@ def _head(path: Path) -> bytes:
     if not path.is_file():
         raise CheckpointError(f"can't read {path}: it isn't a regular file")
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(16)
     except OSError as error:
-        raise CheckpointError(f"can't read {path}: {error.strerror}") from error
+        raise CheckpointError(f"can't read {path}: {error.strerror or error}") from error
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
@@ -143,8 +144,9 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="np"):  # the library checks all of the header against the size
-            content = memoryview(path.read_bytes())
+        # The library checks all of the header against the size.
+        with safe_open(path, framework="np"), open_regular(path) as file:
+            content = memoryview(file.read())
     except SafetensorError as error:
         raise CheckpointError(f"it is a damaged .safetensors file ({error})") from error
     start = 8 + int.from_bytes(content[:8], "little")

@@ -24,6 +24,7 @@ from spconvify.engines.measure import hand_over
 from spconvify.engines.process import environment, memory_settings
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.finite import check_finite
+from spconvify.files import open_regular
 from spconvify.places import place_of
 from spconvify.scratch import scratch_folder
 
@@ -110,7 +111,8 @@ def export(
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder that `export` made."""
-    return Manifest.of(json.loads((folder / MANIFEST).read_text()))
+    with open_regular(folder / MANIFEST) as file:
+        return Manifest.of(json.load(file))
 
 
 def _manifest(

@@ -84,7 +84,9 @@ def choose_forms(
     choices = choices or Choices()
     folds = _spconvs(model, shape)
     keys = {item.name: f"{setting.key()}, {_shape_key(item, engine)}" for item in folds}
-    times = {key: choices.times(key) for key in keys.values()}
+    times = {
+        keys[item.name]: choices.times(keys[item.name], {*_forms(item, engine), DENSE}) for item in folds
+    }
     missing = [key for key, known in times.items() if known is None]
     if measure_them:
         for done, key in enumerate(missing):
@@ -126,10 +128,15 @@ def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
     return [item for item in folds if isinstance(item.layer, SPConv2D)]
 
 
+def _forms(item: Fold, engine: str) -> dict[str, None]:
+    """The forms that one can have, in the order of `candidates`."""
+    return dict.fromkeys(candidates(fold(item.layer, item.norm), engine))
+
+
 def _shape_key(item: Fold, engine: str) -> str:
     """Everything that decides how long a layer takes."""
     layer: Any = item.layer
-    forms = "/".join(candidates(fold(layer, item.norm), engine))
+    forms = "/".join(_forms(item, engine))
     return (
         f"{'x'.join(map(str, item.input_shape))} -> {layer.out_channels}, stride {layer.stride}, "
         f"dilation {layer.dilation}, padding {layer.padding} {layer.gwc._padding_mode}, "

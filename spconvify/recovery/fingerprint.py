@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from spconvify.checkpoint.apply import state_of
+from spconvify.files import open_regular
 
 _ROWS = 256  # of an array at a time: one that is mapped from a disk needn't fit into memory
 _ITEMS, _TWICE = 1000, 64  # of a dataset: read, and read again to see whether chance is at work
@@ -91,7 +92,7 @@ def of_files(files: Iterable[Path], folder: Path) -> int:
     whole, value = sum(sizes) <= _WHOLE, 0
     for file, size in zip(files, sizes):
         value = checksum([str(file.relative_to(folder)), size], value)
-        with open(file, "rb") as content:
+        with open_regular(file) as content:
             if whole:
                 value = zlib.crc32(content.read(), value)
                 continue

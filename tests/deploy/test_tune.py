@@ -1,7 +1,5 @@
 """tune: the fastest form by the timings, remembered, and confirmed on the network."""
 
-import json
-
 import networks as nets
 import pytest
 from paddle import nn
@@ -96,25 +94,6 @@ def test_equal_layers_are_timed_once(monkeypatch, choices):
     clock = Clock(monkeypatch)
     assert set(choose_forms(model, (1, 8, 8, 8), "eager", choices=choices).forms) == {"0", "1", "2"}
     assert len(clock.layers) == 1
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{", '{"layers": 3}', '{"layers": {"x": 1}, "networks": {}}']
-)
-def test_a_damaged_cache_counts_as_empty(tmp_path, content):
-    path = tmp_path / "forms.json"
-    path.write_text(content)
-    choices = Choices(path)
-    assert choices.times("x") is None
-    choices.remember({"x": {"dense": 1.0}}, {})
-    assert Choices(path).times("x") == {"dense": 1.0}
-    assert set(json.loads(path.read_text())) == {"layers", "networks"}
-
-
-def test_a_cache_that_can_not_be_written_is_left(tmp_path):
-    (tmp_path / "file").write_text("")
-    Choices(tmp_path / "file" / "forms.json").remember({"x": {"dense": 1.0}}, {})
-    assert (tmp_path / "file").read_text() == ""
 
 
 def test_an_input_that_does_not_fit(model, choices):
