@@ -61,6 +61,6 @@ def test_every_floating_dtype(dtype):
 
 
 def test_nothing_is_exported(tmp_path):
-    with pytest.raises(EngineError, match="'head.weight' holds NaN .* nothing was exported"):
+    with pytest.raises(EngineError, match=r"'head.weight' holds NaN .* nothing was exported"):
         spconvify.export(broken("head.weight", np.inf), tmp_path / "out", (1, 3, 16, 16), tune=False)
     assert list(tmp_path.iterdir()) == []
