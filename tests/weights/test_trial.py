@@ -7,8 +7,10 @@ import pytest
 
 from spconvify.weights.observations import Part
 from spconvify.weights.output_path import OutputPath
+from spconvify.weights.reconstruct import Reconstruction
 from spconvify.weights.refine import Score
-from spconvify.weights.trial import trial
+from spconvify.weights.solve import Fit
+from spconvify.weights.trial import Trial, trial
 
 FEATURES, OUTPUTS = 60, 4
 PATH = OutputPath(np.ones(OUTPUTS, "float32"), np.zeros(OUTPUTS, "float32"))
@@ -44,12 +46,24 @@ def test_the_ridge_pulls_to_the_prior():
 
 def test_rounds_are_kept_only_where_they_pay():
     clipped = OutputPath(PATH.gain, PATH.offset, (0.0, np.inf))
-    few = trial(parts(40)[0], clipped, np.zeros((FEATURES, OUTPUTS)), rounds=8)
-    many = trial(parts(20_000)[0], clipped, np.zeros((FEATURES, OUTPUTS)), rounds=8)
-    assert many.rounds == 8
-    assert few.rounds in (0, 8)
-    without = trial(parts(40)[0], clipped, np.zeros((FEATURES, OUTPUTS)), rounds=0)
-    assert few.left_out.missed <= without.left_out.missed
+    nothing = np.zeros((FEATURES, OUTPUTS))
+    assert trial(parts(20_000)[0], clipped, nothing, rounds=8).rounds == 8
+    kept = set()
+    for seed in range(8):
+        few, _ = parts(40, seed=seed)
+        refined, plain = (trial(few, clipped, nothing, rounds=rounds) for rounds in (8, 0))
+        assert refined.left_out.missed <= plain.left_out.missed
+        kept.add(refined.rounds)
+    assert kept == {0, 8}
+
+
+def test_the_error_to_expect_is_that_of_rows_left_out():
+    fit = Fit([0], *np.zeros((4, 1)), error=0.1)
+    worse = Trial(None, 0, fitted=Score(1.0, 10.0), left_out=Score(4.0, 10.0))
+    better = Trial(None, 0, fitted=Score(2.0, 10.0), left_out=Score(1.0, 10.0))
+    assert Reconstruction(fit, None, [worse]).error == pytest.approx(0.4)
+    assert Reconstruction(fit, None, [worse, better]).error == pytest.approx(0.2)
+    assert Reconstruction(fit, None, [better]).error == 0.1
 
 
 def test_without_rows_left_out_there_is_no_trial():
