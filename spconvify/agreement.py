@@ -118,7 +118,7 @@ def agreement(
     tallies: dict[str, _Tally] = {}
     images = 0
     with evaluating(original), evaluating(converted), paddle.no_grad():
-        for batch in batches:
+        for batch in filter(len, batches):
             images += len(batch)
             before, after = (_outputs(model, batch) for model in (original, converted))
             for name, value in before.items():

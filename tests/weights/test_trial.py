@@ -50,7 +50,7 @@ def test_rounds_are_kept_only_where_they_pay():
     assert trial(parts(20_000)[0], clipped, nothing, rounds=8).rounds == 8
     kept = set()
     for seed in range(8):
-        few, _ = parts(40, seed=seed)
+        few, _ = parts(80, seed=seed)
         refined, plain = (trial(few, clipped, nothing, rounds=rounds) for rounds in (8, 0))
         assert refined.left_out.missed <= plain.left_out.missed
         kept.add(refined.rounds)
