@@ -128,6 +128,7 @@ class Comparison:
     sites: list[SiteComparison] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
+    untimed: list[str] = field(default_factory=list)  # engines that gave no latency, and why
     agreement: Agreement | None = None  # of the outputs, where there were images to compare them on
 
     @property
@@ -185,6 +186,7 @@ class Comparison:
             ],
             "sites": [vars(site) for site in self.sites],
             "uncounted": self.uncounted,
+            "untimed": self.untimed,
         }
 
 

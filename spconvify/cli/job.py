@@ -27,8 +27,8 @@ from spconvify.comparison import (
     fill_costs,
     site_table,
 )
-from spconvify.engines import check_engine, usable_engines
-from spconvify.errors import ArgumentError, SpconvifyError
+from spconvify.engines import ENGINES, check_engine, usable_engines
+from spconvify.errors import ArgumentError, ConversionError, EngineError, SpconvifyError
 from spconvify.loading import Source, open_source
 from spconvify.places import Inputs
 from spconvify.report import FORMATS, agreement_lines, print_table, to_csv, to_json, to_markdown
@@ -212,17 +212,21 @@ def _time(
 
     with progress_bar("timing", quiet) as progress:
         for engine, threads, shape in measurement.grid(comparison.input_shape):
-            timing = time_networks(
-                before,
-                after,
-                shape,
-                engine,
-                threads,
-                measurement.device,
-                tune=measurement.tune,
-                progress=progress,
-            )
-            comparison.add(timing)
+            try:
+                timing = time_networks(
+                    before,
+                    after,
+                    shape,
+                    engine,
+                    threads,
+                    measurement.device,
+                    tune=measurement.tune,
+                    progress=progress,
+                )
+            except (EngineError, ConversionError) as problem:  # the rest of the table is right
+                comparison.untimed.append(f"{ENGINES[engine]}: {problem}")
+            else:
+                comparison.add(timing)
 
 
 def _converted(

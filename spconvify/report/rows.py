@@ -105,6 +105,8 @@ def captions(comparison: Comparison) -> Iterator[str]:
     if comparison.timings:
         yield "² " + latency_caption(comparison.timings)
         yield "³ speed-up by MACs ratio: 100 % is where time follows the MACs exactly."
+    for line in comparison.untimed:
+        yield f"No latency in {line}"
     slower = sorted({name for timing in comparison.timings for name in timing.slower})
     if slower:
         yield f"The dense convolution is faster at {', '.join(slower)}; --only-faster keeps it there."
