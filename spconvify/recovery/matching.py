@@ -64,8 +64,7 @@ def match_outputs(
     """
     with evaluating(teacher), paddle.no_grad():
         theirs = {k: v for k, v in _run(teacher, images[:2]).items() if k not in ignored}
-    with _statistics_kept(student):
-        ours = _run(student, images[:2])
+    ours = _run(student, images[:2])
     names = {name: _counterpart(name, theirs, ours) for name in theirs}
     for name, own in names.items():
         if own is None or ours[own].shape != theirs[name].shape:
@@ -133,15 +132,16 @@ def _check_some_left(outputs: Mapping[str, Any], ignored: Mapping[str, str]) -> 
 def _run(network: nn.Layer, images: np.ndarray) -> Outputs:
     batch = paddle.to_tensor(images)
     try:
-        return flatten(network(batch))
+        with _unchanged(network):
+            return flatten(network(batch))
     except Exception as error:  # whatever the user's network raises
         remedy = "the training data must be like the network's own"
         raise does_not_run(batch.shape, error, remedy) from error
 
 
 @contextlib.contextmanager
-def _statistics_kept(network: nn.Layer) -> Iterator[None]:
-    """What a run in training mode changes is put back: buffers, and the random numbers to come."""
+def _unchanged(network: nn.Layer) -> Iterator[None]:
+    """What a run changes is put back: buffers, new ones too, and the random numbers to come."""
     random = paddle.get_rng_state()
     tables = [(layer._buffers, dict(layer._buffers)) for layer in network.sublayers(include_self=True)]
     # A BatchNorm's statistics are parameters without a gradient.

@@ -9,6 +9,7 @@ from recovery_networks import images, pair
 
 from spconvify import ArgumentError, convert, recover
 from spconvify.recovery.distillation import Distillation, distilling
+from spconvify.recovery.matching import check_outputs, match_outputs
 from spconvify.recovery.recipe import Recipe
 
 STEP = {"steps": 1, "batch_size": 4}
@@ -275,6 +276,20 @@ def test_the_trial_in_training_mode_leaves_no_trace():
     recover(student, teacher, x, steps=1, batch_size=8)
     expected = 0.9 * before + 0.1 * batch
     np.testing.assert_allclose(student.norm._mean.numpy(), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_trial_registers_nothing():
+    def finish(self, maps):
+        self.register_buffer("seen", maps.mean(), persistable=True)
+        return maps
+
+    student, teacher = dense_pair(finish)
+    for network in (student, teacher):
+        network._buffers.pop("seen", None)
+    with distilling(student, teacher):
+        match_outputs(student, teacher, images(4), check_outputs(student, teacher, images(4)))
+    for network in (student, teacher):
+        assert "seen" not in network.state_dict()
 
 
 @pytest.mark.parametrize(
