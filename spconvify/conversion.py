@@ -69,9 +69,11 @@ def convert(
             accuracy without training; "none" is Paddle's random initialiser, for training from
             scratch.
         calibration: image batches for "lstsq": any iterable of arrays or tensors (N, C, H, W), or of
-            (image, label) pairs, as a ``paddle.io.DataLoader`` gives; labels are ignored. A few hundred
-            images do. A quarter of four or more (drawn by `seed`) is left out of the fit, to compare
-            the outputs of both networks on; see Warns.
+            (image, label) pairs, as a ``paddle.io.DataLoader`` gives; labels are ignored. They are the
+            network's input: floats, scaled and normalised as in training; nothing is done to them, and
+            integers, which would be pixels, are refused. A few hundred images do. A quarter of four or
+            more (drawn by `seed`) is left out of the fit, to compare the outputs of both networks on;
+            see Warns.
         include: globs over structured names; only what matches is converted.
         exclude: globs; what matches is left alone.
         ratios: glob -> ratio, for some of the sites.

@@ -23,8 +23,8 @@ from spconvify.engines.inference import keep
 from spconvify.engines.measure import hand_over
 from spconvify.engines.process import environment, memory_settings
 from spconvify.errors import ArgumentError, EngineError
-from spconvify.finite import check_finite
 from spconvify.files import open_regular
+from spconvify.finite import check_finite
 from spconvify.places import place_of
 from spconvify.scratch import scratch_folder
 

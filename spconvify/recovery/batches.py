@@ -8,6 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import numpy as np
 import paddle
 
+from spconvify.data.inputs import check_floats
 from spconvify.errors import ArgumentError
 from spconvify.recovery.fingerprint import checksum, of_augment, of_batches, of_dataset
 
@@ -225,11 +226,7 @@ def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
     where = f"{name}: batch {number}"
     try:
         images = _array(raw)
-        if images.dtype.kind in "biu":
-            raise ArgumentError(
-                f"{where} is of {images.dtype}: pixels, that is, and not what a network takes; give "
-                "floats, scaled and normalised like those that it was trained on"
-            )
+        check_floats(images, where)
         images = images.astype(np.float32)
     except ArgumentError:
         raise

@@ -76,6 +76,8 @@ def recover(
         teacher: the network that it was converted from.
         data: an array of images (N, C, H, W), a pair (images, labels), a ``paddle.io.Dataset``, or an
             iterable of batches, as a ``paddle.io.DataLoader`` (its own batch size and order count then).
+            The images are the network's input: floats, scaled and normalised as in training; integers
+            are refused.
         steps: batches to train on; 600 if `epochs` isn't given either.
         epochs: passes over the data, instead of `steps`.
         batch_size: images in a step, over all processes.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from spconvify.data.inputs import check_floats
 from spconvify.errors import ArgumentError
 
 # Activations of both networks are alive at once, so memory grows with the pixels in a batch: 8 images
@@ -25,12 +26,13 @@ class CalibrationImages:
 
     Args:
         batches: an iterable of (N, C, H, W) batches, tensors or arrays, or of tuples that start with
-            one, as the (image, label) pairs of a DataLoader; labels are ignored. What can be iterated
-            only once, or comes in another order the second time, is kept in memory.
+            one, as the (image, label) pairs of a DataLoader; labels are ignored. They are the network's
+            input: floats, scaled and normalised as in training; nothing is done to them. What can be
+            iterated only once, or comes in another order the second time, is kept in memory.
 
     Raises:
-        ArgumentError: if there is no image, a batch isn't 4-dimensional, or holds NaN, infinity or
-            values beyond `LARGEST`.
+        ArgumentError: if there is no image, a batch isn't 4-dimensional, is of integers, or holds NaN,
+            infinity or values beyond `LARGEST`.
     """
 
     def __init__(self, batches: Iterable[Any]):
@@ -91,10 +93,13 @@ def _checked(batch: Any, index: int) -> np.ndarray:
     if isinstance(batch, (tuple, list)) and len(batch):
         batch = batch[0]
     if isinstance(batch, paddle.Tensor):
-        batch = batch.astype("float32").numpy()
+        batch = batch.astype("float32").numpy() if "float" in str(batch.dtype) else batch.numpy()
     try:
         array = np.asarray(batch)
+        check_floats(array, f"calibration batch {index}")
         array = array if array.dtype == np.float64 else array.astype(np.float32)
+    except ArgumentError:
+        raise
     except (TypeError, ValueError) as error:
         raise ArgumentError(
             f"calibration batch {index} is a {type(batch).__name__}, not an array of images"
