@@ -12,6 +12,7 @@ from paddle import nn
 from paddle.base import core
 
 from spconvify.entry_points import Door, everywhere, in_layer
+from spconvify.static_functions import as_written
 
 _COUNTING = "FLAGS_low_precision_op_list"
 # Operators made of multiply-accumulates.
@@ -106,7 +107,7 @@ def watching(
     try:
         open_all(everywhere())
         nn.Layer.__call__ = call_layer
-        with count:
+        with as_written(), count:
             yield called
     finally:
         nn.Layer.__call__ = layer_call

@@ -14,6 +14,7 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.failures import check_dynamic_mode
 from spconvify.spconv import SPConv2D
+from spconvify.static_functions import forward_was_replaced, is_static_call
 
 # Below this many input channels a convolution is the network's stem: there is nothing to split.
 MIN_IN_CHANNELS = 4
@@ -113,7 +114,7 @@ def check_model(model: Any) -> None:
     if type(model).__name__ == "TranslatedLayer":
         raise ArgumentError("this network comes from paddle.jit.load: convert the original one")
     for layer in model.sublayers(include_self=True):
-        if "StaticFunction" in type(vars(layer).get("forward")).__name__:
+        if is_static_call(layer):
             raise ArgumentError(
                 f"{type(layer).__name__} went through paddle.jit.to_static, whose program would keep "
                 "the old convolutions: convert first, then call to_static"
@@ -143,7 +144,8 @@ class _Context:
         self._held: dict[int, str] = {}
         for layer in model.sublayers(include_self=True):
             for attribute, value in vars(layer).items():
-                if attribute not in _LAYER_INTERNALS:
+                own_forward = attribute == "forward" and not forward_was_replaced(layer)
+                if attribute not in _LAYER_INTERNALS and not own_forward:
                     for conv in _convolutions_in(value):
                         self._held[id(conv)] = f"{type(layer).__name__}.{attribute}"
 
@@ -219,7 +221,7 @@ def _identity_reason(conv: nn.Layer, context: _Context) -> str:
     """Everything through which somebody could notice that the layer was swapped."""
     if type(conv) is not nn.Conv2D:
         return f"{type(conv).__name__} is a subclass of Conv2D with a forward of its own"
-    if "forward" in vars(conv):
+    if forward_was_replaced(conv):
         return "its forward was replaced on the layer itself"
     hooks = [*conv._forward_pre_hooks.values(), *conv._forward_post_hooks.values()]
     if hooks:

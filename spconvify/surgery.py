@@ -16,6 +16,7 @@ from spconvify.planning import Plan
 from spconvify.settings import SPConvSettings
 from spconvify.sites import Site, find_sites, padding_of, walk
 from spconvify.spconv import SPConv2D
+from spconvify.static_functions import forget_programs
 from spconvify.verify import Expectation
 from spconvify.weights import initialise
 
@@ -65,6 +66,7 @@ def apply_plan(
         expectation.check(converted, new)
         if fit is not None:
             fit(converted, new)
+    forget_programs(converted)
     return converted
 
 

@@ -16,6 +16,7 @@ from spconvify.failures import does_not_run, first_line
 from spconvify.graph import tensors_in
 from spconvify.ops import Operation, watching
 from spconvify.spconv import ReplacedConvError, SPConv2D
+from spconvify.static_functions import as_written
 
 # Small first: they're cheap; fixed-size networks only take their own.
 USUAL_SIZES = (64, 32, 28, 224, 299, 128, 256, 96, 384)
@@ -169,12 +170,13 @@ def random_input(shape: Sequence[int], dtype: Any = "float32", seed: int = 0) ->
 
 @contextlib.contextmanager
 def evaluating(model: nn.Layer) -> Iterator[None]:
-    """Eval mode for the block, every layer's own mode afterwards."""
+    """Eval mode for the block, every layer's own mode afterwards; without ``paddle.jit.to_static``."""
     modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
     try:
         for layer, _ in modes:
             layer.training = False
-        yield
+        with as_written():
+            yield
     finally:
         for layer, training in modes:
             layer.training = training

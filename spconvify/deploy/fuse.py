@@ -31,6 +31,7 @@ from spconvify.failures import depends_on_input, does_not_run, first_line
 from spconvify.graph import Graph, record, uses_statistics
 from spconvify.sites import WeightOwners, check_model, has_hooks, walk
 from spconvify.spconv import SPConv2D
+from spconvify.static_functions import as_written
 from spconvify.verify import guess_input_shapes, random_input
 
 
@@ -81,7 +82,7 @@ def fuse(
     check_model(model)
     _check_eval(model)
     fused = copy.deepcopy(model)
-    with paddle.no_grad():
+    with paddle.no_grad(), as_written():
         image, result = _run(fused, input_shape, example)
         expected = arrays(result)
         fused = _fused(fused, image, engine, forms or {})
