@@ -104,7 +104,7 @@ def test_places_where_nothing_may_be_written(tmp_path, model):
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "full")
     for path, options, message in (
-        (tmp_path / "full", {}, r"exists; replace it with overwrite=True \(--force\)"),
+        (tmp_path / "full", {}, r"exists; replace it with overwrite=True$"),
         (tmp_path / "full", {"overwrite": True}, "isn't from an earlier export"),
         (tmp_path / "file", {"overwrite": True}, "exists and isn't a folder"),
         (tmp_path / "link", {"overwrite": True}, "exists and isn't a folder"),
