@@ -89,13 +89,14 @@ def test_what_others_have_in_a_folder_of_everybody(tmp_path, monkeypatch):
 
 @pytest.fixture
 def images(tmp_path):
-    """A folder with a picture in a folder, one that a link leads to, and a link that leads back."""
+    """A folder with a picture in a folder, one that a link leads to, and links that lead back."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "images" / "cats").mkdir(parents=True)
     for path in ("images/cats/1.png", "elsewhere/2.png", "elsewhere/3.png", "model.pdparams"):
         (tmp_path / path).write_text("precious")
     (tmp_path / "images" / "dogs").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "images" / "back").symlink_to(tmp_path / "images")
+    for name in ("back", "again", "and again"):  # followed again and again, these have no end
+        (tmp_path / "images" / name).symlink_to(tmp_path / "images")
     return tmp_path / "images"
 
 

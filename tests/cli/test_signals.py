@@ -62,4 +62,5 @@ def test_what_nohup_ignores_stays_ignored(tmp_path):
         assert process.poll() is None
         process.terminate()
         process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
     assert os.listdir(tmp_path) == []

@@ -69,6 +69,9 @@ def test_a_manifest_of_something_else(tmp_path, manifest):
     )
 
 
+MODEL = "'model.json'"
+
+
 def add(folder, name, text="precious"):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(text)
@@ -86,6 +89,8 @@ def add(folder, name, text="precious"):
         (lambda d: add(d, "model.json", "my own changes"), "'model.json'"),
         (lambda d: ((d / "model.json").unlink(), add(d, "model.json/mine")), "'model.json'"),
         (lambda d: ((d / "model.json").unlink(), (d / "model.json").symlink_to("/etc")), "'model.json'"),
+        # A link's size is that of its text, here that of the file that was there.
+        (lambda d: ((d / "model.json").unlink(), (d / "model.json").symlink_to("program")), MODEL),
         (lambda d: ((d / "model.json").unlink(), os.mkfifo(d / "model.json")), "'model.json'"),
         (lambda d: [add(d, f"{n}.txt") for n in range(5)], "'0.txt', '1.txt', '2.txt' and 2 more"),
     ],
