@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spconvify.errors import (
         ArgumentError,
         CheckpointError,
+        CheckpointWarning,
         ConversionError,
         EngineError,
         NoEffectWarning,
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 _HOME = {
     "ArgumentError": "errors",
     "CheckpointError": "errors",
+    "CheckpointWarning": "errors",
     "Comparison": "comparison",
     "ConversionError": "errors",
     "Cost": "counting",
@@ -61,6 +63,7 @@ _HOME = {
 __all__ = [
     "ArgumentError",
     "CheckpointError",
+    "CheckpointWarning",
     "Comparison",
     "ConversionError",
     "Cost",

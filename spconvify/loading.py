@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spconvify.checkpoint import SUFFIXES, read_state, write_state
+from spconvify.checkpoint import SUFFIXES, write_state
+from spconvify.checkpoint.channels import check_channels
+from spconvify.checkpoint.formats import is_prefix
 from spconvify.errors import ArgumentError, CheckpointError, Option
+from spconvify.parts import identify_part, read_part, shapes_of, take_part
 from spconvify.zoo import (
     Architecture,
     CustomArchitecture,
     PaddleClasArchitecture,
-    identify,
+    names,
     resolve,
     spconv_sites,
 )
@@ -55,8 +58,16 @@ class Source:
         return self.architecture.build()
 
 
-def open_source(source: str, arch: str | None = None) -> Source:
+def open_source(
+    source: str,
+    arch: str | None = None,
+    *,
+    weights: str | None = None,
+    ignore: Iterable[str] | str = (),
+) -> Source:
     """Find out what a command was given: a checkpoint, a name of the zoo, or ``module:factory``.
+
+    `weights` and `ignore` pick a part of a checkpoint, see `load`.
 
     Raises:
         ArgumentError: for a name that is none of these.
@@ -64,33 +75,47 @@ def open_source(source: str, arch: str | None = None) -> Source:
             given.
     """
     if not is_checkpoint(source):
-        if arch is not None:
-            raise ArgumentError(Option("arch"), f" goes with a checkpoint, and {source!r} isn't one")
+        for name, value in (("arch", arch), ("weights", weights), ("ignore", ignore)):
+            if value:
+                raise ArgumentError(Option(name), f" goes with a checkpoint, and {source!r} isn't one")
         return Source(source, resolve(source))
-    state = read_state(source)
+    state = read_part(source, weights, ignore)
     if arch is None or ":" not in arch or arch.startswith(PREFIX):
-        architecture: Any = identify(shapes_of(state), arch)
+        architecture: Any = identify_part(state, source, arch)
     else:
         architecture = resolve(arch)
     return Source(f"{Path(source).name} ({architecture.name})", architecture, state)
 
 
 def is_checkpoint(source: str) -> bool:
-    """Whether `source` is meant to be a file: by its suffix, or because it is one."""
+    """Whether `source` is meant to be a file: by its suffix, or because it is there.
+
+    A folder and the prefix of a program's files count too, so that they are called what they are; but
+    not where they are called like a network.
+    """
     path = Path(source)
-    return path.suffix in SUFFIXES or path.is_file() or (path.suffix != "" and ":" not in source)
-
-
-def shapes_of(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Key -> shape of every tensor."""
-    return {key: tuple(array.shape) for key, array in state.items()}
+    if path.suffix in SUFFIXES or path.is_file() or (path.suffix != "" and ":" not in source):
+        return True
+    return source not in names() and (path.is_dir() or is_prefix(path))
 
 
 def fill(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
     """Give `model` the weights of `state`, after the surgery that the state's keys tell of.
 
     `state` is emptied as it goes, so that no second copy of the weights stays alive.
+
+    Raises:
+        CheckpointError: if they don't fit.
     """
+    hint = take_part(state, model, source)
+    try:
+        check_channels(state, source)
+        return _filled(model, state, source)
+    except CheckpointError as error:
+        raise CheckpointError(error, f"; {hint}") if hint else error from None
+
+
+def _filled(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
     from spconvify.checkpoint.apply import apply_state
     from spconvify.planning import plan_from_keys
     from spconvify.sites import find_sites
@@ -109,25 +134,41 @@ def fill(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
     return model
 
 
-def load(path: str | os.PathLike[str], model_or_arch: nn.Layer | str | None = None) -> nn.Layer:
+def load(
+    path: str | os.PathLike[str],
+    model_or_arch: nn.Layer | str | None = None,
+    *,
+    weights: str | None = None,
+    ignore: Iterable[str] | str = (),
+) -> nn.Layer:
     """Load a checkpoint, dense or converted, into a network that is ready to run.
+
+    A checkpoint may hold more than the network: the network's keys may have a prefix (``Student.``,
+    ``module.``, or the keys of dictionaries around the state dict), and moving averages, an optimizer's
+    state or auxiliary heads may lie beside them. What is unambiguous is left out, with a warning.
 
     Args:
         path: a ``.pdparams`` or ``.safetensors`` file; it is read without executing anything in it.
         model_or_arch: the network to fill (dense or converted; it is changed in place), the name of
             an architecture of ``spconvify.zoo``, or ``"package.module:factory"``. None identifies
             the architecture from the keys and shapes.
+        weights: take the keys with this prefix alone.
+        ignore: globs; leave out the keys that match, or begin so.
 
     Returns:
         The network; where a given model is itself a Conv2D, its replacement.
 
     Raises:
-        CheckpointError: if the file is damaged, isn't a checkpoint, or doesn't fit the network.
-        ArgumentError: if there is no such architecture.
+        CheckpointError: if the file is damaged, isn't a checkpoint, doesn't fit the network, or holds
+            several parts that do.
+        ArgumentError: if there is no such architecture, or `weights` or `ignore` matches no key.
+
+    Warns:
+        CheckpointWarning: if only a part of the checkpoint was taken.
     """
     if model_or_arch is None or isinstance(model_or_arch, str):
-        return open_source(os.fspath(path), model_or_arch).build()
-    return fill(model_or_arch, read_state(path), str(path))
+        return open_source(os.fspath(path), model_or_arch, weights=weights, ignore=ignore).build()
+    return fill(model_or_arch, read_part(path, weights, ignore), str(path))
 
 
 def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:

@@ -43,6 +43,7 @@ def apply_state(model: nn.Layer, state: dict[str, np.ndarray], source: str) -> N
     changed = {}
     for key in list(state):
         array = state.pop(key)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)  # from a big-endian machine
         target = targets[key]
         if _floating(target) and array.dtype.name != _storage_dtype(target):
             changed[key] = _tensor(array)

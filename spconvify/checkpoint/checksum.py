@@ -86,7 +86,7 @@ def check_metadata(header: Mapping[str, Any], data: Any) -> bool:
 
 def has_checksum(header: Mapping[str, Any]) -> bool:
     """Whether a .safetensors header has a checksum."""
-    return METADATA_KEY in header.get("__metadata__", {})
+    return METADATA_KEY in (header.get("__metadata__") or {})
 
 
 _WRONG = "its checksum is wrong: the file was damaged after it was written; fetch it again"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import difflib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spconvify.checkpoint.checksum import check_metadata, check_trailer
+from spconvify.checkpoint.formats import (
+    HEAD_BYTES,
+    refuse_folder,
+    refuse_other_formats,
+    refuse_prefix,
+)
+from spconvify.checkpoint.nesting import flatten
 from spconvify.checkpoint.unpickling import unpickle
 from spconvify.errors import CheckpointError
 from spconvify.files import open_regular
 
-# Paddle's own entries beside the parameters.
-_NAMES = "StructuredToParameterName@@"
-_SLICES = "UnpackBigParamInfor@@"
-_OPTIMIZER_HINTS = ("LR_Scheduler", "master_weights")
 _SAFETENSORS_DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "uint16", "I64": "int64",
     "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "U16": "uint16", "BOOL": "bool",
@@ -34,15 +38,15 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         CheckpointError: if the file isn't there, is damaged, or is something else than a state dict.
     """
     path = Path(path)
-    head = _head(path)
     try:
+        head = _head(path)
         if _is_safetensors(head, path.stat().st_size):
             return _read_safetensors(path)
-        _refuse_other_formats(head)
+        refuse_other_formats(path, head)
         end = check_trailer(path)
         with open_regular(path) as file:
             content = unpickle(file, path.stat().st_size if end is None else end)
-        return _arrays(content)
+        return flatten(content)
     except CheckpointError as error:
         raise CheckpointError(f"can't read {path}: ", error) from error
     except OSError as error:
@@ -58,19 +62,17 @@ def _head(path: Path) -> bytes:
         CheckpointError: if there is none; it names files that are called alike.
     """
     if path.is_dir():
-        raise CheckpointError(f"can't read {path}: it is a folder; name a .pdparams file in it")
+        refuse_folder(path)
     if not path.exists():
+        refuse_prefix(path)
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, siblings, 2)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise CheckpointError(f"can't read {path}: there is no such file{hint}")
+        raise CheckpointError(f"there is no such file{hint}")
     if not path.is_file():
-        raise CheckpointError(f"can't read {path}: it isn't a regular file")
-    try:
-        with open_regular(path) as file:
-            return file.read(16)
-    except OSError as error:
-        raise CheckpointError(f"can't read {path}: {error.strerror or error}") from error
+        raise CheckpointError("it isn't a regular file")
+    with open_regular(path) as file:
+        return file.read(HEAD_BYTES)
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
@@ -89,57 +91,6 @@ def is_safetensors_file(path: Path) -> bool:
     return _is_safetensors(_head(path), path.stat().st_size)
 
 
-def _refuse_other_formats(head: bytes) -> None:
-    if not head:
-        raise CheckpointError("the file is empty; fetch it again")
-    if head.startswith(b"PK"):
-        raise CheckpointError(
-            "it is a zip archive (a PyTorch checkpoint?); only .pdparams and .safetensors are read"
-        )
-    if head[:1] != b"\x80":
-        raise CheckpointError("it is neither a .pdparams nor a .safetensors file")
-
-
-def _arrays(content: Any) -> dict[str, np.ndarray]:
-    """The state dict in what was unpickled: Paddle's own entries resolved, everything checked."""
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"it holds a {type(content).__name__}, not a state dict; save model.state_dict()"
-        )
-    content = dict(content)
-    content.pop(_NAMES, None)
-    slices = content.pop(_SLICES, {})
-    state = {}
-    for key, value in content.items():
-        _check_entry(key, value)
-        state[key] = value
-    if not state:
-        raise CheckpointError("it holds no parameters")
-    return _joined(state, slices) if slices else state
-
-
-def _check_entry(key: str, value: Any) -> None:
-    if key in _OPTIMIZER_HINTS or (key.endswith("_0") and ("_moment" in key or "_velocity_" in key)):
-        raise CheckpointError("it is the state of an optimizer (.pdopt); name the .pdparams file")
-    if not isinstance(value, np.ndarray):
-        raise CheckpointError(
-            f"{key!r} is a {type(value).__name__}, not an array; save model.state_dict() alone"
-        )
-
-
-def _joined(state: dict[str, np.ndarray], slices: Any) -> dict[str, np.ndarray]:
-    """Put together what Paddle cut because protocols 2 and 3 hold at most 4 GB an array."""
-    try:
-        for key, info in slices.items():
-            if not all(type(name) is str for name in info["slices"]):
-                raise TypeError("a part without a name")
-            parts = [state.pop(name).reshape(-1) for name in info["slices"]]
-            state[key] = np.concatenate(parts).reshape(info["OriginShape"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"a parameter that was cut into parts isn't complete ({error})") from error
-    return state
-
-
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError, safe_open
 
@@ -153,6 +104,10 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     header = json.loads(bytes(content[8:start]))
     data = content[start:]
     check_metadata(header, data)
+    return _views(header, data)
+
+
+def _views(header: Mapping[str, Any], data: memoryview) -> dict[str, np.ndarray]:
     state = {}
     # Views of the file's bytes, in the header's order, which is the network's: the library would copy
     # every tensor, and loses the order.

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Callable
 
 import numpy as np
 
+from spconvify.checkpoint.nesting import DEEPEST
 from spconvify.errors import CheckpointError
 from spconvify.printable import one_line, printable
 
@@ -171,17 +172,20 @@ def unpickle(file: BinaryIO, end: int) -> Any:
         raise CheckpointError(f"it is damaged or truncated ({detail}); fetch it again") from error
     if file.tell() != end:
         raise CheckpointError("there is more data behind its end: the file is damaged")
-    return _with_arrays(content)
+    return _with_arrays(content, {}) if isinstance(content, dict) else content
 
 
-def _with_arrays(content: Any) -> Any:
-    """A state dict's arrays in the place of what stood for them; alone or as Paddle's (name, array)."""
-    if not isinstance(content, dict):
-        return content
-    return {key: _with_array(value) for key, value in content.items()}
+def _with_arrays(content: dict[str, Any], done: dict[int, dict], depth: int = 0) -> dict[str, Any]:
+    """A state dict's arrays in the place of what stood for them; alone or as Paddle's (name, array).
 
-
-def _with_array(value: Any) -> Any:
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], _Array):
-        value = value[1]
-    return value.value if isinstance(value, _Array) else value
+    Dictionaries in it likewise, each once: a file may name one at many places, or in itself.
+    """
+    result: dict[str, Any] = done.setdefault(id(content), {})
+    for key, value in content.items():
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], _Array):
+            value = value[1]
+        if isinstance(value, dict) and depth < DEEPEST:
+            known = id(value) in done
+            value = done[id(value)] if known else _with_arrays(value, done, depth + 1)
+        result[key] = value.value if isinstance(value, _Array) else value
+    return result

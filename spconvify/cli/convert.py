@@ -29,6 +29,8 @@ def convert(
         str, typer.Argument(metavar="CHECKPOINT", help="A .pdparams or .safetensors file.")
     ],
     arch: o.Arch = None,
+    weights: o.Weights = None,
+    ignore: o.Ignore = None,
     out: Annotated[
         Optional[Path],
         typer.Option(
@@ -98,7 +100,19 @@ def convert(
         raise ArgumentError("--init lstsq needs images: --calibration FOLDER (or an .npy or .npz file)")
     if init != "lstsq" and calibration is not None:
         raise ArgumentError(f"--init {init} uses no images; leave out --calibration or --init")
-    selection = Selection(checkpoint, arch, ratio, groups, fusion, init, include, exclude, ratio_for)
+    selection = Selection(
+        checkpoint,
+        arch,
+        ratio,
+        groups,
+        fusion,
+        init,
+        include,
+        exclude,
+        ratio_for,
+        weights,
+        ignore,
+    )
     measurement = Measurement(
         input, batch, engine if latency or only_faster else None, threads, device, tune, only_faster
     )

@@ -30,6 +30,8 @@ def export(
         ),
     ],
     arch: o.Arch = None,
+    weights: o.Weights = None,
+    ignore: o.Ignore = None,
     out: Annotated[
         Optional[Path],
         typer.Option("--out", "-o", metavar="FOLDER", help="The folder to make (default: NAME-ENGINE)."),
@@ -66,7 +68,9 @@ def export(
     check_engine(engine)
     target = out or Path(f"{Path(network).stem.replace(':', '.')}-{engine}")
     check_folder(target, force)
-    source = Selection(network, arch, DEFAULT_RATIO, DEFAULT_GROUPS).open(quiet)
+    source = Selection(
+        network, arch, DEFAULT_RATIO, DEFAULT_GROUPS, weights=weights, ignore=ignore
+    ).open(quiet)
 
     from spconvify.deploy.export import export, read_manifest
 

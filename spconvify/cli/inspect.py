@@ -23,6 +23,8 @@ def inspect(
         str, typer.Argument(metavar="NETWORK", help="A name, a checkpoint, or package.module:factory.")
     ],
     arch: o.Arch = None,
+    weights: o.Weights = None,
+    ignore: o.Ignore = None,
     ratio: o.Ratio = DEFAULT_RATIO,
     groups: o.Groups = DEFAULT_GROUPS,
     include: o.Include = None,
@@ -38,7 +40,15 @@ def inspect(
     from spconvify.report import FORMATS, inspect_table, sites_to_markdown, to_csv, to_json
 
     selection = Selection(
-        network, arch, ratio, groups, include=include, exclude=exclude, ratio_for=ratio_for
+        network,
+        arch,
+        ratio,
+        groups,
+        include=include,
+        exclude=exclude,
+        ratio_for=ratio_for,
+        weights=weights,
+        ignore=ignore,
     )
     selection.check()
     o.check_format(format, FORMATS)

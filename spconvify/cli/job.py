@@ -49,6 +49,8 @@ class Selection:
     include: list[str] | None = None
     exclude: list[str] | None = None
     ratio_for: list[str] | None = None
+    weights: str | None = None
+    ignore: list[str] | None = None
 
     def check(self) -> None:
         """Find wrong values before Paddle is loaded.
@@ -64,7 +66,7 @@ class Selection:
     def open(self, quiet: bool) -> Source:
         """Read the source and load Paddle."""
         with working(f"reading {self.source}", quiet):
-            source = open_source(self.source, self.arch)
+            source = open_source(self.source, self.arch, weights=self.weights, ignore=self.ignore or ())
         with working("loading Paddle", quiet):
             load_paddle()
         ambiguous = getattr(source.architecture, "ambiguous_with", ())

@@ -149,6 +149,14 @@ Arch = Annotated[
         help="Its network: a name, or package.module:factory (default: found from its keys).",
     ),
 ]
+Weights = Annotated[
+    Optional[str],
+    typer.Option("--weights", metavar="PREFIX", help="Take a checkpoint's keys with this prefix alone."),
+]
+Ignore = Annotated[
+    Optional[list[str]],
+    typer.Option("--ignore", metavar="GLOB", help="Leave out a checkpoint's keys; repeatable."),
+]
 Format = Annotated[str, _option(OUTPUT, "--format", help="table, json, csv or md.")]
 PerLayer = Annotated[bool, _option(OUTPUT, "--per-layer", help="A line for every convolution.")]
 Plot = Annotated[

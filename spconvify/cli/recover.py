@@ -39,6 +39,16 @@ def recover(
         Path, typer.Option("--data", metavar="PATH", help="Training images: a folder, .npy or .npz.")
     ],
     arch: o.Arch = None,
+    weights: Annotated[
+        Optional[str],
+        typer.Option(
+            "--weights", metavar="PREFIX", help="Take the teacher's keys with this prefix alone."
+        ),
+    ] = None,
+    ignore: Annotated[
+        Optional[list[str]],
+        typer.Option("--ignore", metavar="GLOB", help="Leave out keys of the teacher; repeatable."),
+    ] = None,
     out: Annotated[
         Optional[Path],
         typer.Option("--out", "-o", metavar="FILE", help="The result (default: NAME-recovered.SUFFIX)."),
@@ -130,5 +140,12 @@ def recover(
     images.check_labelled()
     check_exists(data)
     training = Training(data, recipe, epochs, augment, kept, log_dir, checkpoint is None)
-    summary = run(Networks(student, teacher, arch, input), training, images, target, force, quiet)
+    summary = run(
+        Networks(student, teacher, arch, input, weights, ignore or ()),
+        training,
+        images,
+        target,
+        force,
+        quiet,
+    )
     show(summary, format)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ class Networks:
     teacher: str
     arch: str | None
     input: str | None
+    weights: str | None = None  # these two pick a part of the teacher's file
+    ignore: Sequence[str] = ()
 
     def open(self, quiet: bool) -> tuple[Any, Any, tuple[int, ...]]:
         """Both networks, and the shape of their input.
@@ -44,10 +46,11 @@ class Networks:
         for source in (self.student, self.teacher):
             if not is_checkpoint(source):
                 raise ArgumentError(f"{source!r} isn't a .pdparams or .safetensors file")
-        sources = []
+        sources: list[Any] = []
         for source in (self.student, self.teacher):
             with working(f"reading {source}", quiet):
-                sources.append(open_source(source, self.arch))
+                part: Any = {"weights": self.weights, "ignore": self.ignore} if sources else {}
+                sources.append(open_source(source, self.arch, **part))
         if not sources[0].converted:
             raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
         shape = parse_shape(self.input, None, sources[0].architecture.input_shape)

@@ -31,6 +31,8 @@ def report(
         ),
     ],
     arch: o.Arch = None,
+    weights: o.Weights = None,
+    ignore: o.Ignore = None,
     ratio: o.Ratio = DEFAULT_RATIO,
     groups: o.Groups = DEFAULT_GROUPS,
     fusion: o.Fusion = DEFAULT_FUSION,
@@ -61,7 +63,16 @@ def report(
     from spconvify.cli.job import Measurement, Output, Selection, run
 
     selection = Selection(
-        network, arch, ratio, groups, fusion, include=include, exclude=exclude, ratio_for=ratio_for
+        network,
+        arch,
+        ratio,
+        groups,
+        fusion,
+        include=include,
+        exclude=exclude,
+        ratio_for=ratio_for,
+        weights=weights,
+        ignore=ignore,
     )
     measurement = Measurement(
         input, batch, engine if latency else None, threads, device, tune, only_faster

@@ -22,26 +22,31 @@ def verify(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A .pdparams or .safetensors file.")
     ],
+    weights: o.Weights = None,
+    ignore: o.Ignore = None,
     format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     debug: o.Debug = False,
 ) -> None:
     """Check that a checkpoint is whole: read all of it, and check its checksum. Runs nothing in it."""
+    from spconvify.checkpoint.channels import check_channels
     from spconvify.checkpoint.integrity import check_file
     from spconvify.cli.output import result, result_line
     from spconvify.errors import CheckpointError
-    from spconvify.loading import shapes_of
+    from spconvify.parts import identify_part, pick_part, shapes_of
     from spconvify.report import to_json
     from spconvify.report.units import quantity
-    from spconvify.zoo import identify, spconv_sites
+    from spconvify.zoo import spconv_sites
 
     o.check_format(format, ("table", "json"))
     found = check_file(checkpoint)
-    shapes = shapes_of(found.state)
+    state = dict(found.state)
+    pick_part(state, weights, ignore or ())
+    check_channels(state, str(checkpoint))
     try:
-        architecture = identify(shapes).name
+        architecture = identify_part(state, str(checkpoint)).name
     except CheckpointError:
         architecture = None
-    converted = len(spconv_sites(shapes))
+    converted = len(spconv_sites(shapes_of(state)))
     if format == "json":
         facts = {
             key: getattr(found, key) for key in ("format", "checksum", "tensors", "elements", "bytes")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, Option
 
 # What networks trained on ImageNet expect, for values in [0, 1].
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -94,7 +94,10 @@ class Preparation:
             return GREY_MEAN, GREY_STD
         if wanted and self.channels != len(IMAGENET_MEAN):
             raise ArgumentError(
-                f"no mean and std are usual for {self.channels} channels; give --mean and --std"
+                f"no mean and std are usual for {self.channels} channels; give ",
+                Option("mean"),
+                " and ",
+                Option("std"),
             )
         return IMAGENET_MEAN, IMAGENET_STD
 

@@ -18,14 +18,14 @@ from spconvify.data.memory import check_memory
 from spconvify.data.preparation import Preparation
 from spconvify.data.sample import sample_rows
 from spconvify.data.scale import white_of
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, Option
 from spconvify.labels import check_labels
 
 LABELS, STATISTICS = "labels", ("mean", "std")
 _LARGEST_STATISTICS = 4096
 # What isn't taken for images, where an .npz calls no array so.
 _NEVER_IMAGES = (LABELS, *STATISTICS, "label", "mask", "masks", "y")
-NEEDS_LABELS = "--eval needs a file with labels: an .npz with 'images' and 'labels'"
+_NEEDS_LABELS = (Option("eval"), " needs a file with labels: an .npz with 'images' and 'labels'")
 
 
 def read_images(
@@ -71,10 +71,10 @@ def check_labelled(path: Path) -> None:
     """
     check_exists(path)
     if path.is_dir():
-        raise ArgumentError(f"{NEEDS_LABELS}; {path} is a folder")
+        raise ArgumentError(*_NEEDS_LABELS, f"; {path} is a folder")
     with naming(path), ArrayFile(path) as file:
         if LABELS not in file.names:
-            raise ArgumentError(f"{NEEDS_LABELS}; it holds {', '.join(file.names) or 'nothing'}")
+            raise ArgumentError(*_NEEDS_LABELS, f"; it holds {', '.join(file.names) or 'nothing'}")
         shape = _images_header(file)[1].shape
         if shape:
             _labels(file, shape[0])
@@ -86,7 +86,7 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except ArgumentError as error:
-        raise ArgumentError(f"images {path}: {error}") from error
+        raise ArgumentError(f"images {path}: ", error) from error
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _like_pixels(values: np.ndarray) -> str:
     low, high = float(values.min()), float(values.max())
     if low < 0 or high <= 16 or high > 255 or (values[:1] % 1).any():
         return ""
-    return " (they look like pixels of 0..255; --mean and --std normalise them)"
+    return " (they look like pixels of 0..255; a mean and a std normalise them)"
 
 
 def _resized(values: np.ndarray, preparation: Preparation) -> np.ndarray:

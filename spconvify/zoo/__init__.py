@@ -5,7 +5,7 @@ from __future__ import annotations
 from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import names
 from spconvify.zoo.custom import CustomArchitecture, build_custom, resolve
-from spconvify.zoo.identification import identify
+from spconvify.zoo.identification import anchors, identify
 from spconvify.zoo.paddleclas import PaddleClasArchitecture
 from spconvify.zoo.spconv_keys import SPConvKeys, dense_shapes, spconv_sites
 
@@ -14,6 +14,7 @@ __all__ = [
     "CustomArchitecture",
     "PaddleClasArchitecture",
     "SPConvKeys",
+    "anchors",
     "build_custom",
     "dense_shapes",
     "find",

@@ -10,7 +10,7 @@ from spconvify.zoo.architecture import Architecture
 from spconvify.zoo.catalogue import USE_ARCH, entry, names
 from spconvify.zoo.difference import Difference, difference
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
-from spconvify.zoo.paddleclas_table import identify_paddleclas
+from spconvify.zoo.paddleclas_table import identify_paddleclas, stems
 from spconvify.zoo.spconv_keys import Shapes, dense_shapes, join, spconv_sites
 from spconvify.zoo.table import IN_CHANNELS, NUM_CLASSES, load
 
@@ -46,6 +46,15 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleCl
     if found_elsewhere is not None:
         return found_elsewhere
     raise _misfit(name, differences[name], fitting) if name else _unknown(differences)
+
+
+def anchors() -> list[str]:
+    """A key of every architecture that a checkpoint can be identified as, its head's left out."""
+    own = [
+        next(key for key in known.shapes if key.endswith(".weight") and key not in known.head)
+        for known in load().values()
+    ]
+    return [*own, *stems()]
 
 
 def _differences(shapes: Shapes) -> dict[str, Difference]:

@@ -45,6 +45,11 @@ def identify_paddleclas(shapes: Shapes, name: str | None = None) -> PaddleClasAr
     return None
 
 
+def stems() -> set[str]:
+    """The key of every backbone's stem."""
+    return {stem for _, _, stem in _table().values()}
+
+
 def _classes(head: tuple[int, ...]) -> int:
     """How many classes a head has: its weight is (C, N), or (N, C, 1, 1) of a convolution."""
     return head[0] if len(head) == 4 else head[-1]

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import paddle
 import pytest
 from command_line import one_line_error
 
 import spconvify
+from spconvify.checkpoint import write_state
 from spconvify.zoo.cifar import resnet20
 
 
@@ -41,3 +43,16 @@ def test_a_file_of_another_tool_and_another_network(run, tmp_path):
     assert code == 0
     assert "none (spconvify writes one" in text
     assert "none that spconvify knows" in text
+
+
+def test_channels_that_are_no_permutation(run, tmp_path):
+    state = arrays_of(
+        spconvify.convert(spconvify.zoo.find("resnet20").build(), include="layer1.0.conv1", fusion="sum")
+    )
+    write_state(tmp_path / "x.pdparams", {**state, "layer1.0.conv1.channels": np.zeros(16, "int64")})
+    error = one_line_error(run("verify", tmp_path / "x.pdparams"), 1)
+    assert "'layer1.0.conv1.channels' isn't a permutation" in error
+
+
+def arrays_of(model):
+    return {key: value.numpy() for key, value in model.state_dict().items()}
