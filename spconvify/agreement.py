@@ -127,7 +127,8 @@ def agreement(
                 tallies[name].add(value, after.get(name))
     if not images:
         raise ArgumentError("there are no images to compare the networks on")
-    return Agreement([tally.result() for tally in tallies.values()], images, where)
+    nothing = [OutputAgreement("", "values", problem="it returns no tensor to compare")]
+    return Agreement([tally.result() for tally in tallies.values()] or nothing, images, where)
 
 
 def _outputs(model: nn.Layer, batch: np.ndarray) -> dict[str, np.ndarray]:
@@ -207,7 +208,9 @@ class _Tally:
     def _add_errors(self, found: OutputAgreement) -> None:
         span = self._high - self._low
         rounding = 1e-6 * max(abs(self._low), abs(self._high))  # an output may be all but constant
-        power = max(self._square - self._sum**2 / self._of, self._of * rounding**2)
+        power = self._square - self._sum**2 / self._of
+        if power <= self._of * rounding**2:  # then the output's size has to do, for want of a variance
+            power = self._of * max(abs(self._low), abs(self._high)) ** 2
         found.error = self._missed / power if power > 0 else float(self._missed > 0)
         if self._kind == "image" and self._missed > 0 and span > 0:
             found.psnr = 10.0 * math.log10(span**2 * self._of / self._missed)

@@ -45,7 +45,7 @@ def check_inputs(model: nn.Layer, batches: Iterable[np.ndarray], what: str = "ca
 def problems(model: nn.Layer, images: np.ndarray, count: int) -> Iterator[str]:
     """What is wrong with images of which `images` (N, C, H, W) are a sample of `count`."""
     if count < FEW:
-        yield f"are only {count}: give a few hundred, or nothing can be said of other images"
+        yield f"are too few ({count}) to say much of others; give a few hundred"
     flat = _flat(images)
     if flat:
         yield flat

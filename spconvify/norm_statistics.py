@@ -19,8 +19,8 @@ _DEAD = 1e-3  # of the median variance: a filter that hardly gives anything says
 _WORST = 3.0  # most that one channel may count in a mean
 
 
-class _Seen(Exception):
-    """The BatchNorm has been reached; the rest of the forward pass is of no use."""
+class _Seen(BaseException):
+    """The BatchNorm has been reached; the rest of the pass is of no use, and no network catches this."""
 
 
 @dataclass(frozen=True)

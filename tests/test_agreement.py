@@ -91,7 +91,7 @@ def test_values_are_held_against_their_variance(offset):
 def test_constant_outputs_hide_no_difference_and_show_no_rounding():
     ones = lambda x: x.mean(axis=[1, 2, 3]) * 0 + 1.0  # noqa: E731
     assert compare(ones, lambda x: ones(x) + 1e-7).outputs[0].error < 0.1
-    assert compare(ones, lambda x: ones(x) + 1.0).outputs[0].error > 1
+    assert compare(ones, lambda x: ones(x) + 1.0).outputs[0].error == pytest.approx(1.0)
 
 
 def test_labels_are_equal_or_not():
@@ -126,6 +126,16 @@ def test_what_can_not_be_compared_is_said(after, text):
     found = compare(lambda x: {"a": means(x)}, after)
     assert text in found.lines[0]
     assert found.poor
+
+
+def test_one_number_is_held_against_its_size():
+    found = agreement(Gives(lambda x: x.max()), Gives(lambda x: x.max() * 1.1), [X])
+    assert found.outputs[0].error == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_network_without_outputs():
+    found = compare(lambda x: None, lambda x: None)
+    assert "it returns no tensor to compare" in found.lines[0]
 
 
 def test_outputs_that_are_not_finite():

@@ -15,5 +15,5 @@ def test_a_warning_from_deep_inside_names_the_callers_file():
         images = np.random.default_rng(0).standard_normal((5, 3, 16, 16)).astype("float32")
         convert(trained(PlainNet()), init="lstsq", calibration=[images])
     told = [warning for warning in caught if warning.category is InputWarning]
-    assert "only 5" in str(told[0].message)
+    assert "too few (5)" in str(told[0].message)
     assert all(warning.filename == __file__ for warning in told)

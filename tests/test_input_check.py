@@ -137,7 +137,7 @@ def test_constant_and_few_images(shipped):
     model, pixels, mean, std = shipped
     right = ((pixels - 255 * mean) / (255 * std)).astype("float32")
     assert said(model, right[:4]) == (
-        "the calibration images are only 4: give a few hundred, or nothing can be said of other images"
+        "the calibration images are too few (4) to say much of others; give a few hundred"
     )
     assert "all of a single colour" in said(model, np.full_like(right[:20], 0.3))
     assert "all the same one" in said(model, np.repeat(right[:1], 20, axis=0))

@@ -56,7 +56,12 @@ class CalibrationImages:
         """(images to fit to, images left out): a seeded quarter, of four images or more.
 
         With fewer nothing is left out, and the second is None.
+
+        Raises:
+            ArgumentError: for a seed that can't be one.
         """
+        if not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ArgumentError(f"seed {seed!r} isn't a whole number from 0 on")
         if self.count < FEWEST_TO_SPLIT:
             return self, None
         left_out = np.zeros(self.count, dtype=bool)

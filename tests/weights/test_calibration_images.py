@@ -96,3 +96,9 @@ def test_a_loader_that_shuffles_is_kept_so_that_what_is_left_out_stays_left_out(
         _, left_out = images.split()
         seen = [np.concatenate(list(left_out)).sum() for _ in range(4)]
         assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None])
+def test_wrong_seeds(seed):
+    with pytest.raises(ArgumentError, match="isn't a whole number from 0 on"):
+        CalibrationImages(X).split(seed)
