@@ -74,7 +74,7 @@ def recover(
     Args:
         student: the converted network, best fitted to calibration images (``init="lstsq"``).
         teacher: the network that it was converted from.
-        data: an array of images (N, C, H, W), a pair (images, labels), a ``paddle.io.Dataset``, or an
+        data: an array of images (N, C, H, W), floats normalised as the network needs them, a pair (images, labels), a ``paddle.io.Dataset``, or an
             iterable of batches, as a ``paddle.io.DataLoader`` (its own batch size and order count then).
             The images are the network's input: floats, scaled and normalised as in training; integers
             are refused.
@@ -93,7 +93,8 @@ def recover(
             come back, which may be those of the start.
         eval_every: steps between two looks at the accuracy; None looks five times.
         checkpoint: a ``.safetensors`` file. If it is there and of this very run (networks, data, labels
-            and numbers are compared), the training goes on from it, and says so. Stopped on the way, as
+            and numbers are compared; of a ``Dataset`` of more than 1,000 items, 1,000 that lie evenly in
+            it), the training goes on from it, and says so on stderr. Stopped on the way, as
             by Ctrl-C, the student is what the checkpoint has. One run at a time can have it.
         checkpoint_every: steps between two checkpoints; None writes twenty.
         log_dir: folder for VisualDL's curves.
