@@ -74,10 +74,9 @@ def recover(
     Args:
         student: the converted network, best fitted to calibration images (``init="lstsq"``).
         teacher: the network that it was converted from.
-        data: an array of images (N, C, H, W), floats normalised as the network needs them, a pair (images, labels), a ``paddle.io.Dataset``, or an
-            iterable of batches, as a ``paddle.io.DataLoader`` (its own batch size and order count then).
-            The images are the network's input: floats, scaled and normalised as in training; integers
-            are refused.
+        data: an array of images (N, C, H, W), floats normalised as the network needs them; a pair
+            (images, labels), a ``paddle.io.Dataset``, or an iterable of batches, as a
+            ``paddle.io.DataLoader`` (its own batch size and order count then).
         steps: batches to train on; 600 if `epochs` isn't given either.
         epochs: passes over the data, instead of `steps`.
         batch_size: images in a step, over all processes.
