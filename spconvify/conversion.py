@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from paddle import nn
 
 from spconvify.agreement import agreement
 from spconvify.caution import warn
+from spconvify.copying import copied
 from spconvify.errors import AgreementWarning, ArgumentError, ConversionError, NoEffectWarning
 from spconvify.finite import check_finite
 from spconvify.input_check import check_inputs
@@ -103,7 +103,7 @@ def convert(
         )
     if not plan.sites:
         warnings.warn(nothing_to_convert(plan), NoEffectWarning, stacklevel=2)
-        return model if inplace else copy.deepcopy(model)
+        return model if inplace else copied(model)
     converted, _ = carry_out(
         model,
         plan,
@@ -139,7 +139,7 @@ def carry_out(
         converted = apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape)
         return converted, report
     images = CalibrationImages(calibration)
-    original = copy.deepcopy(model) if inplace else model
+    original = copied(model) if inplace else model
     to_fit, left_out = images.split(seed)
     where = "that the weights were fitted to" if left_out is None else "left out of the fit"
 

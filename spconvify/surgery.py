@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
 from paddle import nn
 from paddle.utils import unique_name
 
+from spconvify.copying import copied
 from spconvify.errors import ArgumentError
 from spconvify.placement import default_dtype, move_beside
 from spconvify.planning import Plan
@@ -53,7 +53,7 @@ def apply_plan(
     original, sites = model, _planned_sites(model, plan)
     originals = sites
     if not inplace:
-        model = copy.deepcopy(model)
+        model = copied(model)
         sites = _planned_sites(model, plan)
     watched = [(site.layer, original.layer) for site, original in zip(sites, originals)]
     # Of the original: hooks and closures of a copy may still be the original's.

@@ -1,5 +1,7 @@
 """Why a network doesn't run: another input is the remedy only where it can help."""
 
+import threading
+
 import networks as nets
 import paddle
 import paddle.nn.functional as F
@@ -170,3 +172,57 @@ def test_a_message_of_parts_in_both_words():
     assert str(outer) == "can't read x: exclude it with exclude=\"a'b\" or input_shape="
     assert outer.text(write) == "can't read x: exclude it with <exclude> or <input_shape>"
     assert str(SpconvifyError("plain")) == "plain"
+
+
+class Holds(nets.PlainNet):
+    def __init__(self, thing):
+        super().__init__()
+        self.bn.guard = thing
+
+
+class Refuses:
+    def __deepcopy__(self, memo):
+        raise RuntimeError("there is only one")
+
+
+@pytest.mark.parametrize(
+    ("thing", "says"),
+    [
+        (threading.Lock, "layer 'bn', attribute 'guard' is a lock: "),
+        (lambda: (i for i in range(3)), "layer 'bn', attribute 'guard' is a generator: "),
+        (lambda: open(__file__), "layer 'bn', attribute 'guard' is a TextIOWrapper: "),  # noqa: SIM115
+        (Refuses, "layer 'bn', attribute 'guard' is a Refuses: there is only one"),
+        (lambda: [threading.Lock()], "layer 'bn', attribute 'guard' is a list: "),
+    ],
+)
+def test_what_cannot_be_copied_is_named(thing, says):
+    model = Holds(thing())
+    model.eval()
+    for act in (convert, fuse, lambda network: fuse(network, inplace=True)):
+        with pytest.raises(ArgumentError, match="the network can't be copied") as error:
+            act(model)
+        assert says in str(error.value)
+    assert model.bn.guard is not None
+
+
+def counted(self, x):
+    self.calls = getattr(self, "calls", 0) + 1
+    return self.norm(self.conv(x)) + self.calls
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda self, x: F.dropout(self.norm(self.conv(x)), 0.5, training=True),
+        lambda self, x: self.norm(self.conv(x)) + paddle.randn([1]),
+        lambda self, x: self.norm(self.conv(x)) * paddle.bernoulli(paddle.full([1, 8, 1, 1], 0.5)),
+        counted,
+    ],
+)
+def test_a_network_that_is_not_deterministic_is_called_that(forward):
+    model = network(forward, norm=nn.BatchNorm2D(8))
+    model.eval()
+    with pytest.raises(ConversionError) as error:
+        fuse(model)
+    assert "isn't deterministic" in str(error.value)
+    assert "folding" not in str(error.value)

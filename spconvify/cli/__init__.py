@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 import traceback
 import warnings
@@ -14,7 +15,7 @@ import typer
 from spconvify.cli import convert, export, inspect, recover, report, verify
 from spconvify.cli.idle import Command
 from spconvify.cli.output import error, note, use
-from spconvify.cli.signals import end_in_order
+from spconvify.cli.signals import end_in_order, over, signal_that_came
 from spconvify.cli.streams import Streams, outputs
 from spconvify.cli.wording import worded
 from spconvify.errors import ArgumentError, SpconvifyError
@@ -94,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finally:
             use(None)
             _streams = None
+    if is_program:
+        over()
     sys.exit(code)
 
 
@@ -101,16 +104,25 @@ def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
         if code == _INTERRUPTED:  # newer versions of Typer make this of a Ctrl-C, and say nothing
-            error("interrupted")
+            return _interrupted()
     except Exception as problem:
+        if signal_that_came() is not None:  # whatever the network, or Paddle, has made of it
+            return _interrupted()
         if "--debug" in arguments:
             for line in traceback.format_exc().splitlines():
                 print(printable(line), file=sys.stderr)
         return _explain(problem)
     except KeyboardInterrupt:
-        error("interrupted")
-        return _INTERRUPTED
+        return _interrupted()
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> int:
+    came = signal_that_came()
+    if came not in (None, signal.SIGINT):
+        return 128 + int(came or 0)
+    error("interrupted")
+    return _INTERRUPTED
 
 
 def _lost(streams: Streams) -> int:

@@ -9,6 +9,7 @@ import typer
 
 from spconvify.cli import options as o
 from spconvify.cli.output import note
+from spconvify.cli.signals import end_if_asked
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO
 
 EPILOG = """
@@ -132,6 +133,7 @@ def convert(
     if not dry_run or out is not None:
         check_output(target, force, inputs)
     model, comparison = run(selection, measurement, quiet, data)
+    end_if_asked()  # before anything is written
     if not dry_run:
         save(model, target, overwrite=force)
     output.show(comparison)

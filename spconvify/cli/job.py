@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from spconvify.comparison import (
     fill_costs,
     site_table,
 )
+from spconvify.copying import copied
 from spconvify.engines import ENGINES, check_engine, usable_engines
 from spconvify.errors import ArgumentError, ConversionError, EngineError, SpconvifyError
 from spconvify.loading import Source, open_source
@@ -263,7 +263,7 @@ def _converted(
     accuracy_before = _accuracy(model, labelled, "before", quiet)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
     compared = labelled is not None and calibration is None
-    before = copy.deepcopy(model) if measurement.engine is not None or compared else None
+    before = copied(model) if measurement.engine is not None or compared else None
     with progress_bar("fitting", quiet or calibration is None) as progress:
         after, report = carry_out(
             model,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from spconvify.cli.signals import end_if_asked
 from spconvify.cli.streams import Streams
 from spconvify.printable import one_line, printable
 
@@ -67,6 +68,7 @@ def working(message: str, quiet: bool = False) -> Iterator[None]:
         if stderr.is_terminal and not quiet:
             stack.enter_context(stderr.status(Text(one_line(message))))
         yield
+    end_if_asked()
 
 
 @contextlib.contextmanager
@@ -78,7 +80,9 @@ def progress_bar(message: str, quiet: bool = False) -> Iterator:
         task = progress.add_task(one_line(message), total=None)
 
         def move(done: int, total: int, message: str | None = None) -> None:
+            end_if_asked()
             text = None if message is None else one_line(message)
             progress.update(task, completed=done, total=total, description=text)
 
         yield move
+    end_if_asked()

@@ -175,8 +175,9 @@ def _normalised(pixels: np.ndarray, preparation: Preparation, given: _Given) -> 
     except ArgumentError as error:
         if not floats:
             raise
-        whose = "--mean and --std" if (preparation.mean or preparation.std) else "its mean and std"
-        raise ArgumentError(f"{error}: {whose} can't act on them; leave those out") from error
+        given_ones = preparation.mean or preparation.std
+        whose: Any = (Option("mean"), " and ", Option("std")) if given_ones else ("its mean and std",)
+        raise ArgumentError(error, ": ", *whose, " can't act on them; leave those out") from error
     values = preparation.normalise(pixels, given.mean, given.std, white)
     scale = "" if white == 255 and pixels.dtype == np.uint8 else f", {pixels.dtype} of 0..{white:g}"
     return Images(values, None, f"{scale}, {statistics}", statistics=statistics, white=white)

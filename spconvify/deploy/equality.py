@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from spconvify.copying import copied
 from spconvify.outputs import flatten
 
 # Of an output's scale: float32 rounds differently when weights are multiplied beforehand, the more
@@ -155,7 +155,7 @@ def rounding(model: nn.Layer, image: paddle.Tensor, *results: Outputs) -> dict[s
 
 def in_float64(model: nn.Layer) -> nn.Layer:
     """A copy with every floating-point parameter and buffer in float64."""
-    double = copy.deepcopy(model)
+    double = copied(model)
     others = [
         (layer, name, buffer.clone())
         for layer in double.sublayers(include_self=True)

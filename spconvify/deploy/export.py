@@ -105,6 +105,8 @@ def export(
         manifest = _manifest(
             fused, folder, shape, dynamic_batch, engine, threads, error, latency, deleted
         )
+        if progress is not None:
+            progress(1, 1, "putting the files in place")
         put_in_place(folder, place, overwrite, manifest.to_dict())
     return target
 

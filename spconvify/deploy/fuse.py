@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from spconvify.copying import copied
 from spconvify.deploy.channel_order import put_side_by_side
+from spconvify.deploy.determinism import check_deterministic
 from spconvify.deploy.equality import (
     TOLERANCE,
     TOLERANCE_FLOAT64,
@@ -81,13 +82,14 @@ def fuse(
     """
     check_model(model)
     _check_eval(model)
-    fused = copy.deepcopy(model)
+    fused = copied(model)
     with paddle.no_grad(), as_written():
         image, result = _run(fused, input_shape, example)
         expected = arrays(result)
         fused = _fused(fused, image, engine, forms or {})
         found = arrays(fused(image))
         if not _is_right(expected, found, model, image, engine, forms or {}):
+            check_deterministic(model, image, expected)
             raise ConversionError(
                 f"the fused network's {what_differs(expected, found)}. A layer may be used in a way "
                 "that folding can't see; deploy it unfused with paddle.jit.save, and report it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any, Callable
 import paddle
 from paddle import nn
 
+from spconvify.copying import copied
 from spconvify.deploy.channel_order import has_scattered_channels, put_side_by_side
 from spconvify.deploy.choices import Choices, Times
 from spconvify.deploy.folding import fold
@@ -119,7 +119,7 @@ def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
         dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
         image = random_input(shape, dtype)
         if has_scattered_channels(model):
-            model = copy.deepcopy(model)  # put in order, as `fuse` will see it
+            model = copied(model)  # put in order, as `fuse` will see it
         try:
             put_side_by_side(model, image)
             folds = find_folds(model, image)

@@ -11,7 +11,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from spconvify import ArgumentError, EngineError, convert, export
+from spconvify import ArgumentError, ConversionError, EngineError, convert, export
 from spconvify.deploy.checking import checked_error
 from spconvify.deploy.export import read_manifest
 from spconvify.engines.measure import hand_over
@@ -25,6 +25,20 @@ SHAPE = (1, 3, 16, 16)
 @pytest.fixture
 def model():
     return nets.trained(convert(nets.PlainNet(), fusion="gap"))
+
+
+def test_a_network_that_is_not_deterministic_is_called_that(tmp_path):
+    class Noisy(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2D(3, 8, 3)
+
+        def forward(self, x):
+            return self.conv(x) + paddle.rand([1])
+
+    with pytest.raises(ConversionError, match="isn't deterministic"):
+        export(Noisy(), tmp_path / "out", (1, 3, 8, 8), tune=False)
+    assert not list(tmp_path.iterdir())
 
 
 def needs(engine):
