@@ -25,9 +25,10 @@ _ANOTHER_DTYPE = re.compile(
     r"d(ata)? ?type|type of data|type promotion|not registered|unimplemented|b?float\d\d|int(32|64)",
     re.I,
 )
+_NO_MEMORY = re.compile(r"ResourceExhausted|bad_alloc|out of memory", re.I)
 _SIZES = re.compile(
     r"InvalidArgument|OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
-    r"\b(axis|rank|images?)\b|elements|resolution|pixel|out of (range|bounds)|too (small|large)",
+    r"\b(axis|rank)\b|elements|resolution|pixel|(?<!list index )(?<!tuple index )out of (range|bounds)|too (small|large)",
     re.I,
 )
 # Python's for mistakes in code and for things that aren't there.
@@ -64,8 +65,11 @@ def does_not_run(shape: Sequence[int], error: Exception, *remedy: Any) -> Argume
 
 def depends_on_input(error: BaseException) -> bool:
     """Whether another input could make the error go away, as far as it tells."""
-    if isinstance(error, (*_OF_CODE, MemoryError)) or _known_cause(error):
-        return False
+    behind: BaseException | None = error
+    while behind is not None:  # a network may wrap what happened in an error of its own
+        if isinstance(behind, (*_OF_CODE, MemoryError)) or _known_cause(behind):
+            return False
+        behind = behind.__cause__
     said, frames = str(error), _own_frames(error)
     if isinstance(error, AssertionError) and frames:  # what it checks says more than its message
         said += frames[-1].line or ""
@@ -75,7 +79,7 @@ def depends_on_input(error: BaseException) -> bool:
 def _known_cause(error: BaseException) -> str:
     """What is behind errors that don't say so themselves; "" for others."""
     text = str(error)
-    if isinstance(error, MemoryError) or "ResourceExhausted" in text or "bad_alloc" in text:
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
         return _MEMORY
     if "sync_batch_norm" in text:
         return _SYNC

@@ -65,7 +65,8 @@ def identify_part(state: dict[str, Any], source: str, arch: str | None = None) -
 
     found = _take(state, source, anchors(), fits)
     if found is None:
-        raise unknown
+        foreign = _foreign(state)
+        raise CheckpointError(unknown, f"; {foreign}") if foreign else unknown
     return found
 
 
@@ -117,8 +118,16 @@ def _keep(state: dict[str, Any], keys: Mapping[str, str]) -> None:
     state.update(kept)
 
 
+def _foreign(keys: Iterable[str]) -> str:
+    if any(key.rpartition(".")[2] == "running_mean" for key in keys):
+        return "its keys are PyTorch's (running_mean): bring the weights over to Paddle's names first"
+    return ""
+
+
 def _hint(keys: list[str], expected: list[str]) -> str:
-    """What the beginnings of keys tell where nothing fits."""
+    """What the keys tell where nothing fits."""
+    if foreign := _foreign(keys):
+        return foreign
     theirs, ours = ({key.partition(".")[0] for key in some} for some in (keys, expected))
     if len(theirs) == 1 and not theirs <= ours:
         return f"all of its keys have the prefix {f'{theirs.pop()}.'!r}"

@@ -84,6 +84,13 @@ def no_memory(self, x):
     raise MemoryError
 
 
+def wraps_an_error_of_code(self, x):
+    try:
+        return self.backbone(x)
+    except AttributeError as error:
+        raise ValueError("no features for this shape") from error
+
+
 def says_nothing_of_sizes(self, x):
     raise RuntimeError("the licence has expired")
 
@@ -96,6 +103,8 @@ def says_nothing_of_sizes(self, x):
         (network(no_file), "FileNotFoundError: [Errno 2]"),
         (network(no_name), "NameError: name 'convolution' is not defined"),
         (network(no_key), "KeyError: 'b'"),
+        (network(wraps_an_error_of_code), "no features for this shape"),
+        (network(lambda self, x: [x][3]), "list index out of range"),
         (network(says_nothing_of_sizes), "the licence has expired"),
         (network(no_memory), "free some, or take a smaller batch"),
         (network(lambda self, x: self.conv(x.astype("float64"))), "float"),

@@ -26,7 +26,6 @@ from spconvify.comparison import (
     fill_costs,
     site_table,
 )
-from spconvify.copying import copied
 from spconvify.engines import ENGINES, check_engine, usable_engines
 from spconvify.errors import ArgumentError, ConversionError, EngineError, SpconvifyError
 from spconvify.loading import Source, open_source
@@ -241,6 +240,7 @@ def _converted(
 ) -> tuple[Any, Any, Comparison]:
     from spconvify.agreement import agreement
     from spconvify.conversion import carry_out, check_init, nothing_to_convert
+    from spconvify.copying import copied
     from spconvify.counting import cost
     from spconvify.verify import input_layout, usual_input
 

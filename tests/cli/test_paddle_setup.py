@@ -38,3 +38,13 @@ def test_a_signal_while_paddle_is_loaded_waits_for_our_handler(tmp_path, name):
     environment = {**os.environ, "PYTHONPATH": paths, "NUMBER": name}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment)
     assert done.returncode == 3
+
+
+def test_no_module_of_the_command_line_loads_paddle_itself():
+    """`load_paddle` has to come first: it sets what Paddle reads when it is loaded."""
+    modules = "convert export inspect job recover recovery_job report verify".split()
+    code = f"import sys; {'; '.join(f'import spconvify.cli.{name}' for name in modules)}"
+    code += (
+        "; import spconvify.loading, spconvify.checkpoint.integrity; sys.exit('paddle' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

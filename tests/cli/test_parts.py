@@ -190,6 +190,14 @@ def test_a_misfit_says_what_the_prefixes_tell(tmp_path, state):
         load(path, nets.PlainNet())
 
 
+def test_names_of_pytorch_are_called_that(tmp_path, state):
+    renamed = {key.replace("_mean", "running_mean"): value for key, value in state.items()}
+    path = write(tmp_path, renamed)
+    for into in (nets.PlainNet(), None):
+        with pytest.raises(CheckpointError, match="its keys are PyTorch's"):
+            load(path, into)
+
+
 @pytest.mark.filterwarnings("always::spconvify.CheckpointWarning")
 def test_the_command_line(run, tmp_path, state):
     path = write(tmp_path, {**under("Student.", other(state)), **under("Teacher.", state)})
