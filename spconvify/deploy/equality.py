@@ -57,6 +57,8 @@ def differences(expected: Outputs, found: Outputs, smallest: float = 0.0) -> dic
 
 
 def _difference(old: np.ndarray, new: np.ndarray | None, smallest: float) -> float:
+    if new is not None and new.size == old.size == 1:
+        new = new.reshape(old.shape)  # ONNX has no tensor without a dimension
     if new is None or new.shape != old.shape:
         return np.inf
     if not old.size:
@@ -98,6 +100,8 @@ def what_differs(expected: Outputs, found: Outputs) -> str:
     old, new = expected.get(name), found.get(name)
     if old is None or new is None:
         return f"outputs are called {', '.join(found)} instead of {', '.join(expected)}"
+    if old.shape != new.shape and old.ndim != new.ndim:
+        return f"{output} is {new.shape} instead of {old.shape}"
     if old.shape != new.shape:
         return (
             f"{output} is {new.shape} instead of {old.shape}: its size depends on the values, as the "

@@ -61,6 +61,9 @@ def test_outputs_of_any_kind():
     assert error(np.float32(3.0), np.float32(3.0)) == 0.0
     assert error(np.array([1 + 1j]), np.array([1 - 1j])) == pytest.approx(2**0.5)
     assert error(np.zeros((0, 6)), np.zeros((0, 6))) == 0.0
+    assert error(np.array(True), np.array([True])) == 0.0  # as ONNX has it
+    assert error(np.array(3.0), np.array([4.0])) == pytest.approx(1 / 3)
+    assert error(np.ones(2), np.ones((1, 2))) == INF
     assert error(np.float16([[6e4, 1.0]]), np.float16([[-6e4, 1.0]])) == pytest.approx(2.0)
     half = paddle.to_tensor([[1.0, 2.0]]).astype("bfloat16")
     assert largest_error(half, half) == 0.0
@@ -82,6 +85,7 @@ def test_what_differs_is_named():
         "output 'b' is off by 1.0e+00 of its scale"
     )
     assert "depends on the values" in what_differs({"": ones}, {"": ones[:1]})
+    assert what_differs({"": ones}, {"": ones[0]}) == "output is (3,) instead of (2, 3)"
     assert "isn't finite at other places" in what_differs({"": ones}, {"": ones * np.nan})
     assert "other values at 5.0e-01 of its places" in what_differs(
         {"": np.array([1, 2])}, {"": np.array([1, 3])}
