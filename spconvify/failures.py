@@ -28,7 +28,8 @@ _ANOTHER_DTYPE = re.compile(
 _NO_MEMORY = re.compile(r"ResourceExhausted|bad_alloc|out of memory", re.I)
 _SIZES = re.compile(
     r"InvalidArgument|OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
-    r"\b(axis|rank)\b|elements|resolution|pixel|(?<!list index )(?<!tuple index )out of (range|bounds)|too (small|large)",
+    r"\b(axis|rank)\b|elements|resolution|pixel|too (small|large)"
+    r"|(?<!list index )(?<!tuple index )out of (range|bounds)",
     re.I,
 )
 # Python's for mistakes in code and for things that aren't there.

@@ -12,6 +12,8 @@ from paddle import nn
 from spconvify.errors import CheckpointError, Option
 
 _SHOWN = 3  # keys of each kind in an error message
+_REMEDY = ("is it the right ", Option("model_or_arch"), "?")
+_REMEDY_OF_MORE = ("if the network doesn't need them, leave them out with ", Option("ignore"))
 
 
 def state_of(model: nn.Layer) -> tuple[dict[str, np.ndarray], set[str]]:
@@ -78,11 +80,8 @@ def _check(targets: Mapping[str, Any], state: Mapping[str, np.ndarray], source: 
         if found
     ]
     if problems:
-        raise CheckpointError(
-            f"{source} doesn't fit this network: {'; '.join(problems)}; is it the right ",
-            Option("model_or_arch"),
-            "?",
-        )
+        remedy = _REMEDY if missing or shapes or dtypes else _REMEDY_OF_MORE
+        raise CheckpointError(f"{source} doesn't fit this network: {'; '.join(problems)}; ", *remedy)
 
 
 def _compatible(array: np.ndarray, target: Any) -> bool:

@@ -102,7 +102,7 @@ def recover(
     debug: o.Debug = False,
 ) -> None:
     """Get the last points back: distil a converted network from the original one, without labels."""
-    from spconvify.checkpoint import check_output
+    from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
     from spconvify.cli.recovery_job import Networks, Training, run, show
     from spconvify.data.reading import check_exists
@@ -125,7 +125,8 @@ def recover(
     )
     recipe.check()
     source = Path(student)
-    target = out or source.with_name(f"{source.stem}-recovered{source.suffix}")
+    suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
+    target = out or source.with_name(f"{source.stem}-recovered{suffix}")
     inputs: Inputs = {"the checkpoint": student, "--teacher": teacher, "--data": data, "--eval": eval}
     check_output(target, force, inputs)
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from spconvify.errors import CheckpointError
+from spconvify.errors import CheckpointError, Option
 from spconvify.zoo.architecture import Architecture
 from spconvify.zoo.catalogue import USE_ARCH, entry, names
 from spconvify.zoo.difference import Difference, difference
@@ -13,6 +13,8 @@ from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
 from spconvify.zoo.paddleclas_table import identify_paddleclas, stems
 from spconvify.zoo.spconv_keys import Shapes, dense_shapes, join, spconv_sites
 from spconvify.zoo.table import IN_CHANNELS, NUM_CLASSES, load
+
+_LEAVE_OUT = ("if they are no part of it, leave them out with ", Option("ignore"), "; ")
 
 
 def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleClasArchitecture:
@@ -87,9 +89,11 @@ def _unknown(differences: dict[str, Difference]) -> CheckpointError:
             f"({differing.describe_unexpected()}); ",
             *USE_ARCH,
         )
+    only_more = differing.unexpected and not differing.missing and not differing.misshaped
     return CheckpointError(
         f"the checkpoint fits no known architecture; most like {nearest} "
         f"({_percent(differing.share)} of the keys in common), with {differing.describe()}; ",
+        *(_LEAVE_OUT if only_more else ()),
         *USE_ARCH,
     )
 

@@ -13,6 +13,7 @@ from spconvify import (
     SPConv2D,
     convert,
     load,
+    save,
     zoo,
 )
 from spconvify.checkpoint import write_state
@@ -85,7 +86,7 @@ def test_extras_that_are_no_part_of_a_network_are_left_out(tmp_path, state, extr
 )
 def test_parts_that_a_network_may_need_are_never_left_out_silently(tmp_path, state, extras):
     path = write(tmp_path, {**state, **extras})
-    with pytest.raises(CheckpointError, match="1 unexpected"):
+    with pytest.raises(CheckpointError, match=r"1 unexpected.*leave them out with ignore="):
         load(path, nets.PlainNet())
     assert_same(load(path, nets.PlainNet(), ignore=next(iter(extras))), state)
     path = write(tmp_path, {**under("backbone.", state), **extras})
@@ -173,6 +174,14 @@ def test_a_detector_is_not_taken_for_its_backbone(tmp_path):
     assert_same(load(path, weights="backbone."), backbone)
 
 
+def test_an_average_by_its_ending_names_the_option(run, tmp_path):
+    model = arrays(zoo.find("resnet20", 7, 1).build())
+    path = write(tmp_path, {**model, **{f"{key}_ema": value for key, value in model.items()}})
+    error = one_line_error(run("inspect", path), 1)
+    assert "leave them out with --ignore" in error
+    assert run("inspect", path, "--ignore", "*_ema")[0] == 0
+
+
 def test_what_matches_nothing_is_refused(tmp_path, state):
     path = write(tmp_path, under("module.", state))
     with pytest.raises(
@@ -212,3 +221,21 @@ def test_the_command_line(run, tmp_path, state):
     assert "goes with a checkpoint" in one_line_error(run("report", "resnet20", "--weights", "x"), 2)
     assert run("verify", path, "--weights", "Teacher")[0] == 0
     assert run("inspect", path, "--arch", NETWORKS, "--weights", "Teacher")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["convert {}", "report {} --no-latency", "inspect {}", "export {}", "verify {}",
+     "recover {} --teacher w.pdparams --data images", "recover sp.pdparams --teacher {} --data images"],
+)  # fmt: skip
+@pytest.mark.parametrize("what", ["deploy", "deploy/model.json", "deploy/model"])
+def test_an_export_is_called_that_by_every_command(run, tmp_path, monkeypatch, command, what):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    model = zoo.find("resnet20", 7, 1).build()
+    save(model, "w.pdparams")
+    save(convert(model), "sp.pdparams")
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "model.json").write_text('{"base_code": {"magic": "pir"}, "program": {}}')
+    (tmp_path / "deploy" / "model.pdiparams").write_bytes(b"\0" * 64)
+    assert "exported program" in one_line_error(run(*command.format(what).split()), 1)
