@@ -19,7 +19,7 @@ from spconvify.data.memory import check_memory
 from spconvify.errors import ArgumentError
 from spconvify.files import open_regular
 
-_ZIP, _NPY = b"PK\x03\x04", b"\x93NUMPY"
+_ZIP, _NPY = (b"PK\x03\x04", b"PK\x05\x06"), b"\x93NUMPY"  # the second of a zip without entries
 _SUFFIX = ".npy"
 SINGLE = "images"  # the name of an .npy file's one array
 _LONGEST_HEADER = 1 << 16
