@@ -65,7 +65,7 @@ def child_says(code, tmp_path, **variables):
     module = tmp_path / "own" / "said.py"
     module.parent.mkdir(exist_ok=True)
     module.write_text(f"def main(job):\n    {code}\n")
-    process = children._popen(module.parent, {**os.environ, **variables}, subprocess.PIPE)
+    process = children._popen("said", module.parent, {**os.environ, **variables}, subprocess.PIPE)
     message = json.loads(children._message("said", {}))
     message["path"] = [*message["path"], str(module.parent)]
     out, err = process.communicate(json.dumps(message) + "\n", timeout=60)

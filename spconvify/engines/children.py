@@ -61,7 +61,7 @@ def start(
     Raises:
         EngineError: if no process can be started.
     """
-    process = _popen(folder, variables, errors)
+    process = _popen(module, folder, variables, errors)
     # A child that doesn't read must not keep its parent from noticing.
     threading.Thread(target=_tell, args=(process, _message(module, job)), daemon=True).start()
     return process
@@ -75,7 +75,7 @@ def run(
     Raises:
         EngineError: if no process can be started, or it does nothing any more; it has been killed then.
     """
-    process = _popen(folder, variables, subprocess.PIPE)
+    process = _popen(module, folder, variables, subprocess.PIPE)
     try:
         patience = Patience(process.pid)
         message: str | None = _message(module, job)
@@ -99,13 +99,20 @@ def end(process: subprocess.Popen[str], seconds: float = 0.0) -> int:
     return -1
 
 
-def _popen(folder: Path, variables: Mapping[str, str], errors: IO[bytes] | int) -> subprocess.Popen[str]:
+def _popen(
+    module: str, folder: Path, variables: Mapping[str, str], errors: IO[bytes] | int
+) -> subprocess.Popen[str]:
+    if _start:  # each would start the next, without end
+        raise EngineError(
+            "a network's module runs networks when it is imported; put that under "
+            "if __name__ == '__main__'"
+        )
     isolated = {name: value for name, value in variables.items() if name not in _LEFT_OUT}
     isolated |= {"PYTHONSAFEPATH": "1", "PYTHONIOENCODING": _ENCODING}
     flags = ["-P"] if sys.version_info >= (3, 11) else []
     try:
         return subprocess.Popen(
-            [sys.executable, *flags, "-c", _BOOT],
+            [sys.executable, *flags, "-c", _BOOT, module],  # the last for whoever looks at processes
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import networks as nets
 import pytest
@@ -63,6 +64,14 @@ def test_the_converter_is_given_up_too(tmp_path, monkeypatch):
     assert time.monotonic() - start < 60
 
 
+@on_linux
+def test_a_process_says_what_it_is(tmp_path):
+    with worker_of(nets.PlainNet(), tmp_path) as worker:
+        worker.wait_until_loaded()
+        line = Path(f"/proc/{worker._process.pid}/cmdline").read_bytes()
+    assert line.endswith(b"\0spconvify.engines.worker\0")
+
+
 def test_what_a_network_reads_is_not_a_question(tmp_path):
     with worker_of(Reads(), tmp_path) as worker:
         worker.wait_until_loaded()
@@ -86,6 +95,17 @@ def test_a_sitecustomize_of_the_users_path_is_not_run(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with worker_of(nets.PlainNet(), tmp_path) as worker:
         worker.wait_until_loaded()
+
+
+def test_a_module_that_runs_itself_when_it_is_imported(tmp_path, monkeypatch):
+    text = f"from spconvify.engines import children\nchildren.run('json', {{}}, {str(tmp_path)!r}, {{}})"
+    (tmp_path / "runs_itself.py").write_text(text)
+    (tmp_path / "network.pickle").write_bytes(b"cruns_itself\nNetwork\n.")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    job = {"engine": "eager", "input_shape": SHAPE, "threads": 1, "device": "cpu"}
+    with Worker({**job, "folder": str(tmp_path)}, "before") as worker:
+        with pytest.raises(EngineError, match="runs networks when it is imported"):
+            worker.wait_until_loaded()
 
 
 @on_linux
