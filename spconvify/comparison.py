@@ -269,12 +269,12 @@ def common_settings(plan: Plan) -> dict[str, Any]:
 def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
     """A row for every convolution of `before`, without costs yet."""
     from spconvify.sites import find_sites
-    from spconvify.spconv import SPConv2D
+    from spconvify.spconv import SPConvLayer
 
     rows = []
     for site in find_sites(before):
         conv: Any = site.layer
-        if isinstance(conv, SPConv2D):
+        if isinstance(conv, SPConvLayer):
             channels, stride = (conv.in_channels, conv.out_channels), conv.stride
         else:
             channels, stride = (conv._in_channels, conv._out_channels), conv._stride[0]

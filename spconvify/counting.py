@@ -10,11 +10,11 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from spconvify.edges import walk
 from spconvify.failures import check_dynamic_mode, does_not_run
 from spconvify.formulas import NO_ARITHMETIC, elements, macs_of
 from spconvify.ops import MAC_OPERATORS, Operation, watching
-from spconvify.sites import walk
-from spconvify.spconv import SPConv2D
+from spconvify.spconv import SPConvLayer
 from spconvify.verify import evaluating, random_input
 
 
@@ -114,7 +114,7 @@ def _rows(model: nn.Layer) -> tuple[list[LayerCost], dict[int, LayerCost]]:
             continue
         row = LayerCost(edge.name, type(edge.layer).__name__)
         rows.append(row)
-        inside = edge.layer.sublayers() if isinstance(edge.layer, SPConv2D) else []
+        inside = edge.layer.sublayers() if isinstance(edge.layer, SPConvLayer) else []
         for layer in (edge.layer, *inside):
             owner[id(layer)] = row
             row.params += _own_params(layer, counted)

@@ -10,6 +10,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from spconvify.norms import is_known_activation
 from spconvify.ops import Operation, watching
 
 
@@ -87,13 +88,13 @@ def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor
 def uses_statistics(operation: Operation) -> bool:
     """Whether an operator is a BatchNorm layer that uses its statistics, as it does in eval mode.
 
-    An activation of its own, which the older ``nn.BatchNorm`` can have, makes it more than a BatchNorm.
+    An activation of its own, which the older ``nn.BatchNorm`` can have, is the next operator.
     """
     norm: Any = operation.layers[-1] if operation.layers else None
     if operation.name != "batch_norm" or not hasattr(norm, "_variance") or norm.training:
         return False
     if isinstance(norm, nn.BatchNorm):
-        return norm._act is None and not norm._trainable_statistics
+        return is_known_activation(norm._act) and not norm._trainable_statistics
     return getattr(norm, "_use_global_stats", None) is not False
 
 

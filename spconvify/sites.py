@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from types import MethodType
 from typing import Any
 
 import paddle
 from paddle import nn
 
+from spconvify.edges import held_beside, walk
 from spconvify.errors import ArgumentError
 from spconvify.failures import check_dynamic_mode
-from spconvify.spconv import SPConv2D
+from spconvify.spconv import SPConvLayer
 from spconvify.static_functions import forward_was_replaced, is_static_call
 
 # Below this many input channels a convolution is the network's stem: there is nothing to split.
 MIN_IN_CHANNELS = 4
-_LAYER_INTERNALS = frozenset(nn.Layer().__dict__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,41 +33,11 @@ class Site:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Edge:
-    """A place in `parent._sub_layers` that holds `layer`; the root has no parent."""
-
-    name: str
-    parent: nn.Layer | None
-    key: str
-    layer: nn.Layer
-
-
-def walk(model: nn.Layer) -> Iterator[Edge]:
-    """Every registered place of every layer, in registration order; a shared layer comes repeatedly.
-
-    Each layer is entered once, so shared containers and cycles end. An SPConv2D isn't entered.
-    """
-    entered: set[int] = set()
-
-    def visit(edge: Edge) -> Iterator[Edge]:
-        yield edge
-        if id(edge.layer) in entered or isinstance(edge.layer, SPConv2D):
-            return
-        entered.add(id(edge.layer))
-        for key, child in edge.layer._sub_layers.items():
-            if child is not None:
-                name = f"{edge.name}.{key}" if edge.name else key
-                yield from visit(Edge(name, edge.layer, key, child))
-
-    yield from visit(Edge("", None, "", model))
-
-
 def find_sites(model: nn.Layer) -> list[Site]:
     """List every Conv2D of `model` with its verdict, in registration order.
 
     A layer that is registered at several places is one site, with `aliases`. SPConv2D layers are
-    listed as ineligible, which is what makes a second conversion change nothing.
+    listed as ineligible, and fused ones, which is what makes a second conversion change nothing.
 
     Raises:
         ArgumentError: if `model` isn't a plain ``nn.Layer`` (paddle.Model, DataParallel, to_static).
@@ -79,7 +46,7 @@ def find_sites(model: nn.Layer) -> list[Site]:
     names: dict[int, list[str]] = {}
     convolutions: dict[int, nn.Layer] = {}
     for edge in walk(model):
-        if isinstance(edge.layer, (nn.Conv2D, SPConv2D)):
+        if isinstance(edge.layer, (nn.Conv2D, SPConvLayer)):
             convolutions[id(edge.layer)] = edge.layer
             names.setdefault(id(edge.layer), []).append(edge.name)
     context = _Context(model)
@@ -141,37 +108,16 @@ class _Context:
 
     def __init__(self, model: nn.Layer):
         self.weights = WeightOwners(model)
-        self._held: dict[int, str] = {}
-        for layer in model.sublayers(include_self=True):
-            for attribute, value in vars(layer).items():
-                own_forward = attribute == "forward" and not forward_was_replaced(layer)
-                if attribute not in _LAYER_INTERNALS and not own_forward:
-                    for conv in _convolutions_in(value):
-                        self._held[id(conv)] = f"{type(layer).__name__}.{attribute}"
+        self._held = {id(edge.layer): edge.name for edge in held_beside(model) if edge.container is None}
 
     def holder(self, conv: nn.Layer) -> str | None:
-        """The plain attribute that holds `conv` past its registration, if there is one."""
+        """The attribute that holds `conv` where it can't be replaced, if there is one."""
         return self._held.get(id(conv))
-
-
-def _convolutions_in(value: Any, depth: int = 3) -> Iterator[nn.Layer]:
-    """Convolutions that a plain attribute holds: itself, a bound method, or inside containers."""
-    if isinstance(value, nn.Conv2D):
-        yield value
-    elif isinstance(value, MethodType):
-        yield from _convolutions_in(value.__self__, 0)
-    elif depth:
-        if isinstance(value, partial):
-            yield from _convolutions_in(value.func, depth - 1)
-        items = value.values() if isinstance(value, dict) else value
-        if isinstance(value, (dict, list, tuple, set)):
-            for item in items:
-                yield from _convolutions_in(item, depth - 1)
 
 
 def _why_not(conv: nn.Layer, context: _Context) -> str:
     """Why `conv` can't become an SPConv2D; "" if it can. The geometry first: it reads best."""
-    if isinstance(conv, SPConv2D):
+    if isinstance(conv, SPConvLayer):
         return "already an SPConv2D"
     return _shape_reason(conv) or _padding_reason(conv) or _identity_reason(conv, context)
 

@@ -27,7 +27,14 @@ class ReplacedConvError(AttributeError):
         self.layer, self.attribute = layer, attribute
 
 
-class SPConv2D(nn.Layer):
+class SPConvLayer(nn.Layer):
+    """What stands in a 3x3 convolution's place: an `SPConv2D`, or one that was fused for deployment.
+
+    A network's other layers end here: what is inside is nobody's site.
+    """
+
+
+class SPConv2D(SPConvLayer):
     """A slim 3x3 convolution: only the representative input channels get a 3x3 kernel.
 
     Input (N, C, H, W), output (N, L, ceil(H / stride), ceil(W / stride)) with the default padding;

@@ -10,11 +10,12 @@ from paddle import nn
 from paddle.utils import unique_name
 
 from spconvify.copying import copied
+from spconvify.edges import replaceable
 from spconvify.errors import ArgumentError
 from spconvify.placement import default_dtype, move_beside
 from spconvify.planning import Plan
 from spconvify.settings import SPConvSettings
-from spconvify.sites import Site, find_sites, padding_of, walk
+from spconvify.sites import Site, find_sites, padding_of
 from spconvify.spconv import SPConv2D
 from spconvify.static_functions import forget_programs
 from spconvify.verify import Expectation
@@ -83,20 +84,14 @@ def _planned_sites(model: nn.Layer, plan: Plan) -> list[Site]:
 @contextlib.contextmanager
 def _swapped(model: nn.Layer, replacements: dict[int, SPConv2D]) -> Iterator[nn.Layer]:
     """Put the replacements in; take them out again if the block raises."""
-    edges = [edge for edge in walk(model) if id(edge.layer) in replacements]
-    root = model
+    edges = [edge for edge in replaceable(model) if id(edge.layer) in replacements]
     for edge in edges:
-        new = replacements[id(edge.layer)]
-        if edge.parent is None:
-            root = new
-        else:
-            edge.parent._sub_layers[edge.key] = new
+        edge.put(replacements[id(edge.layer)])
     try:
-        yield root
+        yield replacements.get(id(model), model)
     except BaseException:
         for edge in edges:
-            if edge.parent is not None:
-                edge.parent._sub_layers[edge.key] = edge.layer
+            edge.put(edge.layer)
         raise
 
 

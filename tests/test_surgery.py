@@ -16,6 +16,7 @@ from spconvify import (
     SPConv2D,
     convert,
     find_sites,
+    fuse,
 )
 from spconvify.settings import SPConvSettings
 
@@ -196,7 +197,7 @@ def test_refused_layer_can_be_excluded():
 
 def test_statically_held_layers_are_skipped_not_broken():
     model = nn.Sequential(
-        nets.conv(), nets.ConvInPlainList(), nets.TiedWeightNet(), nets.HookedConvNet()
+        nets.conv(), nets.BoundMethodAlias(), nets.TiedWeightNet(), nets.HookedConvNet()
     )
     converted = convert(model)
     assert [site.name for site in find_sites(converted) if isinstance(site.layer, SPConv2D)] == ["0"]
@@ -269,3 +270,65 @@ def test_deepcopy_of_a_converted_network():
     model = convert(nets.trained(nets.PlainNet()))
     x = paddle.randn([1, 3, 8, 8])
     np.testing.assert_array_equal(copy.deepcopy(model)(x).numpy(), model(x).numpy())
+
+
+class InContainers(nn.Layer):
+    """Registered convolutions that a forward pass takes from plain containers, as PaddleDetection's."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs, self.by_name, self.deep = [], {}, {"a": [[]]}
+        for i in range(3):
+            layer = self.add_sublayer(f"conv{i}", nets.conv(bias_attr=False))
+            (self.convs.append, lambda x: self.by_name.update(b=x), self.deep["a"][0].append)[i](layer)
+        vars(self)["direct"] = self.conv0
+        self.bn = nn.BatchNorm2D(8)
+        self.norms = [self.bn]
+
+    def forward(self, x):
+        x = self.deep["a"][0][0](self.by_name["b"](self.convs[0](x)))
+        return self.norms[0](x) + self.direct(x)
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+def test_entries_of_plain_containers_are_replaced_too(inplace):
+    network = nets.trained(InContainers())
+    converted = convert(network, fusion="sum", inplace=inplace)
+    replaced = [converted.conv0, converted.conv1, converted.conv2]
+    assert all(isinstance(layer, SPConv2D) for layer in replaced)
+    held = [converted.convs[0], converted.by_name["b"], converted.deep["a"][0][0]]
+    assert [id(layer) for layer in held] == [id(layer) for layer in replaced]
+    assert converted.direct is converted.conv0
+    assert isinstance(network.convs[0], SPConv2D) == inplace
+    fused = fuse(converted, input_shape=(1, 8, 6, 6))
+    assert not any(isinstance(layer, SPConv2D) for layer in fused.sublayers())
+    assert [type(layer).__name__ for layer in fused.convs] == [type(fused.conv0).__name__]
+
+
+def test_entries_of_plain_containers_come_back_when_a_conversion_fails():
+    network = nets.trained(InContainers())
+    inner = network.conv1
+    network.hidden = lambda x: inner(x)
+    type(network).forward, forward = (
+        (lambda self, x: self.hidden(forward(self, x))),
+        network.forward.__func__,
+    )
+    try:
+        with pytest.raises(ConversionError, match="layer 'conv1': the network still runs the old"):
+            convert(network, inplace=True)
+    finally:
+        type(network).forward = forward
+    assert network.convs == [network.conv0]
+    assert type(network.convs[0]) is type(network.by_name["b"]) is nn.Conv2D
+    assert network.deep["a"][0][0] is network.conv2
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_fused_layer_is_a_converted_one(groups):
+    network = nets.trained(nn.Sequential(nets.conv(3), nets.conv(8, 8)))
+    fused = fuse(convert(network, groups=groups, fusion="sum"), input_shape=(1, 3, 8, 8))
+    assert [site.reason for site in find_sites(fused)][1] == "already an SPConv2D"
+    with pytest.warns(NoEffectWarning, match="none of the 2 convolutions is eligible"):
+        again = convert(fused)
+    x = paddle.randn([1, 3, 8, 8])
+    np.testing.assert_array_equal(again(x).numpy(), fused(x).numpy())

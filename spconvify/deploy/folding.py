@@ -9,8 +9,9 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from spconvify.edges import walk
 from spconvify.norms import gain_and_offset, to_float64
-from spconvify.sites import has_hooks, walk
+from spconvify.sites import has_hooks
 from spconvify.spconv import SPConv2D
 
 _NO_GAIN = 1e-20  # of a BatchNorm that switches its channel off

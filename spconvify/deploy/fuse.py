@@ -27,10 +27,12 @@ from spconvify.deploy.folding import Folded, fold, fold_into_convolution, foldab
 from spconvify.deploy.forms import FORMS, build, candidates, default_form
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.deploy.parts import VARIANTS
+from spconvify.edges import replaceable
 from spconvify.errors import ArgumentError, ConversionError, Option
 from spconvify.failures import depends_on_input, does_not_run, first_line
 from spconvify.graph import Graph, record, uses_statistics
-from spconvify.sites import WeightOwners, check_model, has_hooks, walk
+from spconvify.norms import without_normalising
+from spconvify.sites import WeightOwners, check_model, has_hooks
 from spconvify.spconv import SPConv2D
 from spconvify.static_functions import as_written
 from spconvify.verify import guess_input_shapes, random_input
@@ -150,8 +152,8 @@ def find_folds(model: nn.Layer, image: paddle.Tensor) -> list[Fold]:
         is_tied = weights.is_tied(layer) and not isinstance(layer, SPConv2D)  # which gets new weights
         if norm is not None and (id(norm) in unreachable or has_hooks(norm) or is_tied):
             norm = None
-        replaceable = isinstance(layer, SPConv2D) and id(layer) not in unreachable
-        if replaceable or (isinstance(layer, nn.Conv2D) and norm is not None):
+        fusible = isinstance(layer, SPConv2D) and id(layer) not in unreachable
+        if fusible or (isinstance(layer, nn.Conv2D) and norm is not None):
             folds.append(Fold(name, layer, norm, shape))
     return folds
 
@@ -180,13 +182,11 @@ def _carry_out(
         else:
             fold_into_convolution(item.layer, item.norm)
         if item.norm is not None:
-            replacements[id(item.norm)] = nn.Identity()
-    for edge in list(walk(model)):
+            replacements[id(item.norm)] = without_normalising(item.norm)
+    for edge in replaceable(model):
         if id(edge.layer) in replacements:
-            if edge.parent is None:
-                return replacements[id(edge.layer)]
-            edge.parent._sub_layers[edge.key] = replacements[id(edge.layer)]
-    return model
+            edge.put(replacements[id(edge.layer)])
+    return replacements.get(id(model), model)
 
 
 def _build(name: str, folded: Folded, form: str) -> nn.Layer:

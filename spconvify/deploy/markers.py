@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.sites import walk
+from spconvify.edges import replaceable
 
 
 class _Marker(nn.Layer):
@@ -40,15 +40,15 @@ def held_elsewhere(model: nn.Layer, layers: Sequence[nn.Layer], image: paddle.Te
         calls[id(layer)] = calls.get(id(layer), 0) + 1
 
     markers = {id(layer): _Marker(layer) for layer in layers}
-    edges = [edge for edge in walk(model) if id(edge.layer) in markers and edge.parent is not None]
+    edges = [edge for edge in replaceable(model) if id(edge.layer) in markers]
     hooks = [layer.register_forward_post_hook(count) for layer in layers]
     try:
         for edge in edges:
-            edge.parent._sub_layers[edge.key] = markers[id(edge.layer)]  # type: ignore[union-attr]
+            edge.put(markers[id(edge.layer)])
         model(image)
     finally:
         for edge in edges:
-            edge.parent._sub_layers[edge.key] = edge.layer  # type: ignore[union-attr]
+            edge.put(edge.layer)
         for hook in hooks:
             hook.remove()
     root = {id(model)}

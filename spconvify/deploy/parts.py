@@ -10,7 +10,7 @@ from paddle import nn
 
 from spconvify.deploy.folding import Folded, set_value
 from spconvify.placement import default_dtype, move_beside
-from spconvify.spconv import pointwise_map
+from spconvify.spconv import SPConvLayer, pointwise_map
 
 _PADDLE_2 = paddle.__version__.startswith("2.")
 
@@ -22,7 +22,7 @@ VARIANTS = {
 }
 
 
-class FusedSPConv2D(nn.Layer):
+class FusedSPConv2D(SPConvLayer):
     """A folded SPConv2D in one form; eval mode only. Input and output as the SPConv2D's."""
 
     name, fusion = "", ""

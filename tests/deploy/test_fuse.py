@@ -75,6 +75,17 @@ class OlderNorms(nn.Layer):
         return self.bn_live(self.conv_live(self.bn_act(self.conv_act(self.bn(self.conv(x))))))
 
 
+class OddActivation(nn.Layer):
+    """An activation whose settings nobody can tell."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nets.conv(), nn.BatchNorm(8, act="square")
+
+    def forward(self, x):
+        return self.bn(self.conv(x))
+
+
 class HookedNorm(nn.Layer):
     def __init__(self):
         super().__init__()
@@ -122,13 +133,21 @@ def test_folds_what_can_be_folded(fusion):
 
 @pytest.mark.parametrize(
     ("make", "norms"),
-    [(OneNormForTwo, ["bn"]), (NormInPlainList, ["bn"]), (ReadsNorm, ["bn"]), (HookedNorm, ["bn"]),
-     (TiedConvs, ["bn"]), (OlderNorms, ["bn_act", "bn_live"])],
+    [(OneNormForTwo, ["bn"]), (NormInPlainList, []), (ReadsNorm, ["bn"]), (HookedNorm, ["bn"]),
+     (TiedConvs, ["bn"]), (OlderNorms, ["bn_live"]), (OddActivation, ["bn"])],
 )  # fmt: skip
-def test_leaves_what_it_can_not_fold(make, norms):
+def test_folds_what_it_can_and_leaves_the_rest(make, norms):
     model = nets.trained(make())
     fused = fuse(model, input_shape=(1, 8, 8, 8))
     assert norms_in(fused) == norms
+    assert_equal_outputs(model, fused, (2, 8, 8, 8))
+
+
+@pytest.mark.parametrize("act", ["relu", "relu6", "sigmoid", "tanh", "swish", "silu", "hard_swish"])
+def test_the_activation_of_an_older_norm_stays(act):
+    model = nets.trained(nn.Sequential(nets.conv(), nn.BatchNorm(8, act=act), nets.conv()))
+    fused = fuse(model, input_shape=(1, 8, 8, 8))
+    assert norms_in(fused) == []
     assert_equal_outputs(model, fused, (2, 8, 8, 8))
 
 

@@ -57,6 +57,15 @@ CASES = {
         (1, False, False, None),
     ),
     "added to itself": (lambda n, x: (lambda y: F.relu(y + y))(n.conv(x)), (1, False, False, None)),
+    "also sliced": (
+        lambda n, x: (lambda y: (F.relu(n.bn(y)), y[:, :1]))(n.conv(x)),
+        (1, False, False, None),
+    ),
+    "also compared": (lambda n, x: (lambda y: (F.relu(y), y > 1))(n.conv(x)), (1, False, False, None)),
+    "also gated": (
+        lambda n, x: (lambda y: F.relu(y) * F.sigmoid(y))(n.conv(x)),
+        (1, False, False, None),
+    ),
     "used twice": (
         lambda n, x: (lambda y: F.relu(y) * F.sigmoid(y))(n.conv(x)),
         (1, False, False, None),
@@ -109,3 +118,10 @@ def test_real_networks_have_the_expected_tails():
     assert calls["layer2.0.conv2"].tail.norm is net.layer2[0].bn2
     assert calls["layer2.0.conv2"].tail.clip == RELU
     assert calls["layer2.0.downsample.0"].tail.adds
+
+
+@pytest.mark.parametrize(("act", "clip"), [("relu", RELU), ("relu6", (0.0, 6.0)), ("tanh", None)])
+def test_the_activation_of_an_older_norm(act, clip):
+    net = nn.Sequential(conv(), nn.BatchNorm(4, act=act))
+    tail = traced(net, {"conv": net[0]})["conv"].tail
+    assert (tail.norm is net[1], tail.adds, tail.clip) == (True, False, clip)
