@@ -1,4 +1,4 @@
-"""Networks for CIFAR-sized inputs, as the SPConv paper uses them (section 4.1)."""
+"""Networks for small inputs: those of the SPConv paper for CIFAR (section 4.1), and a ResNet-18."""
 
 from __future__ import annotations
 
@@ -56,6 +56,36 @@ def _stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))
 
 
+class SmallResNet18(nn.Layer):
+    """ResNet-18 for small images: a 3x3 stem, no pooling behind it, four stages of `width` to 8 `width`.
+
+    Input (N, in_channels, H, W), output (N, num_classes). Parameters are named like those of
+    ``paddle.vision.models.resnet18``.
+
+    Args:
+        num_classes: width of the last linear layer.
+        in_channels: channels of the input image.
+        width: channels of the first stage.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, width: int = 64):
+        super().__init__()
+        self.conv1 = nn.Conv2D(in_channels, width, 3, padding=1, bias_attr=False)
+        self.bn1 = nn.BatchNorm2D(width)
+        self.relu = nn.ReLU()
+        self.layer1 = _stage(width, width, 2, stride=1)
+        self.layer2 = _stage(width, 2 * width, 2, stride=2)
+        self.layer3 = _stage(2 * width, 4 * width, 2, stride=2)
+        self.layer4 = _stage(4 * width, 8 * width, 2, stride=2)
+        self.avgpool = nn.AdaptiveAvgPool2D(1)
+        self.fc = nn.Linear(8 * width, num_classes)
+
+    def forward(self, x):
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(paddle.flatten(self.avgpool(x), 1))
+
+
 class CifarVGG(nn.Layer):
     """VGG-16 with BatchNorm and one linear layer, for inputs of 32x32.
 
@@ -91,6 +121,11 @@ def resnet20(num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
 def resnet56(num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
     """ResNet-56 for CIFAR-sized inputs: 0.86 M parameters."""
     return CifarResNet(56, num_classes, in_channels)
+
+
+def resnet18_small(num_classes: int = 10, in_channels: int = 1, width: int = 32) -> SmallResNet18:
+    """ResNet-18 for small images at half width: 2.8 M parameters, 115 M MACs at 28x28."""
+    return SmallResNet18(num_classes, in_channels, width)
 
 
 def vgg16_cifar(num_classes: int = 10, in_channels: int = 3) -> CifarVGG:
