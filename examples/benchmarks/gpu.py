@@ -168,11 +168,9 @@ def _take_turns(folder: Path, device: str, row: dict[str, Any]) -> dict[str, dic
 
     torch.backends.cuda.matmul.allow_tf32 = row["precision"] == "tf32"
     torch.backends.cudnn.allow_tf32 = row["precision"] == "tf32"
-    runs = {
-        variant: _runner(folder / _file(row["network"], variant, row["batch"]), device, row)
-        for variant in VARIANTS
-    }
-    samples: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    files = {variant: folder / _file(row["network"], variant, row["batch"]) for variant in VARIANTS}
+    runs = {variant: _runner(file, device, row) for variant, file in files.items() if file.exists()}
+    samples: dict[str, list[float]] = {variant: [] for variant in runs}
     for _ in range(_ROUNDS):
         for variant, run in runs.items():
             run()
@@ -212,29 +210,32 @@ def _runner(path: Path, device: str, row: dict[str, Any]) -> Callable[[], None]:
     with torch.inference_mode():
         for _ in range(3):
             network(image)
-        forward = _graph(network, image) if row["mode"].startswith("graph") else lambda: network(image)
+    graph = _graph(network, image) if row["mode"].startswith("graph") else None
 
     def run() -> None:
         with torch.inference_mode():
-            forward()
+            # Both are named here so that they live on: a graph keeps addresses, and not what is there.
+            graph.replay() if graph is not None else network(image)
             if device == "cuda":
                 torch.cuda.synchronize()
 
     return run
 
 
-def _graph(network: Any, image: Any) -> Callable[[], None]:
+def _graph(network: Any, image: Any) -> Any:
+    """A CUDA graph of one forward; it needs `network` and `image` to live as long as it does."""
     import torch
 
     graph = torch.cuda.CUDAGraph()
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        network(image)
-    torch.cuda.current_stream().wait_stream(stream)
-    with torch.cuda.graph(graph):
-        network(image)
-    return graph.replay
+    with torch.inference_mode():
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            network(image)
+        torch.cuda.current_stream().wait_stream(stream)
+        with torch.cuda.graph(graph):
+            network(image)
+    return graph
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -256,7 +257,10 @@ def markdown(results: dict[str, Any]) -> str:
             lines.append(f"{head} {row['error']} |{' |' * len(variants)}")
             continue
         original = row["ms"]["original"]["median"]
-        ratios = [f"{original / row['ms'][variant]['median']:.2f}" for variant in variants]
+        ratios = [
+            f"{original / row['ms'][variant]['median']:.2f}" if variant in row["ms"] else "not there"
+            for variant in variants
+        ]
         lines.append(f"{head} {original:.3f} | {' | '.join(ratios)} |")
     return "\n".join(lines) + "\n"
 
