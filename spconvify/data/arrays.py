@@ -17,7 +17,7 @@ import numpy as np
 
 from spconvify.data.memory import check_memory
 from spconvify.errors import ArgumentError
-from spconvify.files import open_regular
+from spconvify.files import NotRegularError, open_regular
 
 _ZIP, _NPY = (b"PK\x03\x04", b"PK\x05\x06"), b"\x93NUMPY"  # the second of a zip without entries
 _SUFFIX = ".npy"
@@ -131,6 +131,8 @@ def reading(name: str | None = None) -> Iterator[None]:
         yield
     except ArgumentError:
         raise
+    except NotRegularError as error:
+        raise ArgumentError("not a regular file") from error
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         where = "" if name is None else f" in {name!r}"

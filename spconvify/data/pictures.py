@@ -12,7 +12,7 @@ import numpy as np
 from spconvify.data.preparation import WHITE, Preparation
 from spconvify.data.scale import white_of
 from spconvify.errors import ArgumentError
-from spconvify.files import open_regular
+from spconvify.files import NotRegularError, open_regular
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 # Pillow goes by a file's content, and its other formats run programs (EPS) or are hardly tested.
@@ -165,6 +165,8 @@ def _has_more(image: Any) -> bool:
 def _reason(error: Exception) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
         return f"not a picture that can be read ({', '.join(FORMATS)})"
+    if isinstance(error, NotRegularError):
+        return "not a regular file"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     line = " ".join(text.split())
     return line if isinstance(error, (OSError, ArgumentError)) else f"damaged ({line})"

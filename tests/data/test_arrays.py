@@ -133,7 +133,7 @@ def test_headers_that_lie(tmp_path, content, message):
 
 def test_what_is_no_regular_file(tmp_path):
     os.mkfifo(tmp_path / "fifo.npz")
-    assert "isn't a regular file" in problem(tmp_path / "fifo.npz")
+    assert "not a regular file" in problem(tmp_path / "fifo.npz")
 
 
 def test_an_array_that_is_there_twice(tmp_path):

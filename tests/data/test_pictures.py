@@ -134,6 +134,12 @@ def test_four_channels_are_red_green_blue_alpha(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 4)).astype("uint8")
     pixels = open_picture(saved(tmp_path, noise), RGBA).pixels
     np.testing.assert_array_equal(pixels, noise.transpose(2, 0, 1))  # whatever the alpha is
+    noise[..., :3], noise[::2, :, 3] = 100, 0
+    smaller = open_picture(saved(tmp_path, noise), Preparation(4, (7, 7))).pixels
+    assert (smaller[:3] == 100).all()
+    noise[::2, :, :3] = 200
+    smaller = open_picture(saved(tmp_path, noise), Preparation(4, (8, 8))).pixels
+    assert smaller[:3].min() > 130  # of as much 200 as 100, though that is transparent
     assert "no alpha channel" in reason(saved(tmp_path, COLOURS), RGBA)
     with pytest.raises(ArgumentError, match="1, 3 or 4 channels, and the network takes 2"):
         open_picture(tmp_path / "x.png", Preparation(2, (4, 4)))
@@ -194,7 +200,7 @@ def test_damaged_pictures_have_a_reason(tmp_path, suffix):
 
 def test_what_is_no_file_of_pixels(tmp_path):
     os.mkfifo(tmp_path / "fifo.png")
-    assert "isn't a regular file" in reason(tmp_path / "fifo.png")
+    assert "not a regular file" in reason(tmp_path / "fifo.png")
     assert "No such file" in reason(tmp_path / "nowhere.png")
     (tmp_path / "empty.png").touch()
     assert "not a picture" in reason(tmp_path / "empty.png")
