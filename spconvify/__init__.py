@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ConversionError,
         EngineError,
         NoEffectWarning,
+        NotCheckedWarning,
         RecoveryError,
         SpconvifyError,
     )
@@ -43,6 +44,7 @@ _HOME = {
     "Cost": "counting",
     "EngineError": "errors",
     "NoEffectWarning": "errors",
+    "NotCheckedWarning": "errors",
     "Plan": "planning",
     "RecoveryError": "errors",
     "SPConv2D": "spconv",
@@ -69,6 +71,7 @@ __all__ = [
     "Cost",
     "EngineError",
     "NoEffectWarning",
+    "NotCheckedWarning",
     "Plan",
     "RecoveryError",
     "SPConv2D",

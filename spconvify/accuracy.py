@@ -13,7 +13,7 @@ from spconvify.errors import ArgumentError
 from spconvify.failures import does_not_run
 from spconvify.labels import check_labels
 from spconvify.outputs import flatten
-from spconvify.verify import evaluating
+from spconvify.verify import trying
 
 
 def top1(
@@ -34,7 +34,7 @@ def top1(
     """
     labels = check_labels(labels, len(images), "labels")
     right = 0
-    with evaluating(model), paddle.no_grad():
+    with trying(model):
         for start in range(0, len(images), batch_size):
             batch = paddle.to_tensor(images[start : start + batch_size])
             try:

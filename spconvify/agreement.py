@@ -15,7 +15,7 @@ from spconvify.errors import ArgumentError
 from spconvify.failures import does_not_run
 from spconvify.outputs import flatten, kind_of
 from spconvify.placement import as_input
-from spconvify.verify import evaluating
+from spconvify.verify import trying
 
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
@@ -117,7 +117,7 @@ def agreement(
     """
     tallies: dict[str, _Tally] = {}
     images = 0
-    with evaluating(original), evaluating(converted), paddle.no_grad():
+    with trying(original), trying(converted):
         for batch in filter(len, batches):
             images += len(batch)
             before, after = (_outputs(model, batch) for model in (original, converted))

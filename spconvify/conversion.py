@@ -18,6 +18,7 @@ from spconvify.finite import check_finite
 from spconvify.input_check import check_inputs
 from spconvify.planning import Plan
 from spconvify.planning import plan as make_plan
+from spconvify.reach import reached_part
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO, INITS
 from spconvify.sites import check_model
 from spconvify.spconv import SPConv2D
@@ -90,6 +91,9 @@ def convert(
 
     Warns:
         NoEffectWarning: if the network has nothing to convert.
+        NotCheckedWarning: if the network runs on no usual image, and no `input_shape` is given.
+        UnreachedWarning: for layers that are left alone, since eval mode never runs them.
+        MergeFirstWarning: for blocks whose branches should be merged beforehand.
         CalibrationWarning: for layers that keep the copied weights, since a fit would do worse on
             positions that it hasn't seen, or since there was nothing to fit.
         AgreementWarning: if the outputs of the fitted network are far from the original's on the images
@@ -135,10 +139,16 @@ def carry_out(
     """
     check_finite(model, ConversionError, "so there is nothing to convert; is the checkpoint damaged?")
     report = FitReport()
-    if init != "lstsq":
+    images = None if init != "lstsq" else CalibrationImages(calibration)
+    if images is not None and input_shape is None:
+        input_shape = images.first().shape
+    plan = reached_part(model, plan, input_shape)
+    if not plan.sites:
+        warn(nothing_to_convert(plan), NoEffectWarning)
+        return model if inplace else copied(model), report
+    if images is None:
         converted = apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape)
         return converted, report
-    images = CalibrationImages(calibration)
     original = copied(model) if inplace else model
     to_fit, left_out = images.split(seed)
     where = "that the weights were fitted to" if left_out is None else "left out of the fit"
@@ -158,7 +168,7 @@ def carry_out(
         _with_room(plan),
         init="copy",
         inplace=inplace,
-        input_shape=input_shape or images.first().shape,
+        input_shape=input_shape,
         fit=fit,
     )
     return converted, report

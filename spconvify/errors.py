@@ -82,3 +82,7 @@ class InputWarning(UserWarning):
 
 class PlainFileWarning(UserWarning):
     """A file for an engine is right, but without what would make it faster there."""
+
+
+class NotCheckedWarning(UserWarning):
+    """A network was converted, and nothing could check that the new layers are really used."""

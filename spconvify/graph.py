@@ -11,7 +11,8 @@ import paddle
 from paddle import nn
 
 from spconvify.norms import is_known_activation
-from spconvify.ops import Operation, watching
+from spconvify.ops import Operation, following, watching
+from spconvify.untouched import untouched
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,20 +57,14 @@ def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor
     inputs: dict[str, list[Any]] = {}
     outputs: dict[str, list[Any]] = {}
 
-    def remember(name: str) -> Any:
-        def hook(layer: nn.Layer, arguments: Any, output: Any) -> None:
-            inputs.setdefault(name, []).append(arguments[0] if arguments else None)
-            outputs.setdefault(name, []).append(output)
+    names = {id(layer): name for name, layer in layers.items()}
 
-        return hook
+    def remember(layer: nn.Layer, given: Any, output: Any) -> None:
+        inputs.setdefault(names[id(layer)], []).append(given)
+        outputs.setdefault(names[id(layer)], []).append(output)
 
-    hooks = [layer.register_forward_post_hook(remember(name)) for name, layer in layers.items()]
-    try:
-        with watching(operations.append, missed):
-            result = model(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with untouched(model), watching(operations.append, missed), following(layers.values(), remember):
+        result = model(image)
     if missed:
         warnings.warn(
             "the network holds an operator where it can't be followed "

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from spconvify.norms import to_float64
 from spconvify.placement import as_input
-from spconvify.verify import evaluating
+from spconvify.verify import trying
 
 FIRST = 3  # BatchNorms that are looked at
 _DEAD = 1e-3  # of the median variance: a filter that hardly gives anything says nothing
@@ -97,7 +96,7 @@ class NormProbe:
 
         hook = self._norm.register_forward_pre_hook(take)
         try:
-            with evaluating(self._model), paddle.no_grad():
+            with trying(self._model):
                 self._model(as_input(self._model, batch))
         except _Seen:
             pass
@@ -122,7 +121,7 @@ def first_norms(model: nn.Layer, image: np.ndarray) -> list[NormProbe]:
 
     hooks = [n.register_forward_pre_hook(take) for n in model.sublayers(True) if _trained(n)]
     try:
-        with evaluating(model), paddle.no_grad():
+        with trying(model):
             model(as_input(model, image))
     except _Seen:
         pass

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import paddle.nn.functional as F
 from paddle import nn
 
-# What ``nn.BatchNorm(act=...)`` can be told to do behind it, with Paddle's own settings.
-_ACTIVATIONS = {
-    "relu": F.relu, "relu6": F.relu6, "sigmoid": F.sigmoid, "tanh": F.tanh, "swish": F.swish,
-    "silu": F.silu, "hard_swish": F.hardswish,
-}  # fmt: skip
+from spconvify.layers import ACTIVATIONS, Activation, Identity
 
 
 def gain_and_offset(norm: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -37,27 +32,12 @@ def to_float64(tensor: Any) -> np.ndarray:
     return tensor.astype(dtype).numpy().astype(np.float64)
 
 
-class Activation(nn.Layer):
-    """What is left of an ``nn.BatchNorm(act=...)`` when its gain and its offset are elsewhere."""
-
-    def __init__(self, act: str):
-        super().__init__()
-        self.act = act
-
-    def forward(self, x):
-        return _ACTIVATIONS[self.act](x)
-
-    def extra_repr(self) -> str:
-        """Shown by ``print(network)``."""
-        return self.act
-
-
 def is_known_activation(act: str | None) -> bool:
     """Whether `without_normalising` knows an ``nn.BatchNorm``'s activation."""
-    return act is None or act in _ACTIVATIONS
+    return act is None or act in ACTIVATIONS
 
 
 def without_normalising(norm: Any) -> nn.Layer:
     """What a BatchNorm does besides: its activation, or nothing."""
     act = getattr(norm, "_act", None)
-    return nn.Identity() if act is None else Activation(act)
+    return Identity() if act is None else Activation(act)

@@ -115,6 +115,29 @@ def watching(
             door.close()
 
 
+@contextlib.contextmanager
+def following(layers: Iterable[nn.Layer], after: Callable[[nn.Layer, Any, Any], None]) -> Iterator[None]:
+    """Call ``after(layer, input, output)`` behind every call of one of `layers` inside the block.
+
+    As a hook does, but Paddle's hooks aren't given what is handed over by keyword. `input` is the first
+    argument, None if there is none.
+    """
+    wanted = {id(layer) for layer in layers}
+    layer_call = nn.Layer.__call__
+
+    def call(layer: nn.Layer, *args: Any, **kwargs: Any) -> Any:
+        output = layer_call(layer, *args, **kwargs)
+        if id(layer) in wanted:
+            after(layer, next(iter((*args, *kwargs.values())), None), output)
+        return output
+
+    nn.Layer.__call__ = call
+    try:
+        yield
+    finally:
+        nn.Layer.__call__ = layer_call
+
+
 class _Count:
     """Paddle's own count of the operators that run, to find those that ran unseen.
 

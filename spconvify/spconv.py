@@ -10,6 +10,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.layers import OneInput
 from spconvify.settings import (
     DEFAULT_FUSION,
     DEFAULT_GROUPS,
@@ -27,7 +28,7 @@ class ReplacedConvError(AttributeError):
         self.layer, self.attribute = layer, attribute
 
 
-class SPConvLayer(nn.Layer):
+class SPConvLayer(OneInput):
     """What stands in a 3x3 convolution's place: an `SPConv2D`, or one that was fused for deployment.
 
     A network's other layers end here: what is inside is nobody's site.

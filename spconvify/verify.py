@@ -11,12 +11,14 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.errors import ConversionError, Option
+from spconvify.caution import warn
+from spconvify.errors import ConversionError, NotCheckedWarning, Option
 from spconvify.failures import does_not_run, first_line
 from spconvify.graph import tensors_in
 from spconvify.ops import Operation, watching
 from spconvify.spconv import ReplacedConvError, SPConv2D
 from spconvify.static_functions import as_written
+from spconvify.untouched import untouched
 
 # Small first: they're cheap; fixed-size networks only take their own.
 USUAL_SIZES = (64, 32, 28, 224, 299, 128, 256, 96, 384)
@@ -43,6 +45,9 @@ class Expectation:
 
     Raises:
         ArgumentError: if `input_shape` is given and the network doesn't run on it.
+
+    Warns:
+        NotCheckedWarning: if the network runs on no usual input.
     """
 
     def __init__(
@@ -53,20 +58,34 @@ class Expectation:
     ):
         self._weights = {id(conv.weight): index for index, pair in enumerate(convs) for conv in pair}
         self._before: _Run | None = None
+        self._varying: set[tuple[int, int]] = set()  # (output, axis) whose size the values decide
         if not convs:
             return
+        problem: Exception | None = None
         shapes = [tuple(input_shape)] if input_shape else list(guess_input_shapes(model))
         for shape in shapes:
-            self._input = random_input(shape, convs[0][0].weight.dtype)
+            dtype = convs[0][0].weight.dtype
+            self._input = random_input(shape, dtype)
             try:
-                self._before = self._run(model)
+                self._before = self._run(model, self._input)
             except Exception as error:  # whatever the user's network raises: try the next size
                 if input_shape:
                     raise does_not_run(shape, error) from error
+                problem = error
                 continue
+            with contextlib.suppress(Exception):  # whatever it raises on other values
+                self._varying = _differences(
+                    self._before.shapes, self._run(model, random_input(shape, dtype, seed=1)).shapes
+                )
             return
+        why = f": {first_line(problem)}" if problem else ""
+        warn(
+            f"the conversion isn't checked, since the network runs on no usual input{why}; give "
+            "input_shape=(N, C, H, W) for a check that every new layer is really used",
+            NotCheckedWarning,
+        )
 
-    def _run(self, model: nn.Layer) -> _Run:
+    def _run(self, model: nn.Layer, image: paddle.Tensor) -> _Run:
         used: set[int] = set()
 
         def note(operation: Operation) -> None:
@@ -74,8 +93,8 @@ class Expectation:
                 if id(argument) in self._weights:
                     used.add(self._weights[id(argument)])
 
-        with evaluating(model), paddle.no_grad(), watching(note) as called:
-            outputs = list(tensors_in(model(self._input)))
+        with trying(model), watching(note) as called:
+            outputs = list(tensors_in(model(image)))
         shapes = [tuple(tensor.shape) for tensor in outputs]
         return _Run(shapes, all(map(_is_finite, outputs)), used, set(called))
 
@@ -91,7 +110,7 @@ class Expectation:
         if before is None:
             return
         try:
-            after = self._run(converted)
+            after = self._run(converted, self._input)
         except ReplacedConvError as error:
             name = next((n for n, layer in replacements.items() if layer is error.layer), "?")
             raise ConversionError(
@@ -108,14 +127,35 @@ class Expectation:
                     "sub-layers; exclude it with ",
                     Option("exclude", name),
                 )
-        if after.shapes != before.shapes:
+        self._check_shapes(before.shapes, after.shapes)
+        if before.finite and not after.finite:
+            raise ConversionError("the converted network's output isn't finite")
+
+    def _check_shapes(self, before: list[tuple[int, ...]], after: list[tuple[int, ...]]) -> None:
+        """Sizes that depend on the input's values, as a detector's number of boxes, may change."""
+        if [len(shape) for shape in before] != [len(shape) for shape in after]:
             raise ConversionError(
-                f"the output's shape changed from {before.shapes} to {after.shapes}; if hooks or "
+                f"the output's shape changed from {before} to {after}; if hooks or "
                 "closures collect the network's outputs, convert it in place (inplace=True): a copy "
                 "keeps those of the original"
             )
-        if before.finite and not after.finite:
-            raise ConversionError("the converted network's output isn't finite")
+        if _differences(before, after) - self._varying:
+            raise ConversionError(
+                f"the output's shape changed from {before} to {after}, and other values of the input "
+                "don't change it; an operator that a convolution's own sizes decide can't be kept"
+            )
+
+
+def _differences(
+    first: Sequence[tuple[int, ...]], second: Sequence[tuple[int, ...]]
+) -> set[tuple[int, int]]:
+    """(output, axis) where sizes of the same number of axes differ; an empty axis tells nothing."""
+    return {
+        (index, axis)
+        for index, (one, other) in enumerate(zip(first, second))
+        for axis, sizes in enumerate(zip(one, other))
+        if sizes[0] != sizes[1]
+    }
 
 
 def guess_input_shapes(model: nn.Layer) -> Iterator[tuple[int, ...]]:
@@ -146,7 +186,7 @@ def usual_input(model: nn.Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape
     batch, channels, height, width = shape
     for candidate in (shape, (batch, height, width, channels)):
-        with evaluating(model), paddle.no_grad(), contextlib.suppress(Exception):
+        with trying(model), contextlib.suppress(Exception):
             model(random_input(candidate))
             return candidate
     return shape
@@ -180,6 +220,13 @@ def evaluating(model: nn.Layer) -> Iterator[None]:
     finally:
         for layer, training in modes:
             layer.training = training
+
+
+@contextlib.contextmanager
+def trying(model: nn.Layer) -> Iterator[None]:
+    """For runs of our own: eval mode, no gradients, and nothing of them is left on the network."""
+    with untouched(model), evaluating(model), paddle.no_grad():
+        yield
 
 
 def _is_finite(tensor: paddle.Tensor) -> bool:

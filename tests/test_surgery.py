@@ -168,10 +168,6 @@ def test_keeps_padding_mode(mode):
     np.testing.assert_allclose(converted(x).numpy(), conv(x).numpy(), rtol=1e-4, atol=2e-5)
 
 
-def test_unused_layer_is_converted_too():
-    assert isinstance(convert(nets.UnusedNet()).unused, SPConv2D)
-
-
 @pytest.mark.parametrize("inplace", [True, False])
 @pytest.mark.parametrize(
     ("model", "message"),

@@ -242,6 +242,7 @@ def _converted(
     from spconvify.conversion import carry_out, check_init, nothing_to_convert
     from spconvify.copying import copied
     from spconvify.counting import cost
+    from spconvify.reach import reached_part
     from spconvify.verify import input_layout, usual_input
 
     with working(f"building {source.name}", quiet):
@@ -259,7 +260,11 @@ def _converted(
     check_init(selection.init, calibration)
     if calibration is not None and measurement.input is None:
         shape = (shape[0], *calibration.values.shape[1:])
-    cost_before, sites = cost(model, shape), site_table(model, plan)
+    cost_before = cost(model, shape)  # says why if the network doesn't run on this
+    plan = reached_part(model, plan, shape)
+    if not plan.sites:
+        raise SpconvifyError(f"{source.name}: {nothing_to_convert(plan)}")
+    sites = site_table(model, plan)
     accuracy_before = _accuracy(model, labelled, "before", quiet)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
     compared = labelled is not None and calibration is None
@@ -271,6 +276,7 @@ def _converted(
             init=selection.init,
             calibration=calibration and calibration.batches(),
             inplace=True,
+            input_shape=shape,
             seed=data.seed or 0,
             progress=lambda name, done, total: progress(done, total, f"fitting {name}"),
         )
@@ -291,7 +297,7 @@ def _only_faster(
     from spconvify.conversion import carry_out
     from spconvify.deploy.tune import choose_forms
 
-    trial, _ = carry_out(model, plan, init=DEFAULT_INIT)
+    trial, _ = carry_out(model, plan, init=DEFAULT_INIT, input_shape=shape)
     slower: set[str] = set()
     with progress_bar("timing forms", quiet) as progress:
         for engine, threads, size in measurement.grid(shape):

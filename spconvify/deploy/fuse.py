@@ -35,6 +35,7 @@ from spconvify.norms import without_normalising
 from spconvify.sites import WeightOwners, check_model, has_hooks
 from spconvify.spconv import SPConv2D
 from spconvify.static_functions import as_written
+from spconvify.untouched import untouched
 from spconvify.verify import guess_input_shapes, random_input
 
 
@@ -227,7 +228,8 @@ def _run(model: nn.Layer, input_shape: Sequence[int] | None, example: Any) -> tu
     problem: Exception | None = None
     for image in images:
         try:
-            return image, model(image)
+            with untouched(model):
+                return image, model(image)
         except Exception as error:  # whatever the user's network raises: try the next size
             problem = error
             if input_shape or example is not None:

@@ -9,6 +9,8 @@ import paddle
 from paddle import nn
 
 from spconvify.edges import replaceable
+from spconvify.ops import following
+from spconvify.untouched import untouched
 
 
 class _Marker(nn.Layer):
@@ -36,21 +38,15 @@ def held_elsewhere(model: nn.Layer, layers: Sequence[nn.Layer], image: paddle.Te
     """Ids of those `layers` that `model` calls not by its sub-layers, or whose attributes it reads."""
     calls: dict[int, int] = {}
 
-    def count(layer: nn.Layer, inputs: Any, output: Any) -> None:
+    def count(layer: nn.Layer, given: Any, output: Any) -> None:
         calls[id(layer)] = calls.get(id(layer), 0) + 1
 
     markers = {id(layer): _Marker(layer) for layer in layers}
     edges = [edge for edge in replaceable(model) if id(edge.layer) in markers]
-    hooks = [layer.register_forward_post_hook(count) for layer in layers]
-    try:
+    with untouched(model), following(layers, count):  # which also takes the markers out again
         for edge in edges:
             edge.put(markers[id(edge.layer)])
         model(image)
-    finally:
-        for edge in edges:
-            edge.put(edge.layer)
-        for hook in hooks:
-            hook.remove()
     root = {id(model)}
     return {
         key

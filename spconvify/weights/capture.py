@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.ops import Operation, watching
+from spconvify.ops import Operation, following, watching
+from spconvify.untouched import untouched
 from spconvify.weights.trace import Calls, addend
 
 
@@ -37,8 +39,8 @@ def capture(
     seen: list[Call] = []
     followed: dict[int, tuple[Any, int]] = {}  # id -> tensor, index of its call
 
-    def after(_layer: Any, inputs: Any, output: Any) -> None:
-        seen.append(Call(_array(inputs[0], channels_last), _array(output, channels_last)))
+    def after(_layer: nn.Layer, given: Any, output: Any) -> None:
+        seen.append(Call(_array(given, channels_last), _array(output, channels_last)))
         if calls.tail.adds:
             followed[id(output)] = (output, len(seen) - 1)
         elif len(seen) == calls.number:
@@ -57,17 +59,9 @@ def capture(
             if len(seen) == calls.number and not followed:
                 raise _Reached
 
-    hook = layer.register_forward_post_hook(after)
-    try:
-        if calls.tail.adds:
-            with watching(note):
-                model(batch)
-        else:
-            model(batch)
-    except _Reached:
-        pass
-    finally:
-        hook.remove()
+    watch = watching(note) if calls.tail.adds else contextlib.nullcontext()
+    with contextlib.suppress(_Reached), untouched(model), watch, following([layer], after):
+        model(batch)
     return seen
 
 
