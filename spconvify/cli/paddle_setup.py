@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spconvify.cli.signals import ENDING
 from spconvify.engines.process import MKL_VARIABLE
+from spconvify.errors import SpconvifyError
 
 
 def load_paddle() -> None:
@@ -21,7 +22,12 @@ def load_paddle() -> None:
 
     Raises:
         ImportError: if Paddle isn't installed.
+        SpconvifyError: if the current folder was deleted.
     """
+    try:
+        os.getcwd()  # which Paddle asks for when it is imported
+    except OSError as error:
+        raise SpconvifyError("the current folder isn't there any more; go to another one") from error
     warnings.filterwarnings("ignore", module=r"paddle\.")
     os.environ.setdefault("GLOG_minloglevel", "2")
     if _is_amd_with_avx2():

@@ -110,6 +110,15 @@ def test_help_and_version(folder):
     assert shell("spconvify --version", folder).stdout.startswith(b"spconvify ")
 
 
+def test_a_current_folder_that_was_deleted(run, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    said = "spconvify: error: the current folder isn't there any more; go to another one\n"
+    assert run("inspect", "resnet20") == (1, "", said)
+
+
 class Broken(io.StringIO):
     def __init__(self, error):
         super().__init__()
