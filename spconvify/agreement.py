@@ -19,6 +19,7 @@ from spconvify.verify import trying
 
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
+_EMPTY = "it is empty"  # in both networks, as a detector's boxes where it finds nothing
 _WORDS = {
     "classes": "same top-1",
     "map": "same class of a pixel",
@@ -47,7 +48,7 @@ class OutputAgreement:
     def poor(self) -> bool:
         """Whether the converted network is no longer what it was."""
         if self.problem:
-            return True
+            return self.problem != _EMPTY
         if self.same is not None:
             return self.same < POOR_SAME
         return self.error is None or self.error > POOR_ERROR
@@ -144,14 +145,23 @@ def _array(tensor: paddle.Tensor) -> np.ndarray:
     return (tensor.astype("float32") if "float16" in name else tensor).numpy()
 
 
+def _real(value: np.ndarray) -> np.ndarray:
+    """In float64; complex numbers as pairs."""
+    if value.dtype.kind == "c":
+        value = np.stack([value.real, value.imag], -1)
+    return value.astype(np.float64)
+
+
 class _Tally:
     """What an output's comparison adds up to, batch by batch."""
 
     def __init__(self, name: str, value: np.ndarray, batch: np.ndarray):
         self._name = name
-        floating = value.dtype.kind == "f"
+        floating = value.dtype.kind in "fc"
         channels = batch.shape[1] if batch.ndim == 4 else None
         self._kind: str = kind_of(value.shape, channels) if floating else "labels"
+        if value.dtype.kind == "c":
+            self._kind = "values"  # which have no largest one
         self._same = self._of = 0
         self._missed = self._sum = self._square = 0.0
         self._low, self._high = math.inf, -math.inf
@@ -169,7 +179,7 @@ class _Tally:
         if after is None or self._problem:
             return
         if self._kind in ("image", "values"):
-            self._add_values(before.astype(np.float64), after.astype(np.float64))
+            self._add_values(_real(before), _real(after))
             return
         same = before == after
         if self._kind != "labels":
@@ -198,7 +208,7 @@ class _Tally:
         """The figure."""
         found = OutputAgreement(self._name, self._kind, problem=self._problem)
         if self._problem or not self._of:
-            found.problem = self._problem or "it is empty"
+            found.problem = self._problem or _EMPTY
         elif self._kind not in ("image", "values"):
             found.same = 100.0 * self._same / self._of
         elif math.isfinite(self._missed):

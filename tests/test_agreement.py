@@ -133,6 +133,23 @@ def test_one_number_is_held_against_its_size():
     assert found.outputs[0].error == pytest.approx(0.01, rel=1e-3)
 
 
+def test_an_empty_output_is_no_failure():
+    found = compare(lambda x: (x, paddle.zeros([0, 4])), lambda x: (x, paddle.zeros([0, 4])))
+    assert "it is empty" in found.lines[1]
+    assert not found.poor
+
+
+def test_complex_outputs_have_a_relative_error():
+    def spectrum(x):
+        return paddle.fft.fft2(x)
+
+    found = compare(spectrum, lambda x: 1.1 * spectrum(x)).outputs[0]
+    assert found.kind == "values"
+    assert found.error == pytest.approx(0.01, rel=0.1)
+    turned = compare(spectrum, lambda x: spectrum(x).conj()).outputs[0]
+    assert turned.error > 0.5
+
+
 def test_a_network_without_outputs():
     found = compare(lambda x: None, lambda x: None)
     assert "it returns no tensor to compare" in found.lines[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -31,13 +31,18 @@ class CalibrationImages:
             iterated only once, or comes in another order the second time, is kept in memory.
 
     Raises:
-        ArgumentError: if there is no image, a batch isn't 4-dimensional, is of integers, or holds NaN,
-            infinity or values beyond `LARGEST`.
+        ArgumentError: if there is nothing to go through or no image, a batch isn't 4-dimensional, is of
+            integers, or holds NaN, infinity or values beyond `LARGEST`.
     """
 
     def __init__(self, batches: Iterable[Any]):
         if isinstance(batches, (np.ndarray, paddle.Tensor)):
             batches = [batches]
+        if not _iterable(batches):
+            raise ArgumentError(
+                f"calibration is of type {type(batches).__name__}; give batches of images as arrays "
+                "(images, channels, H, W)"
+            )
         self._batches = list(batches) if iter(batches) is batches else batches
         self._chosen: np.ndarray | None = None  # which of the images, by number; None: all
         self.count = sum(len(batch) for batch in self)
@@ -92,6 +97,15 @@ class CalibrationImages:
     def first(self) -> np.ndarray:
         """One image, as a batch."""
         return next(batch for batch in self if len(batch))[:1]
+
+
+def _iterable(batches: Any) -> bool:
+    """Text, and a mapping's keys, can be gone through too, but hold no images."""
+    try:
+        iter(batches)  # not isinstance: anything with __getitem__ will do
+    except TypeError:
+        return False
+    return not isinstance(batches, (str, bytes, Mapping))
 
 
 def _checked(batch: Any, index: int) -> np.ndarray:

@@ -102,3 +102,11 @@ def test_a_loader_that_shuffles_is_kept_so_that_what_is_left_out_stays_left_out(
 def test_wrong_seeds(seed):
     with pytest.raises(ArgumentError, match="isn't a whole number from 0 on"):
         CalibrationImages(X).split(seed)
+
+
+@pytest.mark.parametrize("calibration", [5, "images/", b"images", {"images": np.zeros((4, 3, 8, 8))}])
+def test_what_holds_no_batches_is_named(calibration):
+    with pytest.raises(
+        ArgumentError, match=f"calibration is of type {type(calibration).__name__}; give"
+    ):
+        CalibrationImages(calibration)
