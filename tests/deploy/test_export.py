@@ -34,7 +34,8 @@ def test_a_network_that_is_not_deterministic_is_called_that(tmp_path):
             self.conv = nn.Conv2D(3, 8, 3)
 
         def forward(self, x):
-            return self.conv(x) + paddle.rand([1])
+            y = self.conv(x)
+            return y * (1 + paddle.rand(y.shape))
 
     with pytest.raises(ConversionError, match="isn't deterministic"):
         export(Noisy(), tmp_path / "out", (1, 3, 8, 8), tune=False)
