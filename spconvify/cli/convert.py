@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli import values as v
 from spconvify.cli.output import note
 from spconvify.cli.signals import end_if_asked
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO
@@ -91,9 +92,9 @@ def convert(
         calibration,
         calibration_count,
         eval,
-        o.parse_size(resize),
-        o.parse_numbers("--mean", mean),
-        o.parse_numbers("--std", std),
+        v.parse_size(resize),
+        v.parse_numbers("--mean", mean),
+        v.parse_numbers("--std", std),
         seed,
     )
     init = init or ("lstsq" if calibration else DEFAULT_INIT)

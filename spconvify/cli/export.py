@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli import values as v
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -41,7 +42,7 @@ def export(
         str, typer.Option("--engine", help="inference (Paddle Inference), openvino or onnxruntime.")
     ] = "inference",
     threads: Annotated[
-        int, typer.Option("--threads", min=1, max=o.MOST_THREADS, help="CPU threads to tune for.")
+        int, typer.Option("--threads", min=1, max=v.MOST_THREADS, help="CPU threads to tune for.")
     ] = 1,
     dynamic_batch: Annotated[
         bool, typer.Option("--dynamic-batch", help="Write files that take any batch.")
@@ -63,8 +64,8 @@ def export(
     from spconvify.report import export_lines, to_json
     from spconvify.settings import DEFAULT_GROUPS, DEFAULT_RATIO
 
-    o.check_format(format, ("table", "json"))
-    o.parse_shape(input, None, (1, 1, 1, 1))
+    v.check_format(format, ("table", "json"))
+    v.parse_shape(input, None, (1, 1, 1, 1))
     check_engine(engine)
     target = out or Path(f"{Path(network).stem.replace(':', '.')}-{engine}")
     check_folder(target, force)
@@ -74,7 +75,7 @@ def export(
 
     from spconvify.deploy.export import export, read_manifest
 
-    shape = o.parse_shape(input, None, source.architecture.input_shape)
+    shape = v.parse_shape(input, None, source.architecture.input_shape)
     with working(f"building {source.name}", quiet):
         model = source.build()
     with progress_bar("exporting", quiet) as progress:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli import values as v
 from spconvify.settings import DEFAULT_GROUPS, DEFAULT_RATIO
 
 EPILOG = """
@@ -51,7 +52,7 @@ def inspect(
         ignore=ignore,
     )
     selection.check()
-    o.check_format(format, FORMATS)
+    v.check_format(format, FORMATS)
     name, sites = inspect_sites(selection, quiet)
     if format == "table":
         inspect_table(stdout(), name, sites)

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Callable
 
 from spconvify.cli.data import Data
-from spconvify.cli.options import (
-    ALL_ENGINES,
+from spconvify.cli.options import ALL_ENGINES
+from spconvify.cli.output import note, progress_bar, result, stdout, working
+from spconvify.cli.paddle_setup import load_paddle
+from spconvify.cli.values import (
     check_format,
     parse_batches,
     parse_ratios,
     parse_shape,
     parse_threads,
 )
-from spconvify.cli.output import note, progress_bar, result, stdout, working
-from spconvify.cli.paddle_setup import load_paddle
 from spconvify.comparison import (
     Comparison,
     Side,

@@ -1,18 +1,14 @@
-"""The options that commands share, and how their texts are read."""
+"""The options that commands share."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from spconvify.errors import ArgumentError
+from spconvify.cli.values import MOST_IMAGES, MOST_SEED
 
-# More is a slip of the finger: it would be found out after minutes, or by the machine's memory.
-MOST_THREADS, MOST_IMAGES, MOST_SEED = 1024, 1 << 20, (1 << 32) - 1
-_MOST_BATCH, _MOST_PIXELS, _MOST_ELEMENTS = 1 << 16, 1 << 16, (1 << 31) - 1
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 ALL_ENGINES = "all"
 _STATISTICS = "Of pixels in 0..1 (or 0..255; default: the file's, ImageNet's, or grey 0.5)."
@@ -165,113 +161,3 @@ Plot = Annotated[
 Force = Annotated[bool, _option(OUTPUT, "--force", "-f", help="Replace existing files.")]
 Quiet = Annotated[bool, _option(OUTPUT, "--quiet", "-q", help="No progress and no notes.")]
 Debug = Annotated[bool, _option(OUTPUT, "--debug", help="Show the traceback of an error.")]
-
-
-def parse_ratios(texts: list[str] | None) -> dict[str, float]:
-    """``["layer4.*=0.25"]`` -> ``{"layer4.*": 0.25}``.
-
-    Raises:
-        ArgumentError: if a text has another form.
-    """
-    ratios = {}
-    for text in texts or []:
-        glob, equals, number = text.rpartition("=")
-        try:
-            ratios[glob] = float(number)
-        except ValueError:
-            equals = ""
-        if not equals or not glob:
-            raise ArgumentError(f"--ratio-for {text!r} isn't GLOB=R; write it like 'layer4.*=0.25'")
-    return ratios
-
-
-def parse_shape(text: str | None, batch: int | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    """``"1,3,224,224"`` -> ``(1, 3, 224, 224)``, with the batch and the default put in.
-
-    Raises:
-        ArgumentError: if the text has another form, or contradicts --batch.
-    """
-    shape = default
-    if text is not None:
-        try:
-            shape = tuple(int(number) for number in text.replace("x", ",").split(","))
-        except ValueError:
-            shape = ()
-        if len(shape) != 4 or min(shape) < 1:
-            raise ArgumentError(f"--input {text!r} isn't a shape; write it like 1,3,224,224")
-        if max(shape) > _MOST_PIXELS or math.prod(shape) > _MOST_ELEMENTS:
-            raise ArgumentError(f"--input {text!r} is too large: no memory holds what it takes")
-        if batch is not None and batch != shape[0]:
-            raise ArgumentError(f"--batch {batch} contradicts --input {text}; give one of them")
-    return shape if batch is None else (batch, *shape[1:])
-
-
-def parse_threads(text: str) -> list[int]:
-    """``"1,2"`` -> ``[1, 2]``; see `_counts`."""
-    return _counts("--threads", text, MOST_THREADS)
-
-
-def parse_batches(text: str) -> list[int]:
-    """``"1,8"`` -> ``[1, 8]``; see `_counts`."""
-    return _counts("--batch", text, _MOST_BATCH)
-
-
-def _counts(option: str, text: str, most: int) -> list[int]:
-    """Numbers with commas.
-
-    Raises:
-        ArgumentError: if the text has another form, or a number is less than 1 or more than `most`.
-    """
-    try:
-        counts = [int(number) for number in text.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or min(counts) < 1:
-        raise ArgumentError(f"{option} {text!r} isn't a number from 1 on; write it like 1 or 1,8")
-    if max(counts) > most:
-        raise ArgumentError(f"{option} {text!r} is more than {most}")
-    return counts
-
-
-def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    """``"0.5,0.5,0.5"`` -> ``(0.5, 0.5, 0.5)``.
-
-    Raises:
-        ArgumentError: if the text has another form.
-    """
-    if text is None:
-        return None
-    try:
-        numbers = tuple(float(number) for number in text.split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or not all(map(math.isfinite, numbers)):
-        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like 0.5,0.5,0.5")
-    return numbers
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """``"224"`` or ``"224,320"`` -> (H, W).
-
-    Raises:
-        ArgumentError: if the text has another form.
-    """
-    if text is None:
-        return None
-    try:
-        numbers = [int(number) for number in text.replace("x", ",").split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 2) or min(numbers) < 1 or max(numbers) > _MOST_PIXELS:
-        raise ArgumentError(f"--resize {text!r} isn't a size; write it like 224 or 224,320")
-    return numbers[0], numbers[-1]
-
-
-def check_format(name: str, formats: tuple[str, ...]) -> None:
-    """Refuse an unknown output format.
-
-    Raises:
-        ArgumentError: with the known ones.
-    """
-    if name not in formats:
-        raise ArgumentError(f"--format {name!r} is unknown; use one of: {', '.join(formats)}")

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli import values as v
 from spconvify.recovery import recipe as defaults
 
 EPILOG = """
@@ -80,7 +81,7 @@ def recover(
         bool, _option("--augment/--no-augment", help="Mirror and shift the images.")
     ] = True,
     seed: Annotated[
-        int, _option("--seed", min=0, max=o.MOST_SEED, help="Of the order and the augmentation.")
+        int, _option("--seed", min=0, max=v.MOST_SEED, help="Of the order and the augmentation.")
     ] = 0,
     checkpoint: Annotated[
         Optional[Path],
@@ -111,7 +112,7 @@ def recover(
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
 
-    o.check_format(format, ("table", "json"))
+    v.check_format(format, ("table", "json"))
     if steps is not None and epochs is not None:
         raise ArgumentError("--steps and --epochs contradict each other; give one of them")
     recipe = Recipe(
@@ -134,9 +135,9 @@ def recover(
     Schedule(checkpoint=kept, log_dir=log_dir).check()
     images = Data(
         eval=eval,
-        resize=o.parse_size(resize),
-        mean=o.parse_numbers("--mean", mean),
-        std=o.parse_numbers("--std", std),
+        resize=v.parse_size(resize),
+        mean=v.parse_numbers("--mean", mean),
+        std=v.parse_numbers("--std", std),
     )
     images.check_labelled()
     check_exists(data)

@@ -12,9 +12,9 @@ from typing import Any
 
 from spconvify.checkpoint import check_output
 from spconvify.cli.data import Data, note_skipped
-from spconvify.cli.options import parse_shape
 from spconvify.cli.output import note, progress_bar, result, result_line, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
+from spconvify.cli.values import parse_shape
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.loading import is_checkpoint, open_source, save

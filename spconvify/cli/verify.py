@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli import values as v
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -37,7 +38,7 @@ def verify(
     from spconvify.report.units import quantity
     from spconvify.zoo import spconv_sites
 
-    o.check_format(format, ("table", "json"))
+    v.check_format(format, ("table", "json"))
     found = check_file(checkpoint)
     state = dict(found.state)
     pick_part(state, weights, ignore or ())
