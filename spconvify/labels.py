@@ -8,6 +8,8 @@ import numpy as np
 
 from spconvify.errors import ArgumentError
 
+_MOST_CLASSES = 2**31  # as many as no network has; the integers behind it needn't fit into int64
+
 
 def check_labels(
     labels: Any, images: int, where: str, classes: int | None = None, first: int = 0
@@ -26,7 +28,7 @@ def check_labels(
             of them; it names the value and its place.
     """
     array = np.asarray(labels)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "iuf":
         raise ArgumentError(
             f"{where}: labels of dtype {array.dtype} aren't numbers; give each class a number from 0 on"
         )
@@ -38,8 +40,10 @@ def check_labels(
     flat = array.reshape(-1)
     bad = ~np.isfinite(flat) | (flat != np.floor(flat)) if flat.dtype.kind == "f" else flat != flat
     problem = "isn't a whole number"
-    if not bad.any() and flat.dtype.kind != "b":
+    if not bad.any():
         bad, problem = flat < 0, "is negative; leave such images out"
+        if not bad.any() and classes is None:
+            bad, problem = flat >= _MOST_CLASSES, "is the number of no class"
         if not bad.any() and classes is not None:
             bad, problem = (
                 flat >= classes,

@@ -20,6 +20,7 @@ def test_whole_numbers_are_taken(labels):
     ("labels", "message"),
     [
         (["cat", "dog", "cat"], "data: labels of dtype <U3 aren't numbers"),
+        ([True, False, True], "data: labels of dtype bool aren't numbers"),
         ([0, None, 1], "data: labels of dtype object aren't numbers"),
         ([0, np.nan, 1], "data: label 11 is nan, which isn't a whole number"),
         ([0, np.inf, 1], "data: label 11 is inf, which isn't a whole number"),
@@ -36,3 +37,9 @@ def test_whole_numbers_are_taken(labels):
 def test_what_cannot_be_a_label_is_named_with_its_place(labels, message):
     with pytest.raises(ArgumentError, match=message):
         check_labels(labels, 3, "data", 3, first=10)
+
+
+@pytest.mark.parametrize("label", [2**31, np.uint64(2**64 - 1), 1e300])
+def test_what_fits_no_integer_is_no_class(label):
+    with pytest.raises(ArgumentError, match=r"label 1 is .*, which is the number of no class"):
+        check_labels(np.array([0, label]), 2, "data")

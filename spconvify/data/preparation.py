@@ -131,9 +131,10 @@ def _in_unit_range(
     """Both for pixels in 0..1: those that say 123 and 58, or 123 and 1, are for pixels in 0..255."""
     if not any(max(numbers or (0.0,)) > 1 for numbers in (mean, std)):
         return mean, std, False
-    if mean is not None and std is not None and 0 < max(mean) <= 1:
+    if mean is not None and std is not None and (0 < max(mean) <= 1 or min(std) < 1):
+        one, other = ("0..1", "0..255") if max(mean) <= 1 else ("0..255", "0..1")
         raise ArgumentError(
-            f"mean {max(mean):g} is of pixels in 0..1, and std {max(std):g} of pixels in 0..255; "
+            f"mean {max(mean):g} is of pixels in {one}, and std {min(std):g} of pixels in {other}; "
             "give both for the same pixels"
         )
     in_bytes = [numbers and tuple(number / WHITE for number in numbers) for numbers in (mean, std)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def read_images(
 
 def check_exists(path: Path) -> None:
     """Raises ArgumentError if there is no such file or folder."""
-    if not path.exists():
+    if not os.path.exists(path):  # also False for names that no file can have
         raise ArgumentError(f"images {path}: there is no such file or folder")
 
 
@@ -164,7 +165,9 @@ def _labels(file: ArrayFile, images: int) -> np.ndarray:
 def _normalised(pixels: np.ndarray, preparation: Preparation, given: _Given) -> Images:
     """(N, C, H, W) as the network takes it; the note tells what was done."""
     floats = pixels.dtype.kind == "f"
-    if floats and not np.isfinite(pixels).all():
+    with np.errstate(over="ignore"):
+        finite = not floats or np.isfinite(pixels.astype(np.float32, copy=False)).all()
+    if not finite:
         raise ArgumentError("it holds NaN or infinity; leave those images out")
     if floats and not given.act(preparation):
         values = np.ascontiguousarray(pixels, dtype=np.float32)

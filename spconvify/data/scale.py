@@ -10,8 +10,9 @@ from spconvify.errors import ArgumentError
 _WHITE16 = 65535
 # Pixels that stay below a quarter of their type's range are rather of 10, 12 or 14 bits, or not pixels.
 _USED = 4
-# Floats whose largest value is between these may be of either scale, or of none.
-_UNIT, _DARK, _TOLERANCE = 1.0, 16.0, 1e-3
+# Images whose brightest pixel is no larger are no bytes; floats between the two may be of any scale.
+_UNIT, _DARK = 1.0, 16.0
+_TOLERANCE, _NEGATIVE = 1e-3, -0.1  # of rounding; below what resampling gives
 
 
 def white_of(pixels: np.ndarray) -> float:
@@ -33,8 +34,8 @@ def _integer_white(dtype: np.dtype, low: int, high: int) -> float:
     remedy = "scale them to 0..255, or give floats as the network takes them"
     if low < 0 or dtype == np.int8:
         raise ArgumentError(f"its {dtype} values go from {low} to {high}, which aren't pixels; {remedy}")
-    if high == 1:
-        raise ArgumentError(f"its {dtype} values are all 0 or 1, which may be a mask; {remedy}")
+    if 0 < high <= _DARK:
+        raise ArgumentError(f"its {dtype} values end at {high}, as masks' do and not pixels'; {remedy}")
     if high <= WHITE:
         return WHITE
     whites = set() if dtype == np.int16 else {_WHITE16}
@@ -52,7 +53,7 @@ def _float_white(low: float, high: float) -> float:
     for white, least in ((_UNIT, 0.0), (WHITE, _DARK)):
         if low >= -_TOLERANCE * white and least <= high <= white * (1 + _TOLERANCE):
             return white
-    standardised = "; they are standardised already" if low < 0 else ""
+    standardised = "; they are standardised already" if low < _NEGATIVE else ""
     raise ArgumentError(
         f"its floats go from {low:.4g} to {high:.4g}, and not over 0..1 or 0..255{standardised}"
     )

@@ -1,5 +1,7 @@
 """Images and labels from arrays: scaled, normalised, resized, sampled, or refused with the reason."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,7 @@ def test_what_is_no_image(refused):
     assert "not an array of numbers" in refused(images=np.zeros((8, 6, 6), [("r", "u1"), ("g", "u1")]))
     assert "aren't unpickled" in refused(images=np.array([None, PIXELS], object))
     assert "but a scalar" in refused(images=np.float32(1))
+    assert "holds NaN or infinity" in refused(images=np.full((2, 3, 6, 6), 1e300))
     assert "holds NaN or infinity" in refused(OWN, images=np.full((2, 3, 6, 6), np.inf))
     assert "'mean' is of dtype <U3" in refused(images=PIXELS, mean=np.array("abc"))
     assert "its mean is 9x9x9x9" in refused(images=PIXELS, mean=np.zeros((9, 9, 9, 9)))
@@ -122,6 +125,12 @@ def test_a_sample_of_all_with_its_labels(read):
     assert found.labels.max() > 90
     np.testing.assert_allclose(found.values[:, 0, 0, 0] * 255, found.labels, rtol=1e-5)
     assert found.note.endswith("; a sample of 100, spread over all")
+
+
+def test_names_that_no_file_has():
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(ArgumentError, match="there is no such file or folder"):
+            read_images(Path(name), RGB)
 
 
 def test_one_picture(read):

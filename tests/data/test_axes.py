@@ -48,6 +48,7 @@ def test_where_both_could_be_the_networks_layout_decides():
         ((50, 28, 28), 3, "images without channels, and the network takes 3 channels"),
         ((5, 64, 64, 3), 1, "3 channels, and the network takes 1"),
         ((5, 64, 64, 4), 3, "4 channels, and the network takes 3"),
+        ((5, 16, 16, 1), 3, "1 channels, and the network takes 3"),
         ((5, 1, 64, 64), 3, "1 channels, and the network takes 3"),
     ],
 )

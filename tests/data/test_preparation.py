@@ -50,6 +50,7 @@ def test_the_users_come_before_the_files_and_those_before_the_usual():
     ("mean", "std", "message"),
     [
         ([0.5], [58.0], "mean 0.5 is of pixels in 0..1, and std 58 of pixels in 0..255"),
+        ([123.0, 116.0, 103.0], [0.2], "mean 123 is of pixels in 0..255, and std 0.2 of pixels in 0..1"),
         ([-0.5], None, "mean -0.5 can't be the mean of pixels"),
         ([1000.0], None, "mean 1000 can't be the mean of pixels"),
         (None, [-1.0], "std -1 isn't positive"),

@@ -38,8 +38,9 @@ def test_white(dtype, low, high, white):
     [
         ("int64", -1, 255, "go from -1 to 255, which aren't pixels"),
         ("int8", 0, 127, "go from 0 to 127, which aren't pixels"),
-        ("uint8", 0, 1, "all 0 or 1, which may be a mask"),
-        ("int64", 0, 1, "all 0 or 1, which may be a mask"),
+        ("uint8", 0, 1, "end at 1, as masks' do and not pixels'"),
+        ("int64", 0, 16, "end at 16, as masks' do and not pixels'"),
+        ("float32", -0.01, 1.02, r"go from -0.01 to 1.02, and not over 0..1 or 0..255$"),
         ("uint16", 0, 4095, "go up to 4095, and what is white can't be told"),
         ("int16", 0, 32767, "go up to 32767"),
         ("int32", 0, 65536, "go up to 65536"),
