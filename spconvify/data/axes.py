@@ -68,8 +68,9 @@ def _grey(shape: tuple[int, ...]) -> Axes:
 
 
 def _other_channels(shape: tuple[int, ...], channels: int) -> str:
-    first, last = shape[-3], shape[-1]
-    has = last if last == 1 or (last in _FEW and first > _MOST) else first
+    first, middle, last = shape[-3:]
+    square = first == middle != last  # height and width are often the same
+    has = last if last == 1 or (last in _FEW and (square or first > _MOST)) else first
     text = "x".join(map(str, shape))
     if len(shape) == 3 and has not in _FEW:
         return f"{text} are images without channels, and the network takes {channels} channels"

@@ -77,8 +77,9 @@ def check_labelled(path: Path) -> None:
         if LABELS not in file.names:
             raise ArgumentError(*_NEEDS_LABELS, f"; it holds {', '.join(file.names) or 'nothing'}")
         shape = _images_header(file)[1].shape
-        if shape:
-            _labels(file, shape[0])
+        single = len(shape) == 3 and file.header(LABELS).shape in ((), (1,), (1, 1))
+        if shape:  # of three axes either grey images or one picture: the network tells, later
+            _labels(file, 1 if single else shape[0])
 
 
 @contextlib.contextmanager

@@ -179,5 +179,6 @@ def test_an_evaluation_needs_labels(tmp_path):
     for name in ("x.npy", "y.npz", "."):
         with pytest.raises(ArgumentError, match="needs a file with labels"):
             check_labelled(tmp_path / name)
-    np.savez(tmp_path / "z.npz", images=PIXELS, labels=np.arange(8)[:, None])
-    check_labelled(tmp_path / "z.npz")
+    for images, labels in ((PIXELS, np.arange(8)[:, None]), (PIXELS[0], [3]), (PIXELS[:, 0], range(8))):
+        np.savez(tmp_path / "z.npz", images=images, labels=labels)
+        check_labelled(tmp_path / "z.npz")

@@ -46,6 +46,8 @@ def test_where_both_could_be_the_networks_layout_decides():
         ((3, 32, 32), 1, "one picture with channels"),
         ((32, 32, 2), 1, "one picture with channels"),
         ((50, 28, 28), 3, "images without channels, and the network takes 3 channels"),
+        ((5, 28, 28, 3), 1, "3 channels, and the network takes 1"),
+        ((5, 5, 4, 4), 3, "5 channels, and the network takes 3"),
         ((5, 64, 64, 3), 1, "3 channels, and the network takes 1"),
         ((5, 64, 64, 4), 3, "4 channels, and the network takes 3"),
         ((5, 16, 16, 1), 3, "1 channels, and the network takes 3"),
