@@ -34,8 +34,10 @@ def load_paddle() -> None:
         os.environ.setdefault(MKL_VARIABLE, "5")
     # Paddle puts handlers of its own there. They abort the process, and no temporary file would go, or
     # hang for ever where one comes into an allocation. Until ours are back, a signal has to wait.
-    handlers = {number: signal.getsignal(number) for number in ENDING}
-    with _waiting(*ENDING):
+    # A Ctrl-C waits too: Paddle would say that it is installed wrongly.
+    numbers = (*ENDING, signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    with _waiting(*numbers):
         import paddle  # noqa: F401
 
         for number, handler in handlers.items():

@@ -80,8 +80,8 @@ def fuse(
     Raises:
         ArgumentError: if the network is in training mode, doesn't run on the input, or a form or its
             layer is unknown.
-        ConversionError: if the fused network's outputs differ (see `spconvify.deploy.equality`), or
-            their sizes depend on the values; `model` is as it was.
+        ConversionError: if the network isn't deterministic, the fused network's outputs differ (see
+            `spconvify.deploy.equality`), or their sizes depend on the values; `model` is as it was.
     """
     check_model(model)
     _check_eval(model)
@@ -89,10 +89,10 @@ def fuse(
     with paddle.no_grad(), as_written():
         image, result = _run(fused, input_shape, example)
         expected = arrays(result)
+        check_deterministic(fused, image)
         fused = _fused(fused, image, engine, forms or {})
         found = arrays(fused(image))
         if not _is_right(expected, found, model, image, engine, forms or {}):
-            check_deterministic(model, image, expected)
             raise ConversionError(
                 f"the fused network's {what_differs(expected, found)}. A layer may be used in a way "
                 "that folding can't see; deploy it unfused with paddle.jit.save, and report it"

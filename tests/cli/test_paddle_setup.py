@@ -31,7 +31,7 @@ sys.exit(4)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals can't be held back here")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
 def test_a_signal_while_paddle_is_loaded_waits_for_our_handler(tmp_path, name):
     (tmp_path / "paddle.py").write_text(FAKE_PADDLE)
     paths = os.pathsep.join([str(tmp_path), *sys.path])
