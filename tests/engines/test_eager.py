@@ -83,7 +83,7 @@ def test_what_cannot_be_pickled_is_named(tmp_path):
 
     with pytest.raises(EngineError, match=r"layer '1', attribute 'run': .*try engine='inference'"):
         write(nn.Sequential(nets.conv(), nets.HiddenAlias()), tmp_path, SHAPE)
-    with pytest.raises(EngineError, match=r"Local can't be handed.*<locals>\.Local.*--engine inference"):
+    with pytest.raises(EngineError, match=r"Local can't be handed.*<locals>\.Local.*engine='inference'"):
         write(Local(), tmp_path, SHAPE)
 
 
