@@ -10,6 +10,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.integer_buffer import KeepsIntegers
 from spconvify.layers import OneInput
 from spconvify.settings import (
     DEFAULT_FUSION,
@@ -28,7 +29,7 @@ class ReplacedConvError(AttributeError):
         self.layer, self.attribute = layer, attribute
 
 
-class SPConvLayer(OneInput):
+class SPConvLayer(KeepsIntegers, OneInput):
     """What stands in a 3x3 convolution's place: an `SPConv2D`, or one that was fused for deployment.
 
     A network's other layers end here: what is inside is nobody's site.
@@ -126,7 +127,7 @@ class SPConv2D(SPConvLayer):
         if fusion == "gap":
             self.bn1 = nn.BatchNorm2D(out_channels, data_format=data_format)
             self.bn2 = nn.BatchNorm2D(out_channels, data_format=data_format)
-        self.register_buffer("channels", None if channels is None else self._permutation(channels))
+        self.register_integers("channels", None if channels is None else self._permutation(channels))
 
     def _crop_width(self) -> int:
         """Rows and columns that the 3x3 doesn't centre on, on each side."""
@@ -139,11 +140,11 @@ class SPConv2D(SPConvLayer):
             f"use {self.dilation} (the dilation), 0 or 'SAME'"
         )
 
-    def _permutation(self, channels: Sequence[int]) -> paddle.Tensor:
+    def _permutation(self, channels: Sequence[int]) -> list[int]:
         order = [int(channel) for channel in channels]
         if sorted(order) != list(range(self.in_channels)):
             raise ArgumentError(f"channels isn't a permutation of the {self.in_channels} input channels")
-        return paddle.to_tensor(order, dtype="int64")
+        return order
 
     def forward(self, x):
         if self.channels is not None:

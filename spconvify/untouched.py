@@ -20,14 +20,18 @@ _SMALL = 2**16  # elements: a statistic or a state, not a weight
 
 
 @contextlib.contextmanager
-def untouched(model: nn.Layer) -> Iterator[None]:
+def untouched(model: nn.Layer, random_states: bool = True) -> Iterator[None]:
     """Everything of `model` is afterwards as it was, whatever the block's forward passes did to it.
 
     Attributes, sub-layers, buffers and hooks of every layer; lists, dictionaries, sets and objects in
     its attributes; the values of buffers and of statistics; Paddle's, NumPy's and Python's random
     states. Not what a closure or a global variable holds, nor weights that are trained.
+
+    Args:
+        model: the network.
+        random_states: off where another run has to draw other numbers, which tells a noisy network.
     """
-    restores = [*_containers(model), *_values(model), *_random_states()]
+    restores = [*_containers(model), *_values(model), *(_random_states() if random_states else ())]
     try:
         yield
     finally:

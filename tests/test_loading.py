@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 import pytest
 
-from spconvify import CheckpointError, SPConv2D, convert, load, save, zoo
+from spconvify import CheckpointError, CheckpointWarning, SPConv2D, convert, load, save, zoo
 from spconvify.loading import open_source
 
 
@@ -79,15 +79,35 @@ def test_loaded_network_trains(tmp_path):
     assert all(p.grad is not None for p in model.parameters() if p.trainable)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16"])
-def test_takes_on_the_checkpoints_precision(tmp_path, dtype):
+def test_takes_on_the_checkpoints_precision(tmp_path):
     model = nets.PlainNet()
-    expected = {key: value.astype(dtype) for key, value in state(model).items()}
+    expected = {key: value.astype("float64") for key, value in state(model).items()}
     from spconvify.checkpoint import write_state
 
     write_state(tmp_path / "x.pdparams", expected)
     loaded = load(tmp_path / "x.pdparams", nets.PlainNet())
     assert_same(loaded, expected)
+
+
+@pytest.mark.parametrize("suffix", [".pdparams", ".safetensors"])
+@pytest.mark.parametrize("converted", [False, True])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_computed_with_in_float32(tmp_path, dtype, converted, suffix):
+    """A CPU has no convolution in half precision."""
+    network = nets.PlainNet()
+    if converted:
+        network = convert(network, fusion="sum")
+    network.to(dtype=dtype)
+    path = save(network, tmp_path / f"x{suffix}")
+    with pytest.warns(CheckpointWarning, match=f"weights in {dtype}: they are computed with in float32"):
+        loaded = load(path, nets.PlainNet())
+    for key, value in network.state_dict().items():
+        found = loaded.state_dict()[key]
+        assert found.dtype == paddle.float32
+        np.testing.assert_array_equal(found.numpy(), value.astype("float32").numpy())
+    assert loaded(paddle.randn([1, 3, 8, 8])).dtype == paddle.float32
+    again = load(save(loaded, tmp_path / f"y{suffix}"), nets.PlainNet())
+    assert_same(again, state(loaded))
 
 
 def test_article_checkpoint_loads(tmp_path):
@@ -126,6 +146,7 @@ def test_unknown_architecture_says_how_to_go_on(tmp_path):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
 def test_a_network_takes_on_the_dtype_of_its_weights(tmp_path, suffix, dtype):
     """The root's own parameters too; bfloat16 bits are those of bfloat16 and no integers."""
+    wider = {"float64": paddle.float64}.get(dtype, paddle.float32)  # what a CPU computes in
     network = paddle.nn.Conv2D(4, 8, 3, padding=1)
     network.to(dtype=dtype)
     path = save(network, tmp_path / f"x{suffix}")
@@ -134,6 +155,6 @@ def test_a_network_takes_on_the_dtype_of_its_weights(tmp_path, suffix, dtype):
     for key, value in network.state_dict().items():
         assert again.state_dict()[key].dtype == value.dtype
     for key, value in network.state_dict().items():
-        assert loaded.state_dict()[key].dtype == value.dtype
+        assert loaded.state_dict()[key].dtype == wider
         wanted, found = (t.astype("float64").numpy() for t in (value, loaded.state_dict()[key]))
         np.testing.assert_array_equal(found, wanted)

@@ -9,7 +9,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.errors import CheckpointError, Option
+from spconvify.caution import warn
+from spconvify.errors import CheckpointError, CheckpointWarning, Option
 
 _SHOWN = 3  # keys of each kind in an error message
 _REMEDY = ("is it the right ", Option("model_or_arch"), "?")
@@ -29,7 +30,8 @@ def state_of(model: nn.Layer) -> tuple[dict[str, np.ndarray], set[str]]:
 def apply_state(model: nn.Layer, state: dict[str, np.ndarray], source: str) -> None:
     """Give every parameter and buffer of `model` its array; `state` is emptied on the way.
 
-    A parameter takes on the floating dtype of its array, so that no precision is lost.
+    A parameter takes on the floating dtype of its array, so that no precision is lost. Half precision
+    becomes the network's own where the network runs on a CPU, which can't compute in it.
 
     Args:
         model: may be built under ``paddle.LazyGuard``.
@@ -39,20 +41,34 @@ def apply_state(model: nn.Layer, state: dict[str, np.ndarray], source: str) -> N
     Raises:
         CheckpointError: if a key is missing, unexpected, or has another shape or kind of dtype. The
             model is then as it was.
+
+    Warns:
+        CheckpointWarning: if weights in half precision became wider.
     """
     targets = model.state_dict()
     _check(targets, state, source)
-    changed = {}
+    changed, half = {}, set[str]()
     for key in list(state):
         array = state.pop(key)
         array = array.astype(array.dtype.newbyteorder("="), copy=False)  # from a big-endian machine
         target = targets[key]
-        if _floating(target) and array.dtype.name != _storage_dtype(target):
+        if _is_half(array) and _dtype_of(target) in ("float32", "float64") and _on_cpu():
+            half.add("bfloat16" if array.dtype == np.uint16 else array.dtype.name)
+            array = _widened(array).astype(_dtype_of(target))
+        if not _floating(target):
+            array = array.astype(_dtype_of(target), copy=False)
+        elif array.dtype.name != _storage_dtype(target):
             changed[key] = _tensor(array)
             continue
         target.set_value(array)
     if changed:
         _replace(model, changed)
+    if half:
+        warn(
+            f"{source} has weights in {' and '.join(sorted(half))}: they are computed with in float32, "
+            "and what is saved of them is float32",
+            CheckpointWarning,
+        )
 
 
 def _check(targets: Mapping[str, Any], state: Mapping[str, np.ndarray], source: str) -> None:
@@ -85,9 +101,11 @@ def _check(targets: Mapping[str, Any], state: Mapping[str, np.ndarray], source: 
 
 
 def _compatible(array: np.ndarray, target: Any) -> bool:
-    """Whether a network can hold the array: both floating, or the same integers."""
+    """Whether a network can hold the array: both floating, or the same integers, as floats too."""
     if _floating(target):
         return array.dtype.kind == "f" or array.dtype == np.uint16  # the bits of bfloat16
+    if array.dtype.kind == "f":  # a state dict that was cast as a whole
+        return bool((np.rint(array) == array).all())
     return array.dtype.name == _dtype_of(target)
 
 
@@ -119,8 +137,23 @@ def _tensor(array: np.ndarray) -> paddle.Tensor:
     """Of the array's dtype; bfloat16 where it holds the bits of that."""
     if array.dtype != np.uint16:
         return paddle.to_tensor(array)
-    wider = (array.astype(np.uint32) << 16).view(np.float32)
-    return paddle.to_tensor(wider).astype("bfloat16")
+    return paddle.to_tensor(_widened(array)).astype("bfloat16")
+
+
+def _is_half(array: np.ndarray) -> bool:
+    return array.dtype in (np.float16, np.uint16)  # the latter has the bits of bfloat16
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Half precision as float32, which has every value of it."""
+    if array.dtype != np.uint16:
+        return array.astype(np.float32)
+    return (array.astype(np.uint32) << 16).view(np.float32)
+
+
+def _on_cpu() -> bool:
+    """Where Paddle has no convolution in half precision."""
+    return paddle.get_device() == "cpu"
 
 
 def _floating(tensor: Any) -> bool:

@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.folding import Folded, set_value
+from spconvify.integer_buffer import KeepsIntegers
 from spconvify.placement import default_dtype, move_beside
 from spconvify.spconv import SPConvLayer, pointwise_map
 
@@ -155,11 +156,11 @@ class Channels(nn.Layer):
         return [parts[index] for index in self._which]
 
 
-class _Gather(nn.Layer):
+class _Gather(KeepsIntegers):
     def __init__(self, channels: np.ndarray, axis: int):
         super().__init__()
         self._axis = axis
-        self.register_buffer("index", paddle.to_tensor(channels, dtype="int64"))
+        self.register_integers("index", channels)
 
     def forward(self, x):
         return paddle.index_select(x, self.index, axis=self._axis)
