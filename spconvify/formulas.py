@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 import numpy as np
 import paddle
 
-from spconvify.ops import Operation
+from spconvify.ops import Operation, tensors_in
 
 # Operators that only move, make or rename data: nothing to count and not worth a line.
 NO_ARITHMETIC = frozenset(
@@ -77,6 +78,43 @@ def _normalisation(operation: Operation) -> int:
     return 2 * _size(_arguments(operation)[0])
 
 
+def _einsum(operation: Operation) -> int:
+    """Every combination of the labels is one; a label of one operand alone is summed up before."""
+    operands, equation = _arguments(operation)[:2]
+    inputs, _, output = equation.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) < 2:
+        return 0
+    sizes: dict[str, int] = {}
+    labels = [_labels(term, len(operand.shape)) for term, operand in zip(terms, operands)]
+    for term, operand in zip(labels, operands):
+        for label, size in zip(term, operand.shape):
+            sizes[label] = max(int(size), sizes.get(label, 1))  # of size 1 where it is broadcast
+    result: Any = next(tensors_in(operation.result))
+    kept = set(_labels(output, len(result.shape)))
+    shared = [label for label in sizes if label in kept or sum(label in term for term in labels) > 1]
+    return math.prod(sizes[label] for label in shared)
+
+
+def _labels(term: str, axes: int) -> list[str]:
+    """A label for every axis; those of an ellipsis count from its end: ".1", ".0"."""
+    before, dots, after = term.partition("...")
+    hidden = axes - len(before) - len(after) if dots else 0
+    return [*before, *(f".{index}" for index in reversed(range(hidden))), *after]
+
+
+def _bilinear(operation: Operation) -> int:
+    weight = _arguments(operation)[2]  # (L, I, J)
+    return _size(operation.result) * int(np.prod(weight.shape[1:]))
+
+
+def _recurrent(operation: Operation) -> int:
+    """Every step multiplies by every matrix once: those of all layers, directions and gates."""
+    x = _arguments(operation)[0]  # (steps, N, C)
+    weights = [t for t in tensors_in(operation.args[1:]) if len(t.shape) == 2]
+    return int(np.prod(x.shape[:2])) * sum(map(_size, weights))
+
+
 _FORMULAS: dict[str, Callable[[Operation], int]] = {
     "conv2d": _convolution(1),
     "conv3d": _convolution(1),
@@ -92,6 +130,12 @@ _FORMULAS: dict[str, Callable[[Operation], int]] = {
     "mv": _matmul,
     "dot": lambda operation: _size(_arguments(operation)[0]),
     "addmm": _addmm,
+    "baddbmm": _addmm,
+    "linear_v2": _matmul,
+    "conv2d_transpose_bias": _transposed_convolution,
+    "einsum": _einsum,
+    "bilinear": _bilinear,
+    "rnn": _recurrent,
     "batch_norm": _normalisation,
     "group_norm": _normalisation,
     "instance_norm": _normalisation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 
 from spconvify.norms import is_known_activation
-from spconvify.ops import Operation, following, watching
+from spconvify.ops import Operation, following, tensors_in, watching
 from spconvify.untouched import untouched
 
 
@@ -91,15 +91,3 @@ def uses_statistics(operation: Operation) -> bool:
     if isinstance(norm, nn.BatchNorm):
         return is_known_activation(norm._act) and not norm._trainable_statistics
     return getattr(norm, "_use_global_stats", None) is not False
-
-
-def tensors_in(value: Any) -> Iterator[paddle.Tensor]:
-    """Every tensor in nested lists, tuples and dictionaries, in their order."""
-    if isinstance(value, paddle.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors_in(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -19,9 +19,12 @@ _COUNTING = "FLAGS_low_precision_op_list"
 MAC_OPERATORS = frozenset(
     {
         "addmm",
+        "baddbmm",
+        "bilinear",
         "bmm",
         "conv2d",
         "conv2d_transpose",
+        "conv2d_transpose_bias",
         "conv3d",
         "conv3d_transpose",
         "deformable_conv",
@@ -31,8 +34,10 @@ MAC_OPERATORS = frozenset(
         "dot",
         "einsum",
         "linear",
+        "linear_v2",
         "matmul",
         "mv",
+        "rnn",
     }
 )
 
@@ -168,3 +173,15 @@ class _Count:
         """What has run till now has been seen."""
         if self._on:
             core.clear_low_precision_op_list()
+
+
+def tensors_in(value: Any) -> Iterator[paddle.Tensor]:
+    """Every tensor in nested lists, tuples and dictionaries, in their order."""
+    if isinstance(value, paddle.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors_in(item)

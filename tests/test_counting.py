@@ -123,3 +123,66 @@ def test_agrees_with_paddle_flops():
     shapes = cost(model, (1, 3, 16, 16))
     expected = (8 * 256 * 27) + 2 * 8 * 256 + 12 * 64 * 72 + 16 * 64 * 108 + 8 * 64 * 16 + 8 * 5
     assert shapes.macs == expected
+
+
+def product(run, *shapes):
+    """MACs of a function of tensors with these shapes; the network's input says nothing."""
+    tensors = [paddle.ones(list(shape)) for shape in shapes]
+
+    class Net(nn.Layer):
+        def forward(self, x):
+            return run(*tensors)
+
+    return cost(Net(), (1,))
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "macs"),
+    [
+        ("bij,bjk->bik", [(2, 3, 5), (2, 5, 7)], 2 * 3 * 5 * 7),
+        ("bij, bjk", [(2, 3, 5), (2, 5, 7)], 2 * 3 * 5 * 7),
+        ("ij,jk", [(3, 5), (5, 7)], 3 * 5 * 7),
+        ("...ij,...jk->...ik", [(2, 4, 3, 5), (2, 4, 5, 7)], 2 * 4 * 3 * 5 * 7),
+        ("...ij,jk->...ik", [(2, 4, 3, 5), (5, 7)], 2 * 4 * 3 * 5 * 7),
+        ("nchw,nchw->nc", [(2, 3, 4, 5), (2, 3, 4, 5)], 2 * 3 * 4 * 5),
+        ("i,j->ij", [(3,), (7,)], 3 * 7),
+        ("i,i->", [(6,), (6,)], 6),
+        ("ij,k->k", [(3, 5), (7,)], 7),
+        ("ij->i", [(3, 5)], 0),
+        ("ii->i", [(5, 5)], 0),
+        ("bij,bjk,bkl->bil", [(2, 3, 5), (2, 5, 7), (2, 7, 4)], 2 * 3 * 5 * 7 + 2 * 3 * 7 * 4),
+    ],
+)
+def test_einsum(equation, shapes, macs):
+    assert product(lambda *tensors: paddle.einsum(equation, *tensors), *shapes).macs == macs
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "weights"),
+    [
+        (lambda: nn.LSTM(4, 6), (2, 3, 4), 4 * 6 * (4 + 6)),
+        (lambda: nn.GRU(4, 6), (2, 3, 4), 3 * 6 * (4 + 6)),
+        (lambda: nn.SimpleRNN(4, 6), (2, 3, 4), 6 * (4 + 6)),
+        (lambda: nn.LSTM(4, 6, time_major=True), (2, 3, 4), 4 * 6 * (4 + 6)),
+        (lambda: nn.LSTM(4, 6, num_layers=2), (2, 3, 4), 4 * 6 * (4 + 6) + 4 * 6 * (6 + 6)),
+        (
+            lambda: nn.GRU(4, 6, num_layers=2, direction="bidirect"),
+            (2, 3, 4),
+            2 * 3 * 6 * (4 + 6) + 2 * 3 * 6 * (12 + 6),
+        ),
+        (lambda: nn.RNN(nn.LSTMCell(4, 6)), (2, 3, 4), 4 * 6 * (4 + 6)),
+    ],
+)
+def test_recurrent_layers(layer, shape, weights):
+    assert cost(layer(), shape).macs == 2 * 3 * weights
+
+
+def test_bilinear():
+    layer = nn.Bilinear(4, 5, 6)
+    assert product(lambda a, b: layer(a, b), (3, 4), (3, 5)).macs == 3 * 6 * 4 * 5
+
+
+def test_products_that_have_no_formula_are_named():
+    counted = product(lambda *tensors: paddle.linalg.multi_dot(list(tensors)), (3, 4), (4, 5), (5, 6))
+    assert counted.macs == 0
+    assert counted.uncounted == {"multi_dot": 1}

@@ -10,6 +10,8 @@ from spconvify.report.units import change, factor, interval, median, quantity, v
 
 HEADER = ("", "before", "after", "change", "factor")
 HIGH_ERROR = 0.3  # of a layer's output variance; such layers cost most of the accuracy that is lost
+# In the names of operators that multiply and add: one that has no formula makes every factor wrong.
+_PRODUCTS = ("attention", "attn", "conv", "dot", "gemm", "gru", "kron", "linear", "lstm", "matmul")
 TIMING_HEADER = ("engine", "batch", "threads", "before", "not fused", "fused", "factor", "of bound³")
 SITE_HEADER = ("layer", "in", "out", "stride", "params", "MACs", "verdict")
 
@@ -117,8 +119,16 @@ def captions(comparison: Comparison) -> Iterator[str]:
     kept = [site.name or "(root)" for site in comparison.converted if site.kept_copy]
     if kept:
         yield f"Not fitted, so with copied weights: {', '.join(kept)}."
-    if comparison.uncounted:
-        yield f"Operators not counted: {', '.join(comparison.uncounted)}."
+    products = list(filter(_is_product, comparison.uncounted))
+    if products:
+        yield f"Products not counted, so MACs are more than said: {', '.join(products)}."
+    others = [name for name in comparison.uncounted if name not in products]
+    if others:
+        yield f"Operators not counted: {', '.join(others)}."
+
+
+def _is_product(operator: str) -> bool:
+    return any(part in operator for part in _PRODUCTS) and "interp" not in operator
 
 
 def latency_caption(timings: list[Timing]) -> str:

@@ -22,6 +22,7 @@ from spconvify.report import (
     to_json,
     to_markdown,
 )
+from spconvify.report.rows import captions
 from spconvify.report.units import change, factor, interval, median, quantity
 from spconvify.weights.fit_report import FitReport
 
@@ -188,3 +189,11 @@ def test_changes():
     assert factor(300, 200) == "1.50x"
     assert median(Latency(3.14159, 3, 4, 9)) == "3.14 ms"
     assert interval(Latency(33.14159, 30, 40.25, 9)) == "30.0–40.2"
+
+
+def test_products_without_a_formula_are_told_apart():
+    comparison = Comparison("net", (1, 3, 8, 8), Side(1, 1, 1), Side(1, 1, 1))
+    comparison.uncounted = ["relu", "multi_dot", "bilinear_interp", "flash_attn"]
+    lines = list(captions(comparison))
+    assert "Products not counted, so MACs are more than said: multi_dot, flash_attn." in lines
+    assert "Operators not counted: relu, bilinear_interp." in lines
