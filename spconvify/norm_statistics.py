@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from paddle import nn
 
 from spconvify.norms import to_float64
+from spconvify.ops import following
 from spconvify.placement import as_input
 from spconvify.verify import trying
 
@@ -90,18 +92,13 @@ class NormProbe:
         """(positions, channels) in front of the BatchNorm, in float64."""
         seen: list[np.ndarray] = []
 
-        def take(_norm: Any, inputs: Any) -> None:
-            seen.append(to_float64(inputs[0]))
+        def take(_norm: nn.Layer, given: Any) -> None:
+            seen.append(to_float64(given))
             raise _Seen
 
-        hook = self._norm.register_forward_pre_hook(take)
-        try:
-            with trying(self._model):
-                self._model(as_input(self._model, batch))
-        except _Seen:
-            pass
-        finally:
-            hook.remove()
+        follow = following([self._norm], before=take)
+        with contextlib.suppress(_Seen), trying(self._model), follow:
+            self._model(as_input(self._model, batch))
         if not seen:
             return np.zeros((0, len(self._mean)))
         last = getattr(self._norm, "_data_format", "NCHW") in ("NHWC", "NLC")

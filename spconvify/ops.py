@@ -121,19 +121,26 @@ def watching(
 
 
 @contextlib.contextmanager
-def following(layers: Iterable[nn.Layer], after: Callable[[nn.Layer, Any, Any], None]) -> Iterator[None]:
-    """Call ``after(layer, input, output)`` behind every call of one of `layers` inside the block.
+def following(
+    layers: Iterable[nn.Layer],
+    after: Callable[[nn.Layer, Any, Any], None] | None = None,
+    before: Callable[[nn.Layer, Any], None] | None = None,
+) -> Iterator[None]:
+    """Call ``before(layer, input)`` and ``after(layer, input, output)`` at every call of `layers`.
 
-    As a hook does, but Paddle's hooks aren't given what is handed over by keyword. `input` is the first
+    As hooks do, but Paddle's hooks aren't given what is handed over by keyword. `input` is the first
     argument, None if there is none.
     """
     wanted = {id(layer) for layer in layers}
     layer_call = nn.Layer.__call__
 
     def call(layer: nn.Layer, *args: Any, **kwargs: Any) -> Any:
+        given = next(iter((*args, *kwargs.values())), None)
+        if before is not None and id(layer) in wanted:
+            before(layer, given)
         output = layer_call(layer, *args, **kwargs)
-        if id(layer) in wanted:
-            after(layer, next(iter((*args, *kwargs.values())), None), output)
+        if after is not None and id(layer) in wanted:
+            after(layer, given, output)
         return output
 
     nn.Layer.__call__ = call

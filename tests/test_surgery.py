@@ -15,6 +15,7 @@ from spconvify import (
     Plan,
     SPConv2D,
     convert,
+    cost,
     find_sites,
     fuse,
 )
@@ -328,3 +329,29 @@ def test_a_fused_layer_is_a_converted_one(groups):
         again = convert(fused)
     x = paddle.randn([1, 3, 8, 8])
     np.testing.assert_array_equal(again(x).numpy(), fused(x).numpy())
+
+
+class ByKeyword(nn.Layer):
+    """Calls its layers with keywords, which Paddle's hooks aren't given."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.stem, self.conv, self.norm, self.name = nets.conv(3), nets.conv(), nn.BatchNorm2D(8), name
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.norm(input=self.conv(**{self.name: x})) + x
+
+
+@pytest.mark.parametrize("name", ["x", "input"] if paddle.__version__ >= "3" else ["x"])
+def test_layers_that_are_called_by_keyword(name):
+    network = nets.trained(ByKeyword(name))
+    x = paddle.randn([8, 3, 10, 10])
+    shape = (1, 3, 10, 10)
+    for options in ({}, {"init": "lstsq", "calibration": [x]}):
+        slim = convert(network, fusion="sum", input_shape=shape, **options)
+        assert isinstance(slim.conv, SPConv2D)
+        fused = fuse(slim, input_shape=shape)
+        assert not any(isinstance(layer, nn.BatchNorm2D) for layer in fused.sublayers())
+        np.testing.assert_allclose(fused(x).numpy(), slim(x).numpy(), atol=1e-4)
+    assert cost(slim, shape).macs < cost(network, shape).macs

@@ -24,8 +24,8 @@ class Call:
     addend: np.ndarray | None = None
 
 
-class _Reached(Exception):
-    """Everything wanted has been seen; the rest of the forward pass is of no use."""
+class _Reached(BaseException):
+    """Everything wanted has been seen; the rest of the pass is of no use, and no network catches this."""
 
 
 def capture(
