@@ -79,5 +79,5 @@ def test_tensorrt_is_asked_for(tmp_path, monkeypatch):
 
 def test_tensorrt_takes_no_program_of_paddle_3(tmp_path):
     (tmp_path / "model.json").touch()
-    with pytest.raises(EngineError, match=r"use Paddle 2\.6 or --engine inference"):
+    with pytest.raises(EngineError, match=r"take Paddle 2\.6, or"):
         tensorrt.load({**job_of("tensorrt", tmp_path), "device": "gpu:0"}, random_values(SHAPE))
