@@ -14,6 +14,7 @@ from spconvify.edges import walk
 from spconvify.failures import check_dynamic_mode, does_not_run
 from spconvify.formulas import NO_ARITHMETIC, elements, macs_of
 from spconvify.ops import MAC_OPERATORS, Operation, watching
+from spconvify.placement import input_dtype
 from spconvify.spconv import SPConvLayer
 from spconvify.verify import random_input, trying
 
@@ -91,7 +92,7 @@ def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
         if isinstance(operation.result, paddle.Tensor):
             row.output_shape = tuple(operation.result.shape)
 
-    dtype = next((p.dtype for p in model.parameters() if "float" in str(p.dtype)), "float32")
+    dtype = input_dtype(model)
     try:
         with trying(model), watching(count):
             model(random_input(input_shape, dtype))

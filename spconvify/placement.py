@@ -29,8 +29,12 @@ def move_beside(layer: nn.Layer, tensor: paddle.Tensor) -> None:
         layer.to(device="cpu" if place.is_cpu_place() else f"gpu:{place.gpu_device_id()}")
 
 
+def input_dtype(model: nn.Layer, otherwise: Any = "float32") -> Any:
+    """The dtype that a network computes in: that of its first floating parameter."""
+    return next((p.dtype for p in model.parameters() if "float" in str(p.dtype)), otherwise)
+
+
 def as_input(model: nn.Layer, batch: Any) -> paddle.Tensor:
     """A batch (an array or a tensor) in the dtype of the network's floating parameters."""
     tensor = batch if isinstance(batch, paddle.Tensor) else paddle.to_tensor(batch)
-    floating = (p.dtype for p in model.parameters() if "float" in str(p.dtype))
-    return tensor.astype(next(floating, tensor.dtype))
+    return tensor.astype(input_dtype(model, tensor.dtype))

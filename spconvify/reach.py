@@ -10,6 +10,7 @@ from paddle import nn
 from spconvify.caution import warn
 from spconvify.edges import walk
 from spconvify.ops import Operation, watching
+from spconvify.placement import input_dtype
 from spconvify.planning import Plan
 from spconvify.sites import find_sites
 from spconvify.verify import guess_input_shapes, random_input, trying
@@ -76,7 +77,7 @@ def _called(
     is for the check after the surgery to judge.
     """
     shapes = [tuple(input_shape)] if input_shape else list(guess_input_shapes(model))
-    dtype = next((p.dtype for p in model.parameters() if "float" in str(p.dtype)), "float32")
+    dtype = input_dtype(model)
     by_weight = {id(layer.weight): id(layer) for layer in wanted}
     called: set[int] = set()
     runs = False

@@ -12,6 +12,7 @@ DEFAULT_RATIO = 0.5
 DEFAULT_GROUPS = 2
 DEFAULT_FUSION = "gap"
 DEFAULT_INIT = "copy"
+LARGEST_SEED = 2**32 - 1  # that NumPy and Paddle both take
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class SPConvSettings:
         representative_channels(max(self.groups, 1) + 1, self.ratio, self.groups)
         if self.fusion not in FUSIONS:
             raise ArgumentError(f"fusion {self.fusion!r} is unknown; use one of: {', '.join(FUSIONS)}")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that random generators don't take.
+
+    Raises:
+        ArgumentError: names the seed and the largest one.
+    """
+    if seed > LARGEST_SEED:
+        raise ArgumentError(f"seed {seed} is more than {LARGEST_SEED}")
 
 
 def representative_channels(in_channels: int, ratio: float, groups: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from spconvify.cli.output import note, working
 from spconvify.data.preparation import Layout, Preparation
+from spconvify.settings import check_seed
 
 DEFAULT_COUNT = 256
 _SHOWN = 20  # of what was skipped
@@ -30,10 +31,11 @@ class Data:
         """Find what can't be, before anything is read.
 
         Raises:
-            ArgumentError: names the file, or the label.
+            ArgumentError: names the file, the label or the seed.
         """
         from spconvify.data.reading import check_exists
 
+        check_seed(self.seed or 0)
         if self.calibration is not None:
             check_exists(self.calibration)
         self.check_labelled()

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from spconvify.cli.values import MOST_IMAGES, MOST_SEED
+from spconvify.cli.values import MOST_IMAGES
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 ALL_ENGINES = "all"
@@ -92,7 +92,6 @@ Seed = Annotated[
         IMAGES,
         "--seed",
         min=0,
-        max=MOST_SEED,
         help="Of the images and the positions that are sampled (default: 0).",
     ),
 ]

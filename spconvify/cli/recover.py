@@ -80,9 +80,7 @@ def recover(
     augment: Annotated[
         bool, _option("--augment/--no-augment", help="Mirror and shift the images.")
     ] = True,
-    seed: Annotated[
-        int, _option("--seed", min=0, max=v.MOST_SEED, help="Of the order and the augmentation.")
-    ] = 0,
+    seed: Annotated[int, _option("--seed", min=0, help="Of the order and the augmentation.")] = 0,
     checkpoint: Annotated[
         Optional[Path],
         _option("--checkpoint", metavar="FILE", help="Where to go on from (default: beside --out)."),

@@ -7,7 +7,7 @@ import math
 from spconvify.errors import ArgumentError
 
 # More is a slip of the finger: it would be found out after minutes, or by the machine's memory.
-MOST_THREADS, MOST_IMAGES, MOST_SEED = 1024, 1 << 20, (1 << 32) - 1
+MOST_THREADS, MOST_IMAGES = 1024, 1 << 20
 _MOST_BATCH, _MOST_PIXELS, _MOST_ELEMENTS = 1 << 16, 1 << 16, (1 << 31) - 1
 
 

@@ -14,6 +14,7 @@ from spconvify.engines import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
+from spconvify.placement import as_input
 from spconvify.scratch import scratch_folder
 from spconvify.verify import evaluating
 
@@ -29,8 +30,7 @@ def check(
     with scratch_folder() as place, evaluating(model), paddle.no_grad():
         values = images_for(shape, example)
         np.save(place / "input.npy", values)
-        dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
-        image = paddle.to_tensor(values).astype(dtype)
+        image = as_input(model, values)
         expected = arrays(model(image))
         job = {**job, "input_shape": list(shape), "input": str((place / "input.npy").absolute())}
         with Worker(job, "exported") as worker:

@@ -32,6 +32,7 @@ from spconvify.errors import ArgumentError, ConversionError, Option
 from spconvify.failures import depends_on_input, does_not_run, first_line
 from spconvify.graph import Graph, record, uses_statistics
 from spconvify.norms import without_normalising
+from spconvify.placement import input_dtype
 from spconvify.sites import WeightOwners, check_model, has_hooks
 from spconvify.spconv import SPConv2D
 from spconvify.static_functions import as_written
@@ -219,7 +220,7 @@ def _check_eval(model: nn.Layer) -> None:
 
 
 def _run(model: nn.Layer, input_shape: Sequence[int] | None, example: Any) -> tuple[paddle.Tensor, Any]:
-    dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
+    dtype = input_dtype(model)
     if example is not None:
         images = [paddle.to_tensor(example).astype(dtype)]
     else:

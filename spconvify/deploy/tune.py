@@ -19,6 +19,7 @@ from spconvify.deploy.fuse import Fold, find_folds, fuse
 from spconvify.deploy.surroundings import Surroundings, dense_convolution, input_shape
 from spconvify.engines import describe, measure
 from spconvify.failures import does_not_run
+from spconvify.placement import input_dtype
 from spconvify.spconv import SPConv2D
 from spconvify.verify import evaluating, random_input
 
@@ -116,7 +117,7 @@ def choose_forms(
 
 def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
     with evaluating(model), paddle.no_grad():
-        dtype = next((parameter.dtype for parameter in model.parameters()), "float32")
+        dtype = input_dtype(model)
         image = random_input(shape, dtype)
         if has_scattered_channels(model):
             model = copied(model)  # put in order, as `fuse` will see it

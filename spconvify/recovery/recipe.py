@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Optional
 
 from spconvify.errors import ArgumentError
+from spconvify.settings import check_seed
 
 DEFAULT_STEPS = 600
 DEFAULT_BATCH_SIZE = 128
@@ -18,7 +19,6 @@ _REAL = (
     "learning_rate", "warmup", "weight_decay", "clip_norm", "temperature", "feature_weight",
     "label_weight",
 )  # fmt: skip
-_LARGEST_SEED = 2**32 - 1
 _LARGEST_TEMPERATURE = 100.0  # beyond it, what is left of the logits' differences is rounding
 _EVALUATIONS, _CHECKPOINTS = 5, 20  # in a whole run, unless the caller says otherwise
 
@@ -50,8 +50,7 @@ class Recipe:
                 raise ArgumentError(f"{name} {getattr(self, name)!r} isn't a whole number")
             if getattr(self, name) < least:
                 raise ArgumentError(f"{name} {getattr(self, name)} is less than {least}")
-        if self.seed > _LARGEST_SEED:
-            raise ArgumentError(f"seed {self.seed} is more than {_LARGEST_SEED}")
+        check_seed(self.seed)
         if self.loss not in (None, "kl", "mse"):
             raise ArgumentError(f"loss {self.loss!r} is unknown; use 'kl' or 'mse', or leave it out")
         for name in _REAL:

@@ -145,7 +145,7 @@ def test_two_runs_exclude_one_another(run, tmp_path, converted):
     ("more", "message"),
     [
         (["--epochs", 1], "--steps and --epochs contradict each other"),
-        (["--seed", 2**40], "4294967295"),
+        (["--seed", 2**40], "seed 1099511627776 is more than 4294967295"),
         (["--temperature", 1e6], "temperature 1e+06 isn't between 0.01 and 100"),
         (["--learning-rate", "-1"], "learning_rate -1 isn't a positive number"),
         (["--format", "md"], "--format 'md' is unknown; use one of: table, json"),
