@@ -25,7 +25,7 @@ class Call:
 
 
 class _Reached(BaseException):
-    """Everything wanted has been seen, and the rest of the pass is of no use; no network catches this."""
+    """Everything wanted has been seen: the rest of the pass is of no use. No network catches this."""
 
 
 def capture(
