@@ -32,7 +32,7 @@ import paddle  # noqa: E402
 from results import Results, machine, markdown  # noqa: E402
 
 import spconvify  # noqa: E402
-from spconvify.cli.options import parse_ratios  # noqa: E402
+from spconvify.cli.values import parse_ratios  # noqa: E402
 from spconvify.zoo import cifar  # noqa: E402
 
 # The mean and the standard deviation of CIFAR-10's training images, in [0, 1].
