@@ -70,7 +70,7 @@ def look(model):
 
 
 def draw():
-    return float(paddle.rand([1])), random.random(), np.random.rand()
+    return paddle.rand([1]).item(), random.random(), np.random.rand()
 
 
 def seeds():
