@@ -15,6 +15,7 @@ from paddle import nn
 
 from spconvify.errors import EngineError, Option
 from spconvify.failures import first_line
+from spconvify.held_signals import held_back
 from spconvify.verify import evaluating
 
 STEM = "model"  # of the files' names
@@ -32,6 +33,7 @@ class _Traced(nn.Layer):
         return self.network(x)
 
 
+@held_back()  # while it traces, Paddle's C++ calls Python, and an exception there is a crash
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     """Export `network` in eval mode for one input shape; the network comes back unchanged.
 
