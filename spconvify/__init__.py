@@ -17,39 +17,50 @@ if TYPE_CHECKING:
     from spconvify.deploy.export import export
     from spconvify.deploy.fuse import fuse
     from spconvify.errors import (
+        AgreementWarning,
         ArgumentError,
         CheckpointError,
         CheckpointWarning,
         ConversionError,
         EngineError,
+        InputWarning,
         NoEffectWarning,
         NotCheckedWarning,
+        PlainFileWarning,
         RecoveryError,
         SpconvifyError,
     )
     from spconvify.loading import load, save
     from spconvify.planning import Plan, plan
+    from spconvify.reach import MergeFirstWarning, UnreachedWarning
     from spconvify.recovery.run import recover
     from spconvify.sites import Site, find_sites
     from spconvify.spconv import SPConv2D
+    from spconvify.weights.calibrate import CalibrationWarning
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "AgreementWarning": "errors",
     "ArgumentError": "errors",
+    "CalibrationWarning": "weights.calibrate",
     "CheckpointError": "errors",
     "CheckpointWarning": "errors",
     "Comparison": "comparison",
     "ConversionError": "errors",
     "Cost": "counting",
     "EngineError": "errors",
+    "InputWarning": "errors",
+    "MergeFirstWarning": "reach",
     "NoEffectWarning": "errors",
     "NotCheckedWarning": "errors",
+    "PlainFileWarning": "errors",
     "Plan": "planning",
     "RecoveryError": "errors",
     "SPConv2D": "spconv",
     "Site": "sites",
     "SpconvifyError": "errors",
+    "UnreachedWarning": "reach",
     "compare": "comparison",
     "convert": "conversion",
     "cost": "counting",
@@ -63,20 +74,26 @@ _HOME = {
 }
 
 __all__ = [
+    "AgreementWarning",
     "ArgumentError",
+    "CalibrationWarning",
     "CheckpointError",
     "CheckpointWarning",
     "Comparison",
     "ConversionError",
     "Cost",
     "EngineError",
+    "InputWarning",
+    "MergeFirstWarning",
     "NoEffectWarning",
     "NotCheckedWarning",
+    "PlainFileWarning",
     "Plan",
     "RecoveryError",
     "SPConv2D",
     "Site",
     "SpconvifyError",
+    "UnreachedWarning",
     "__version__",
     "compare",
     "convert",

@@ -36,7 +36,11 @@ def convert(
     out: Annotated[
         Optional[Path],
         typer.Option(
-            "--out", "-o", metavar="FILE", help="The converted checkpoint (default: NAME-spconv.SUFFIX)."
+            "--out",
+            "-o",
+            metavar="FILE",
+            parser=v.parse_file,
+            help="The converted checkpoint (default: NAME-spconv.SUFFIX).",
         ),
     ] = None,
     ratio: o.Ratio = DEFAULT_RATIO,

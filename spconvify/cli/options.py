@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from spconvify.cli.values import MOST_IMAGES
+from spconvify.cli.values import MOST_IMAGES, parse_file
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 ALL_ENGINES = "all"
@@ -54,7 +54,8 @@ CalibrationCount = Annotated[
         "--calibration-count",
         min=1,
         max=MOST_IMAGES,
-        help="How many of them to use, spread over all (default: 256).",
+        help="How many of them to use, spread over all; a quarter is left out of the fit, to check it "
+        "(default: 256).",
     ),
 ]
 Eval = Annotated[
@@ -155,7 +156,10 @@ Ignore = Annotated[
 Format = Annotated[str, _option(OUTPUT, "--format", help="table, json, csv or md.")]
 PerLayer = Annotated[bool, _option(OUTPUT, "--per-layer", help="A line for every convolution.")]
 Plot = Annotated[
-    Optional[Path], _option(OUTPUT, "--plot", metavar="F.png", help="Draw MACs per layer into a file.")
+    Optional[Path],
+    _option(
+        OUTPUT, "--plot", metavar="F.png", parser=parse_file, help="Draw MACs per layer into a file."
+    ),
 ]
 Force = Annotated[bool, _option(OUTPUT, "--force", "-f", help="Replace existing files.")]
 Quiet = Annotated[bool, _option(OUTPUT, "--quiet", "-q", help="No progress and no notes.")]

@@ -52,7 +52,13 @@ def recover(
     ] = None,
     out: Annotated[
         Optional[Path],
-        typer.Option("--out", "-o", metavar="FILE", help="The result (default: NAME-recovered.SUFFIX)."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            parser=v.parse_file,
+            help="The result (default: NAME-recovered.SUFFIX).",
+        ),
     ] = None,
     steps: Annotated[
         Optional[int],
@@ -83,7 +89,12 @@ def recover(
     seed: Annotated[int, _option("--seed", min=0, help="Of the order and the augmentation.")] = 0,
     checkpoint: Annotated[
         Optional[Path],
-        _option("--checkpoint", metavar="FILE", help="Where to go on from (default: beside --out)."),
+        _option(
+            "--checkpoint",
+            metavar="FILE",
+            parser=v.parse_file,
+            help="Where to go on from (default: beside --out).",
+        ),
     ] = None,
     log_dir: Annotated[
         Optional[Path], _option("--log-dir", metavar="DIR", help="Folder for VisualDL's curves.")

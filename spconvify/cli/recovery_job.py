@@ -81,6 +81,8 @@ class Training:
         if images is None:
             with_labels = bool(self.recipe.label_weight)
             read = data.read(self.data, shape, layout, quiet, labels=with_labels)
+            if with_labels and read.labels is None:
+                raise ArgumentError(f"--label-weight needs labels, and {self.data} has none")
             images = read.values if read.labels is None else (read.values, read.labels)
         augment = flip_and_shift if layout == "NCHW" else on_channels_last(flip_and_shift)
         recipe = self.recipe

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+
+import typer
 
 from spconvify.errors import ArgumentError
 
 # More is a slip of the finger: it would be found out after minutes, or by the machine's memory.
 MOST_THREADS, MOST_IMAGES = 1024, 1 << 20
 _MOST_BATCH, _MOST_PIXELS, _MOST_ELEMENTS = 1 << 16, 1 << 16, (1 << 31) - 1
+
+
+def parse_file(text: str) -> Path:
+    """The file to write at a place; `Path` alone would take the slash of a folder's name off.
+
+    Raises:
+        BadParameter: for a folder's name.
+    """
+    if not text or text.endswith(("/", "\\", "/.", "/..")):
+        raise typer.BadParameter(f"{text!r} names a folder; give the name of a file")
+    return Path(text)
 
 
 def parse_ratios(texts: list[str] | None) -> dict[str, float]:

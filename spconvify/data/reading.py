@@ -16,6 +16,7 @@ from spconvify.data.axes import find_axes
 from spconvify.data.folder import read_folder
 from spconvify.data.images import Images, counted
 from spconvify.data.memory import check_memory
+from spconvify.data.pictures import SUFFIXES
 from spconvify.data.preparation import Preparation
 from spconvify.data.sample import sample_rows
 from spconvify.data.scale import white_of
@@ -54,6 +55,8 @@ def read_images(
     check_exists(path)
     if path.is_dir():
         return read_folder(path, preparation, count, seed)
+    if path.suffix.lower() in SUFFIXES:
+        raise ArgumentError(f"images {path}: a single picture; give a folder that holds them")
     with naming(path), ArrayFile(path) as file:
         return _from_arrays(file, path.name, preparation, count, seed, labels)
 

@@ -125,7 +125,9 @@ def _is_exported(entry: os.DirEntry[str], sizes: Mapping[str, int]) -> bool:
     """Whether it is a file that the manifest lists; one of another size is somebody's own by now."""
     if not entry.is_file(follow_symlinks=False):
         return False
-    return entry.name == MANIFEST or entry.stat(follow_symlinks=False).st_size == sizes.get(entry.name)
+    size = sizes.get(entry.name)
+    found = entry.stat(follow_symlinks=False).st_size
+    return entry.name == MANIFEST or (type(size) is int and found == size)
 
 
 def _is_plain(name: str) -> bool:

@@ -100,7 +100,7 @@ def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Ten
     try:
         return trace(original, layers, image)
     except Exception as error:  # whatever the user's network raises
-        remedy = "resize the calibration images to what it takes"
+        remedy = "give calibration images of the size, channels and layout that it takes"
         raise does_not_run(image.shape, error, remedy) from error
 
 

@@ -72,6 +72,11 @@ KEEPING = "recover net.pdparams --teacher t.safetensors --data images --checkpoi
         ("export net.pdparams --out . --force", "is the current folder"),
         ("export net.pdparams --out images --force", "isn't from an earlier export: it holds '1.png'"),
         ("export net.pdparams --out net.pdparams --force", "exists and isn't a folder"),
+        ("convert net.pdparams --out new.pdparams/", "'new.pdparams/' names a folder"),
+        ("convert net.pdparams --out images/..", "'images/..' names a folder"),
+        ("report net.pdparams --plot images/.", "'images/.' names a folder"),
+        (f"{RECOVER} e.npz --out new/", "'new/' names a folder; give the name of a file"),
+        (f"{RECOVER} e.npz --checkpoint new/", "'new/' names a folder; give the name of a file"),
     ],
 )
 def test_nothing_that_is_read_is_written(run, checkpoint, tmp_path, command, message):

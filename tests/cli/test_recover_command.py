@@ -69,6 +69,13 @@ def test_writes_where_it_should_and_not_over_it(run, tmp_path, converted):
     assert out.read_bytes() == before
 
 
+def test_labels_that_should_count_and_arent_there(run, tmp_path, converted):
+    arguments = options(converted, tmp_path / "tuned.pdparams", "--label-weight", 0.5)
+    error = one_line_error(run(*arguments, "--quiet"), 2)
+    assert f"--label-weight needs labels, and {IMAGES} has none" in error
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_pictures_is_read_piece_by_piece(run, tmp_path, converted):
     image = pytest.importorskip("PIL.Image")
     folder = tmp_path / "pictures"

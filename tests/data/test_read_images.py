@@ -72,6 +72,8 @@ def test_refused_files(tmp_path, folder):
     assert "no readable image in this folder" in message(empty)
     (tmp_path / "text.npz").write_text("hello")
     assert "not a folder, an .npy or an .npz" in message(tmp_path / "text.npz")
+    (tmp_path / "1.PNG").write_bytes(b"\x89PNG")
+    assert "a single picture; give a folder that holds them" in message(tmp_path / "1.PNG")
     np.save(tmp_path / "nan.npy", np.full((2, 3, 4, 4), np.nan, "float32"))
     assert "holds NaN or infinity" in message(tmp_path / "nan.npy")
     np.save(tmp_path / "flat.npy", np.zeros((2, 3)))

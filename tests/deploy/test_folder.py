@@ -101,6 +101,13 @@ def test_what_else_is_in_an_earlier_export(tmp_path, change, named):
     refused(folder, f"holds what no export left there: {named}; move it elsewhere")
 
 
+@pytest.mark.parametrize("size", [True, 1.0, "1", None])
+def test_a_size_that_is_no_number_of_bytes(tmp_path, size):
+    folder = export_into(tmp_path / "out", {**OURS, "bytes": {"model.json": size, "model.pdiparams": 7}})
+    (folder / "model.json").write_text("1")
+    refused(folder, f"holds what no export left there: {MODEL}")
+
+
 def test_a_manifest_that_is_a_link_or_hangs(tmp_path):
     folder = export_into(tmp_path / "out")
     (folder / "manifest.json").rename(tmp_path / "kept.json")
