@@ -14,7 +14,7 @@ from spconvify.weights.capture import Call
 from spconvify.weights.output_path import OutputPath
 from spconvify.zoo.cifar import CifarResNet
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import layerwise
 import pruning

@@ -19,7 +19,7 @@ COMMANDS = [
     for language, code in BLOCKS
     if language == "sh"
     for line in code.splitlines()
-    if "spconvify " in line.replace("$(which spconvify)", "") or "python examples" in line
+    if "spconvify " in line.replace("$(which spconvify)", "") or line.startswith("python examples")
 ]
 
 

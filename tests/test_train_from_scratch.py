@@ -1,4 +1,4 @@
-"""examples/train_from_scratch.py: twins train, and go on where they were killed."""
+"""benchmarks/train_from_scratch.py: twins train, and go on where they were killed."""
 
 import json
 import sys
@@ -8,8 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import train_from_scratch
 

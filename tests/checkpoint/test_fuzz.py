@@ -1,10 +1,15 @@
-"""A slice of the fuzzing (`tests/fuzz_checkpoints.py` does it by the thousand), and that it can fail."""
+"""A slice of the fuzzing (`tools/fuzz_checkpoints.py` does it by the thousand), and that it can fail."""
 
 import os
 import pickle
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import fuzz_checkpoints
-import pytest
 from fuzz_checkpoints import fuzz
 
 

@@ -1,9 +1,9 @@
 """Accuracy against MACs and latency: SPConv, channel pruning, both, and other slim convolutions.
 
-    python examples/benchmarks/frontier.py --data-dir DIR                   # all of it, hours
-    python examples/benchmarks/frontier.py --data-dir DIR --budgets 0 --only spconv-sum-0.5 ls-0.5
-    python examples/benchmarks/frontier.py --latency                        # times, in one run
-    python examples/benchmarks/frontier.py --render                         # table and plot again
+    python benchmarks/frontier.py --data-dir DIR                   # all of it, hours
+    python benchmarks/frontier.py --data-dir DIR --budgets 0 --only spconv-sum-0.5 ls-0.5
+    python benchmarks/frontier.py --latency                        # times, in one run
+    python benchmarks/frontier.py --render                         # table and plot again
 
 One original network, the shipped ResNet-20; every 3x3 of its blocks is replaced, or every block's inner
 channels are pruned; whatever a method can fit, it fits on the same 256 images. Then all have the same
@@ -31,7 +31,7 @@ from results import Results, machine
 import spconvify
 from spconvify.accuracy import top1
 
-FOLDER = Path(__file__).resolve().parents[1] / "results"
+FOLDER = Path(__file__).resolve().parent / "results"
 SHAPE = (1, 1, 28, 28)
 BUDGETS = {0: None, 200: None, 1000: 3}  # steps -> how many of the best get them
 BATCH_SIZE = 64

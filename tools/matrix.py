@@ -1,7 +1,7 @@
 """Everything that spconvify does, on every network that it knows: a row each, and what went wrong.
 
-    python tests/zoo/matrix.py                                  # the catalogue and PaddleClas: an hour
-    python tests/zoo/matrix.py --only resnet18 paddleclas:HRNet_W18_C
+    python tools/matrix.py                                  # the catalogue and PaddleClas: an hour
+    python tools/matrix.py --only resnet18 paddleclas:HRNet_W18_C
 
 Find the sites, convert (fusion gap and sum in turn), run at an even and an odd size, train a step, save
 and load, fuse, export to Paddle Inference, count. PaddleClas's backbones are left out where the package
@@ -34,8 +34,8 @@ from spconvify.deploy.equality import TOLERANCE_FLOAT64, in_float64, largest_err
 from spconvify.graph import tensors_in
 from spconvify.verify import evaluating
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "examples" / "benchmarks"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from latency import scatter_channels  # noqa: E402
 from results import Results, machine, markdown  # noqa: E402
@@ -235,7 +235,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=names(), default=names(), metavar="NAME")
     parser.add_argument("--no-export", action="store_true", help="leave the exports out")
-    parser.add_argument("--out", type=Path, default=ROOT / "examples" / "results" / "zoo.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "zoo.json")
     args = parser.parse_args()
     results = Results(args.out, {"machine": machine(), "paddle": paddle.__version__, "ratio": 0.5})
     for name in args.only:

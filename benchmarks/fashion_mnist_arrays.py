@@ -11,11 +11,11 @@ import numpy as np
 from spconvify.cli.paddle_setup import load_paddle
 
 load_paddle()  # before anything else imports it: fast matrix products on AMD
-EXAMPLES = Path(__file__).resolve().parents[1]
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NETWORK = EXAMPLES / "resnet20_fashion_mnist.pdparams"
 sys.path.insert(0, str(EXAMPLES))
 
-from fashion_mnist import MEAN, STD, dataset  # noqa: E402 - in the folder above
+from fashion_mnist import MEAN, STD, dataset  # noqa: E402 - of examples/
 
 
 def calibration() -> np.ndarray:

@@ -1,7 +1,7 @@
 """What `recover` gives on the shipped ResNet-20: accuracy after so many steps, and what a step costs.
 
-    python examples/benchmarks/recovery.py --data-dir DIR                     # all jobs, hours
-    python examples/benchmarks/recovery.py --data-dir DIR --only sum-600 cost
+    python benchmarks/recovery.py --data-dir DIR                     # all jobs, hours
+    python benchmarks/recovery.py --data-dir DIR --only sum-600 cost
 
 Every job starts from a network calibrated with the 256 images of this folder, or with the first 1,024 of
 Fashion-MNIST's 60,000 training images. It trains without labels on those 60,000 (or on the 256), and is
@@ -29,7 +29,7 @@ from spconvify.recovery.augment import flip_and_shift
 from spconvify.recovery.recipe import DEFAULT_LEARNING_RATE
 from spconvify.recovery.statistics import batches_to_average
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "recovery.json"
+RESULTS = Path(__file__).resolve().parent / "results" / "recovery.json"
 # name -> fusion, and what differs from the defaults
 JOBS: dict[str, dict] = {
     "sum-600": {"fusion": "sum", "steps": 600},

@@ -1,8 +1,8 @@
-"""Put the tables of examples/results into the README: the text between their marks.
+"""Put the tables of benchmarks/results into the README: the text between their marks.
 
-    python examples/update_readme.py            # or --check: only tell whether all is up to date
+    python tools/update_readme.py            # or --check: only tell whether all is up to date
 
-A mark is ``<!-- table: examples/results/NAME.md -->``; the table ends at ``<!-- end of table -->``.
+A mark is ``<!-- table: benchmarks/results/NAME.md -->``; the table ends at ``<!-- end of table -->``.
 """
 
 from __future__ import annotations

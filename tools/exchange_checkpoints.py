@@ -1,7 +1,7 @@
 """Checkpoints between versions of Paddle: one writes, the other reads and computes the same.
 
-python tests/exchange_checkpoints.py write FOLDER      # with one Paddle
-python tests/exchange_checkpoints.py read FOLDER       # with another
+python tools/exchange_checkpoints.py write FOLDER      # with one Paddle
+python tools/exchange_checkpoints.py read FOLDER       # with another
 """
 
 import sys
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import paddle
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
 from networks import trained
 
 import spconvify

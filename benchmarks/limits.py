@@ -1,6 +1,6 @@
 """Time and memory where things get large: they should grow as the input does, and no faster.
 
-    python examples/benchmarks/limits.py
+    python benchmarks/limits.py
 
 Checkpoints up to 1 GB (written with their checksum, read, checked), networks of up to 1,000 convolutions
 (sites found, converted, verified by a forward pass, counted, saved, loaded), names of up to 500
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from results import Results, machine, markdown
 
-OUT = Path(__file__).resolve().parents[1] / "results" / "limits.json"
+OUT = Path(__file__).resolve().parent / "results" / "limits.json"
 # what grows -> its sizes, each twice the one before (or nearly)
 SIZES = {
     "checkpoint, .pdparams, MB": (125, 250, 500, 1000),

@@ -1,6 +1,6 @@
 """Fuzz the reader of checkpoints: damaged and hostile files by the thousand, and what became of them.
 
-    python tests/fuzz_checkpoints.py --files 10000
+    python tools/fuzz_checkpoints.py --files 10000
 
 Each file is a good one (both formats, with and without checksum, pickle protocols 2 to 4), changed: cut
 off, bits flipped, pieces removed, doubled, replaced, taken from another file, or with a call put between

@@ -1,6 +1,6 @@
 """Latency before and after SPConv where networks are deployed: JSON, Markdown tables and a plot.
 
-    python examples/benchmarks/latency.py --out examples/results/latency.json
+    python benchmarks/latency.py --out benchmarks/results/latency.json
 
 Every timing runs the original network with its BatchNorms folded, the converted one in the article's
 plain form, and the converted one fused, alternately in processes of their own. Timings that the JSON

@@ -1,6 +1,6 @@
 """Make the image files that the README's commands use, from Fashion-MNIST.
 
-    python examples/make_fashion_mnist_samples.py --data-dir DIR
+    python tools/make_fashion_mnist_samples.py --data-dir DIR
 
 256 training images without labels for calibration, and the first 2,000 test images with labels. Each
 file also holds the mean and the standard deviation that the shipped network was trained with.
@@ -9,12 +9,15 @@ file also holds the mean and the standard deviation that the shipped network was
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
-from fashion_mnist import MEAN, STD, dataset
 
-HERE = Path(__file__).parent
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from fashion_mnist import MEAN, STD, dataset  # noqa: E402
 
 
 def main() -> None:
@@ -37,8 +40,8 @@ def pixels(images, index: int) -> np.ndarray:
 
 
 def save(name: str, **arrays: np.ndarray) -> None:
-    np.savez_compressed(HERE / name, **arrays, mean=np.float32(MEAN), std=np.float32(STD))
-    print(f"wrote {HERE / name}: {len(arrays['images']):,} images")
+    np.savez_compressed(EXAMPLES / name, **arrays, mean=np.float32(MEAN), std=np.float32(STD))
+    print(f"wrote {EXAMPLES / name}: {len(arrays['images']):,} images")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The SPConv paper's experiment: train a network and its SPConv twin from scratch, with the same seed.
 
-    python examples/train_from_scratch.py                                   # ResNet-18, CIFAR-10
-    python examples/train_from_scratch.py --network resnet20 --archive cifar-10-python.tar.gz
-    python examples/train_from_scratch.py --network resnet18 --ratio-for 'layer4.*=0.25'
-    python examples/train_from_scratch.py --data fashion-mnist --network resnet20 --epochs 2
+    python benchmarks/train_from_scratch.py                                   # ResNet-18, CIFAR-10
+    python benchmarks/train_from_scratch.py --network resnet20 --archive cifar-10-python.tar.gz
+    python benchmarks/train_from_scratch.py --network resnet18 --ratio-for 'layer4.*=0.25'
+    python benchmarks/train_from_scratch.py --data fashion-mnist --network resnet20 --epochs 2
 
 ResNet-18 is trained with Adam at 3e-4; ResNet-20 and VGG-16 as the paper does: SGD with momentum 0.9,
 a learning rate of 0.1, ten times less after half and three quarters of the epochs, weight decay 1e-4.
@@ -24,7 +24,7 @@ from spconvify.cli.paddle_setup import load_paddle
 
 load_paddle()  # before anything else imports it: fast matrix products on AMD
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "benchmarks"))
+sys.path.insert(0, str(HERE.parent / "examples"))
 
 import fashion_mnist  # noqa: E402
 import numpy as np  # noqa: E402

@@ -1,6 +1,6 @@
 """Train a ResNet-18 for small images on Fashion-MNIST with PyTorch on a GPU; keep it as Paddle reads it.
 
-    python examples/train_resnet18_pytorch.py --data-dir DIR --out resnet18.npz
+    python tools/train_resnet18_pytorch.py --data-dir DIR --out resnet18.npz
 
 On an H100 that takes three minutes and gave 95.73 % on the 10,000 test images (seed 0); the shipped
 ``resnet18_fashion_mnist.pdparams`` is this, in float16.

@@ -1,7 +1,7 @@
 """What `init="lstsq"` costs and gives: seconds, peak memory and accuracy, as JSON.
 
-    python examples/benchmarks/calibration.py --out calibration.json            # all of it
-    python examples/benchmarks/calibration.py --only resnet20-256 resnet20-64
+    python benchmarks/calibration.py --out calibration.json            # all of it
+    python benchmarks/calibration.py --only resnet20-256 resnet20-64
 
 Every measurement runs in a process of its own, so that its peak memory is its own. ResNet-20 is the
 trained network of this folder, judged on the test images beside it (or on all 10,000 of Fashion-MNIST
@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parents[1]
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 # name -> (network, images, settings); the limit is in seconds on two cores
 JOBS = {
     "resnet20-256": ("resnet20", 256, {}, 60),

@@ -1,8 +1,8 @@
 """What each part of SPConv is worth: the paper's ablation, on ResNet-20 and Fashion-MNIST.
 
-    python examples/ablation.py --data-dir DIR                      # all variants and seeds
-    python examples/ablation.py --data-dir DIR --only paper sum --seeds 0
-    python examples/ablation.py --render                            # table and plot again
+    python benchmarks/ablation.py --data-dir DIR                      # all variants and seeds
+    python benchmarks/ablation.py --data-dir DIR --only paper sum --seeds 0
+    python benchmarks/ablation.py --render                            # table and plot again
 
 Every variant starts from the shipped network with copied weights (the first channels of each layer stay
 3x3) and has the same short distillation, without labels; the last two rows start from calibrated
@@ -13,25 +13,22 @@ images. Results are written one by one; what is done is left out when it runs ag
 from __future__ import annotations
 
 import argparse
-import sys
 import zlib  # noqa: F401 - before paddle: on 2.6 a later import can crash
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import fashion_mnist_arrays as arrays
+import paddle
+from ablation_report import render
+from results import Results, machine
+
+import spconvify
+from spconvify.accuracy import top1
+from spconvify.sites import find_sites
+from spconvify.spconv import SPConv2D
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "benchmarks"))
-
-import fashion_mnist_arrays as arrays  # noqa: E402 - in the folder above
-import paddle  # noqa: E402
-from ablation_report import render  # noqa: E402
-from results import Results, machine  # noqa: E402
-
-import spconvify  # noqa: E402
-from spconvify.accuracy import top1  # noqa: E402
-from spconvify.sites import find_sites  # noqa: E402
-from spconvify.spconv import SPConv2D  # noqa: E402
-
 SHAPE = (1, 1, 28, 28)
 
 

@@ -1,7 +1,7 @@
 """Kill commands at random moments, and look at what is left.
 
-    python tests/kill_commands.py --times 100                   # convert, export and recover in turn
-    python tests/kill_commands.py --only convert --times 30
+    python tools/kill_commands.py --times 100                   # convert, export and recover in turn
+    python tools/kill_commands.py --only convert --times 30
 
 The kills are SIGKILL, SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a closed terminal) in turn. The output must
 be the one of before or the new one, complete; no process may live on; after a run that is let through

@@ -1,8 +1,8 @@
 """Does SPConv gain on a GPU? Time exported networks with PyTorch; such a machine may have no Paddle.
 
-    python examples/benchmarks/gpu.py files runs/gpu                    # needs spconvify: writes graphs
-    python examples/benchmarks/gpu.py measure runs/gpu --out gpu.json   # needs a GPU, PyTorch and onnx
-    python examples/benchmarks/gpu.py table gpu.json                    # Markdown
+    python benchmarks/gpu.py files runs/gpu                    # needs spconvify: writes graphs
+    python benchmarks/gpu.py measure runs/gpu --out gpu.json   # needs a GPU, PyTorch and onnx
+    python benchmarks/gpu.py table gpu.json                    # Markdown
 
 The files hold the networks as `spconvify.export` writes them for ONNX Runtime, originals fused by the
 same rules, without their weights: those are random where the time is measured. All variants of a network

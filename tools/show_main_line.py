@@ -1,6 +1,6 @@
 """Run the README's first `spconvify convert` in this folder's parent and keep what it prints.
 
-python examples/show_main_line.py        # writes examples/results/convert.md
+python tools/show_main_line.py        # writes benchmarks/results/convert.md
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     notes = [text for text in done.stderr.decode().splitlines() if "images" in text]
     table = [text.rstrip() for text in done.stdout.decode().strip().splitlines()]
     text = "\n".join(["```text", *notes, "", *table, "```"])
-    (ROOT / "examples" / "results" / "convert.md").write_text(text + "\n")
+    (ROOT / "benchmarks" / "results" / "convert.md").write_text(text + "\n")
 
 
 if __name__ == "__main__":
