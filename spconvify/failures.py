@@ -12,6 +12,7 @@ from typing import Any
 import paddle
 
 from spconvify.errors import ArgumentError, Option
+from spconvify.printable import said
 
 _FOREIGN = tuple(f"{Path(file).parent}{os.sep}" for file in (paddle.__file__, __file__))
 _SYNC = (
@@ -57,11 +58,11 @@ def does_not_run(shape: Sequence[int], error: Exception, *remedy: Any) -> Argume
     text = "x".join(map(str, shape))
     if not remedy:
         remedy = "give another ", Option("input_shape")
-    said = f"the network doesn't run on an input of {text}: {first_line(error)}{_place(error)}"
+    start = f"the network doesn't run on an input of {text}: {first_line(error)}{_place(error)}"
     known = _known_cause(error)
     if known:
-        return ArgumentError(f"{said}; {known}")
-    return ArgumentError(said, "; ", *remedy) if depends_on_input(error) else ArgumentError(said)
+        return ArgumentError(f"{start}; {known}")
+    return ArgumentError(start, "; ", *remedy) if depends_on_input(error) else ArgumentError(start)
 
 
 def depends_on_input(error: BaseException) -> bool:
@@ -71,15 +72,15 @@ def depends_on_input(error: BaseException) -> bool:
         if isinstance(behind, (*_OF_CODE, MemoryError)) or _known_cause(behind):
             return False
         behind = behind.__cause__
-    said, frames = str(error), _own_frames(error)
+    text, frames = said(error), _own_frames(error)
     if isinstance(error, AssertionError) and frames:  # what it checks says more than its message
-        said += frames[-1].line or ""
-    return bool(_SIZES.search(said)) and not _ANOTHER_DTYPE.search(first_line(error))
+        text += frames[-1].line or ""
+    return bool(_SIZES.search(text)) and not _ANOTHER_DTYPE.search(first_line(error))
 
 
 def _known_cause(error: BaseException) -> str:
     """What is behind errors that don't say so themselves; "" for others."""
-    text = str(error)
+    text = said(error)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
         return _MEMORY
     if "sync_batch_norm" in text:
@@ -109,7 +110,7 @@ def _place(error: BaseException) -> str:
 
 def first_line(error: BaseException) -> str:
     """The line of an error that says what is wrong: Paddle's come behind a C++ traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in said(error).splitlines() if line.strip()]
     telling = [line for line in lines if "Error:" in line or line.startswith("(")]
     line = (telling or lines or [""])[0]
     if not line:

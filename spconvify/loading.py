@@ -184,10 +184,15 @@ def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = Tru
         CheckpointError: if the file can't be written, or exists and `overwrite` is off, or if weights
             aren't finite; an old one is then as it was.
     """
+    save_at(model, path, None, overwrite)
+    return Path(path)
+
+
+def save_at(model: nn.Layer, path: str | os.PathLike[str], place: Path | None, overwrite: bool) -> None:
+    """`save`, with `path` found out before the work: see `spconvify.places.place_to_fill`."""
     from spconvify.checkpoint.apply import state_of
     from spconvify.finite import check_finite
 
     check_finite(model, CheckpointError, "so nothing was saved")
     state, bfloat16 = state_of(model)
-    write_state(path, state, bfloat16=bfloat16, overwrite=overwrite)
-    return Path(path)
+    write_state(path, state, bfloat16=bfloat16, overwrite=overwrite, place=place)

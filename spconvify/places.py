@@ -23,6 +23,15 @@ def place_of(path: Path) -> Path:
     return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
 
 
+def place_to_fill(path: Path, overwrite: bool) -> Path:
+    """Where a file is put that is called `path`: a link is followed if what it leads to may be replaced.
+
+    A command asks once, when it has checked the place: a network may change the current folder, and
+    somebody put a link there, while it works.
+    """
+    return path.resolve() if overwrite else place_of(path)
+
+
 def check_place(path: Path, what: str) -> None:
     """Refuse a place where no file or folder can be put, or where one can't be replaced.
 
@@ -38,18 +47,27 @@ def check_place(path: Path, what: str) -> None:
     if not place.parent.is_dir():
         raise ArgumentError(f"{what}: the folder {place.parent} doesn't exist; create it first")
     if os.path.lexists(place):
-        if _is_mounted(place):
-            raise ArgumentError(f"{what} is a mount point, which can't be replaced; choose another name")
-        if _is_anothers(place):
-            raise ArgumentError(f"{what} belongs to another user; choose another name")
-        if _is_immutable(place):
-            raise ArgumentError(f"{what} is immutable (chattr +i); choose another name")
+        check_removable(place, what)
     try:
         try_out(place)
     except OSError as error:
         raise ArgumentError(
             f"{what}: the folder {place.parent} can't be written to: {error.strerror or error}"
         ) from error
+
+
+def check_removable(place: Path, what: str) -> None:
+    """Refuse what is there and can't be taken away.
+
+    Raises:
+        ArgumentError: says why.
+    """
+    if _is_mounted(place):
+        raise ArgumentError(f"{what} is a mount point, which can't be replaced; choose another name")
+    if _is_anothers(place):
+        raise ArgumentError(f"{what} belongs to another user; choose another name")
+    if _is_immutable(place):
+        raise ArgumentError(f"{what} is immutable (chattr +i); choose another name")
 
 
 def check_folder_to_fill(path: Path, what: str) -> None:

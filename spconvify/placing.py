@@ -11,6 +11,7 @@ from typing import Callable
 from spconvify.renaming import exchange, rename_new, sync
 
 NEW_FILE_MODE, NEW_FOLDER_MODE = 0o666, 0o777
+_kept_umask: int | None = None  # of the command line's beginning
 
 
 def put_folder(folder: Path, target: Path, check: Callable[[Path], object] | None = None) -> None:
@@ -67,8 +68,17 @@ def _give_to(made: Path, owner: os.stat_result) -> None:
                 os.chown(made, -1, owner.st_gid)
 
 
+def keep_umask() -> None:
+    """Go by the umask of now, whatever a network makes of it."""
+    global _kept_umask
+    _kept_umask = None
+    _kept_umask = _umask()
+
+
 def _umask() -> int:
     """What new files and folders don't get: `tempfile` makes them for the owner alone."""
+    if _kept_umask is not None:
+        return _kept_umask
     umask = os.umask(0o077)  # there is no way to read it only; threads that make files now hide them
     os.umask(umask)
     return umask

@@ -48,6 +48,14 @@ def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
+def said(error: BaseException) -> str:
+    """An error's text; none if its own ``__str__`` fails."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def one_line(text: str) -> str:
     """`printable`, with the text's own line breaks as spaces."""
     return printable(" ".join(text.split()))

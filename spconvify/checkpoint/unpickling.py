@@ -20,6 +20,7 @@ from spconvify.checkpoint.nesting import DEEPEST
 from spconvify.errors import CheckpointError
 from spconvify.printable import one_line, printable
 
+_LONGEST_TUPLE = 64
 _DTYPE = re.compile(r"b1|[biufc][0-9]{1,2}")
 PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined,unused-ignore]
 # The C unpickler can't be told what not to do: one instruction of seven bytes has it allocate
@@ -72,11 +73,11 @@ class _Array:
         self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _latin1(text: Any, encoding: Any) -> bytes:
-    """How Python 3 writes bytes in protocol 2."""
-    if not isinstance(encoding, str) or encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError("bytes of an unknown encoding")
-    return text.encode("latin-1")
+def _tuple(items: Any) -> tuple:
+    """Of a few things; one of bytes would have an element of 8 bytes for each."""
+    if not isinstance(items, (list, tuple)) or len(items) > _LONGEST_TUPLE:
+        raise pickle.UnpicklingError("a tuple that no checkpoint of weights has")
+    return tuple(items)
 
 
 def _ordered_dict() -> dict:
@@ -90,14 +91,18 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): _NdarrayType,
     ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _latin1,
-    ("builtins", "tuple"): tuple,
+    ("_codecs", "encode"): "encode",  # a method of the unpickler
+    ("builtins", "tuple"): _tuple,
     ("collections", "OrderedDict"): _ordered_dict,
 }
 
 
 class ArrayUnpickler(PythonUnpickler):  # type: ignore[misc,unused-ignore]
-    """An unpickler that knows only what a state dict of arrays is made of."""
+    """An unpickler that knows only what a state dict of arrays is made of; `size`: of its file."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        super().__init__(file)
+        self._bytes_left = size
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         """What a pickle may name.
@@ -111,7 +116,17 @@ class ArrayUnpickler(PythonUnpickler):  # type: ignore[misc,unused-ignore]
                 f"it refers to {wanted}, which a checkpoint of weights has no use for; nothing of it "
                 "was run. If you trust the file, load it with Paddle and save model.state_dict() again"
             )
-        return _ALLOWED[module, name]
+        wanted = _ALLOWED[module, name]
+        return self._latin1 if wanted == "encode" else wanted
+
+    def _latin1(self, text: Any, encoding: Any) -> bytes:
+        """How Python 3 writes bytes in protocol 2: all of them together are no more than the file."""
+        if not isinstance(encoding, str) or encoding not in ("latin1", "latin-1"):
+            raise pickle.UnpicklingError("bytes of an unknown encoding")
+        self._bytes_left -= len(text)
+        if self._bytes_left < 0:
+            raise pickle.UnpicklingError("more bytes than the file has")
+        return text.encode("latin-1")
 
     def load_setitem(self) -> None:
         """Put a value into a dict, under a name."""
@@ -161,7 +176,7 @@ def unpickle(file: BinaryIO, end: int) -> Any:
         CheckpointError: if it is damaged, goes on behind its end, or holds something else.
     """
     try:
-        content = ArrayUnpickler(file).load()
+        content = ArrayUnpickler(file, end).load()
     except CheckpointError:
         raise
     except EOFError as error:

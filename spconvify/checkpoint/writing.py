@@ -14,7 +14,7 @@ import numpy as np
 from spconvify.checkpoint.checksum import METADATA_KEY, HashingWriter, of_tensors
 from spconvify.checkpoint.paths import check_suffix
 from spconvify.errors import CheckpointError, Option
-from spconvify.places import place_of
+from spconvify.places import place_to_fill
 from spconvify.scratch import atomic
 
 _PROTOCOL = 4  # what paddle.save writes
@@ -29,6 +29,7 @@ def write_state(
     state: Mapping[str, np.ndarray],
     bfloat16: Collection[str] = (),
     overwrite: bool = True,
+    place: Path | None = None,
 ) -> None:
     """Write arrays by key as `path`'s suffix says; an existing file is replaced as a whole.
 
@@ -37,6 +38,7 @@ def write_state(
         state: key -> array.
         bfloat16: keys of uint16 arrays that are bfloat16 bits; safetensors says so in its header.
         overwrite: False replaces nothing, even if it comes to `path` while this writes.
+        place: where `path` is, found before; no link there is followed. None finds it now.
 
     Raises:
         ArgumentError: for another suffix.
@@ -46,7 +48,7 @@ def write_state(
     path = Path(path)
     check_suffix(path)
     try:
-        with atomic(path.resolve() if overwrite else place_of(path), overwrite) as file:
+        with atomic(place or place_to_fill(path, overwrite), overwrite) as file:
             if path.suffix == ".pdparams":
                 writer = HashingWriter(file)
                 pickler = pickle.Pickler(writer, _PROTOCOL)

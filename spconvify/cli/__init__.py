@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -19,7 +22,8 @@ from spconvify.cli.signals import end_in_order, over, signal_that_came
 from spconvify.cli.streams import Streams, outputs
 from spconvify.cli.wording import worded
 from spconvify.errors import ArgumentError, SpconvifyError
-from spconvify.printable import printable
+from spconvify.placing import keep_umask
+from spconvify.printable import printable, said
 
 app = typer.Typer(
     name="spconvify",
@@ -88,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
     end_in_order()
+    keep_umask()
     with outputs(for_good=is_program) as _streams:
         use(_streams)
         try:
@@ -97,7 +102,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _streams = None
     if is_program:
         over()
+        _leave_threads_behind(code)
     sys.exit(code)
+
+
+def _leave_threads_behind(code: int) -> None:
+    """End at once if a network has started threads, for which Python would wait: perhaps for ever."""
+    main_thread = threading.main_thread()
+    if any(thread is not main_thread and not thread.daemon for thread in threading.enumerate()):
+        atexit._run_exitfuncs()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -105,15 +120,15 @@ def _run(arguments: list[str]) -> int:
         code = app(arguments, standalone_mode=False)
         if code == _INTERRUPTED:  # newer versions of Typer make this of a Ctrl-C, and say nothing
             return _interrupted()
-    except Exception as problem:
+    except KeyboardInterrupt:
+        return _interrupted()
+    except BaseException as problem:  # a network may raise anything, SystemExit too
         if signal_that_came() is not None:  # whatever the network, or Paddle, has made of it
             return _interrupted()
         if "--debug" in arguments:
             for line in traceback.format_exc().splitlines():
                 print(printable(line), file=sys.stderr)
         return _explain(problem)
-    except KeyboardInterrupt:
-        return _interrupted()
     return code if isinstance(code, int) else 0
 
 
@@ -143,7 +158,7 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     note(f"warning: {' '.join(str(message).split())}")
 
 
-def _explain(problem: Exception) -> int:
+def _explain(problem: BaseException) -> int:
     """One line on stderr that says what is wrong and what to do; returns the exit code."""
     if isinstance(problem, ArgumentError):
         error(worded(problem))
@@ -162,5 +177,9 @@ def _explain(problem: Exception) -> int:
     if type(problem).__name__ == "Abort":
         error("interrupted")
         return _INTERRUPTED
-    error(f"{type(problem).__name__}: {problem} (run again with --debug for the traceback)")
+    if isinstance(problem, SystemExit):
+        asked = "" if problem.code is None else repr(problem.code)
+        error(f"the network, or a module of its, called sys.exit({asked}); the work isn't done")
+        return 1
+    error(f"{type(problem).__name__}: {said(problem)} (run again with --debug for the traceback)")
     return 1

@@ -90,7 +90,8 @@ def convert(
     from spconvify.cli.data import Data
     from spconvify.cli.job import Measurement, Output, Selection, run
     from spconvify.errors import ArgumentError
-    from spconvify.loading import is_checkpoint, save
+    from spconvify.loading import is_checkpoint, save_at
+    from spconvify.places import place_to_fill
 
     data = Data(
         calibration,
@@ -137,9 +138,10 @@ def convert(
     output.check({**inputs, "--out": target})
     if not dry_run or out is not None:
         check_output(target, force, inputs)
+    place = place_to_fill(target, force)
     model, comparison = run(selection, measurement, quiet, data)
     end_if_asked()  # before anything is written
     if not dry_run:
-        save(model, target, overwrite=force)
+        save_at(model, target, place, force)
     output.show(comparison)
     note("dry run: nothing was written" if dry_run else f"saved {target}", quiet)

@@ -69,6 +69,7 @@ def export(
     check_engine(engine)
     target = out or Path(f"{Path(network).stem.replace(':', '.')}-{engine}")
     check_folder(target, force)
+    place = target.absolute()  # a network may change the current folder
     source = Selection(
         network, arch, DEFAULT_RATIO, DEFAULT_GROUPS, weights=weights, ignore=ignore
     ).open(quiet)
@@ -90,7 +91,7 @@ def export(
             overwrite=force,
             progress=progress,
         )
-    manifest = read_manifest(target)
+    manifest = read_manifest(place)
     if format == "json":
         result(to_json(manifest.to_dict()))
         return

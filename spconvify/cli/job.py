@@ -29,7 +29,7 @@ from spconvify.comparison import (
 from spconvify.engines import ENGINES, check_engine, usable_engines
 from spconvify.errors import ArgumentError, ConversionError, EngineError, SpconvifyError
 from spconvify.loading import Source, open_source
-from spconvify.places import Inputs
+from spconvify.places import Inputs, place_to_fill
 from spconvify.report import FORMATS, agreement_lines, print_table, to_csv, to_json, to_markdown
 from spconvify.report.plot import check_plot, save_plot
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
@@ -144,6 +144,7 @@ class Output:
     plot: Path | None
     quiet: bool
     force: bool = False
+    place: Path | None = None  # of the plot
 
     def check(self, inputs: Inputs | None = None) -> None:
         """Find wrong values before Paddle is loaded.
@@ -158,6 +159,7 @@ class Output:
         check_format(self.format, FORMATS)
         if self.plot is not None:
             check_plot(self.plot, self.force, inputs)
+            self.place = place_to_fill(self.plot, self.force)
 
     def show(self, comparison: Comparison) -> None:
         """Print the comparison, and draw the plot."""
@@ -170,7 +172,7 @@ class Output:
         else:
             result(to_markdown(comparison, self.per_layer))
         if self.plot is not None:
-            save_plot(comparison, self.plot, self.force)
+            save_plot(comparison, self.plot, self.force, self.place)
             note(f"drew {self.plot}", self.quiet)
 
 

@@ -114,10 +114,10 @@ def recover(
     """Get the last points back: distil a converted network from the original one, without labels."""
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
-    from spconvify.cli.recovery_job import Networks, Training, run, show
+    from spconvify.cli.recovery_job import Networks, Output, Training, run, show
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
-    from spconvify.places import Inputs
+    from spconvify.places import Inputs, place_to_fill
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
 
@@ -142,6 +142,7 @@ def recover(
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     check_output(kept, True, {**inputs, "--out": target})
     Schedule(checkpoint=kept, log_dir=log_dir).check()
+    place = place_to_fill(target, force)
     images = Data(
         eval=eval,
         resize=v.parse_size(resize),
@@ -155,8 +156,7 @@ def recover(
         Networks(student, teacher, arch, input, weights, ignore or ()),
         training,
         images,
-        target,
-        force,
+        Output(target, place, force),
         quiet,
     )
     show(summary, format)

@@ -17,7 +17,7 @@ from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.values import parse_shape
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
-from spconvify.loading import is_checkpoint, open_source, save
+from spconvify.loading import is_checkpoint, open_source, save_at
 from spconvify.printable import json_text
 from spconvify.recovery.lock import first_process, only_run
 from spconvify.recovery.recipe import Recipe
@@ -103,6 +103,15 @@ class Training:
 
 
 @dataclass
+class Output:
+    """The checkpoint to write: its name, where that was when it was checked; `force`: it may exist."""
+
+    target: Path
+    place: Path
+    force: bool
+
+
+@dataclass
 class Summary:
     """What a recovery gave; accuracies in per cent, None where there were no labelled images."""
 
@@ -119,7 +128,7 @@ class Summary:
 
 
 def run(
-    networks: Networks, training: Training, data: Data, target: Path, force: bool, quiet: bool
+    networks: Networks, training: Training, data: Data, output: Output, quiet: bool
 ) -> Summary | None:
     """Train, save and sum up; None in a process that isn't the first of several.
 
@@ -127,13 +136,18 @@ def run(
         SpconvifyError: if anything on the way fails.
     """
     quiet = quiet or not first_process()
-    with only_run(target), only_run(training.checkpoint), _interruptible(training.checkpoint, quiet):
-        check_output(target, force)  # another run may have ended meanwhile
-        return _run(networks, training, data, target, force, quiet)
+    kept = training.checkpoint
+    # From here on a network may change the current folder.
+    training = dataclasses.replace(
+        training, checkpoint=kept.absolute(), log_dir=training.log_dir and training.log_dir.absolute()
+    )
+    with only_run(output.target), only_run(kept), _interruptible(kept, training.checkpoint, quiet):
+        check_output(output.target, output.force)  # another run may have ended meanwhile
+        return _run(networks, training, data, output, quiet)
 
 
 def _run(
-    networks: Networks, training: Training, data: Data, target: Path, force: bool, quiet: bool
+    networks: Networks, training: Training, data: Data, output: Output, quiet: bool
 ) -> Summary | None:
     student, teacher, shape = networks.open(quiet)
     from spconvify.recovery.run import distil
@@ -160,11 +174,11 @@ def _run(
     if not first_process():
         return None
     seconds = time.monotonic() - start
-    _save(student, target, force, training.checkpoint)
+    _save(student, output, training.checkpoint)
     if training.remove:
         training.checkpoint.unlink(missing_ok=True)
-    note(f"saved {target}", quiet)
-    summary = Summary(str(target), recipe.steps, recipe.batch_size, seconds, state.losses[-1])
+    note(f"saved {output.target}", quiet)
+    summary = Summary(str(output.target), recipe.steps, recipe.batch_size, seconds, state.losses[-1])
     summary.resumed_from = state.resumed_from
     if labelled is not None and state.best_step is not None:
         from spconvify.accuracy import top1
@@ -175,9 +189,9 @@ def _run(
     return summary
 
 
-def _save(student: Any, target: Path, force: bool, kept: Path) -> None:
+def _save(student: Any, output: Output, kept: Path) -> None:
     try:
-        save(student, target, overwrite=force)
+        save_at(student, output.target, output.place, output.force)
     except CheckpointError as error:
         raise CheckpointError(
             error, f". Nothing is lost: run the same again with another --out and --checkpoint {kept}"
@@ -200,13 +214,13 @@ def show(summary: Summary | None, format: str) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible(checkpoint: Path, quiet: bool) -> Iterator[None]:
+def _interruptible(shown: Path, checkpoint: Path, quiet: bool) -> Iterator[None]:
     """Say on Ctrl-C, or a signal to end, what is kept."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         if checkpoint.exists():
-            note(f"{checkpoint} is kept: the same command goes on from there", quiet)
+            note(f"{shown} is kept: the same command goes on from there", quiet)
         raise
 
 

@@ -92,6 +92,13 @@ class Streams:
             _flush_all()
             os.dup2(_STDERR, _STDOUT)
 
+    def end(self) -> None:
+        """Results are complete; what is printed from here on goes to stderr."""
+        self.results.flush()
+        if self._own is not None:
+            with contextlib.suppress(OSError):  # what got lost has been told
+                self._own.close()
+
     def restore(self) -> None:
         """As it was before."""
         self.results.flush()
@@ -140,5 +147,7 @@ def outputs(for_good: bool = False) -> Iterator[Streams]:
     try:
         yield streams
     finally:
-        if not for_good:
+        if for_good:
+            streams.end()
+        else:
             streams.restore()

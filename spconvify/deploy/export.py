@@ -13,7 +13,7 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.checking import check, images_for
-from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
+from spconvify.deploy.folder import EXPORTED_BY, MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.deploy.timing import fuse_for_deployment
@@ -28,7 +28,6 @@ from spconvify.finite import check_finite
 from spconvify.places import place_of
 from spconvify.scratch import scratch_folder
 
-EXPORTED_BY = ("inference", "openvino", "onnxruntime")
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
 _FULL_DISK_BYTES = 1 << 16
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from spconvify.errors import ArgumentError, Option, SpconvifyError
 from spconvify.files import open_regular
-from spconvify.places import check_place
+from spconvify.places import check_place, check_removable
 from spconvify.placing import put_folder
 from spconvify.printable import json_text
 
 MANIFEST = "manifest.json"
+EXPORTED_BY = ("inference", "openvino", "onnxruntime")
+_STEM = "model"  # of the files' names
 _LARGEST_MANIFEST = 1 << 24
 _NAMED = 3  # of the files that are in the way
 
@@ -48,6 +50,8 @@ def _check_folder(target: Path, overwrite: bool) -> None:
         if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
             raise ArgumentError(f"{target} can't be read and written; choose another name")
         check_earlier(target, target)
+        for name in os.listdir(target):
+            check_removable(target.resolve() / name, str(target / name))
 
 
 def check_earlier(folder: Path, shown: Path) -> None:
@@ -91,10 +95,10 @@ def exported_files(folder: Path) -> dict[str, int] | None:
         return None
     if not isinstance(data, dict):
         return None
-    if not isinstance(data.get("spconvify"), str) or not isinstance(data.get("engine"), str):
+    if not isinstance(data.get("spconvify"), str) or data.get("engine") not in EXPORTED_BY:
         return None
     sizes = data.get("bytes")
-    if not isinstance(sizes, dict) or not all(map(_is_plain, sizes)):
+    if not isinstance(sizes, dict) or not all(name.startswith(f"{_STEM}.") for name in sizes):
         return None
     return sizes
 
@@ -128,11 +132,6 @@ def _is_exported(entry: os.DirEntry[str], sizes: Mapping[str, int]) -> bool:
     size = sizes.get(entry.name)
     found = entry.stat(follow_symlinks=False).st_size
     return entry.name == MANIFEST or (type(size) is int and found == size)
-
-
-def _is_plain(name: str) -> bool:
-    """Whether it names a file in the folder itself."""
-    return name not in ("", ".", "..") and not set(name) & set("/\\\0:")
 
 
 def _some(names: Iterable[str]) -> str:

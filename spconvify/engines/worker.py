@@ -32,7 +32,7 @@ def main(job: dict[str, Any]) -> None:
     try:
         for answer in answers(job, questions):
             print(job["mark"] + json.dumps({"answer": answer}), file=pipe, flush=True)
-    except Exception as error:
+    except BaseException as error:  # a network may raise anything, SystemExit too
         traceback.print_exc()
         print(job["mark"] + json.dumps({"error": _message(error)}), file=pipe, flush=True)
         sys.exit(1)
@@ -93,7 +93,7 @@ def _milliseconds(run: Callable[[], Any]) -> float:
     return 1000.0 * (time.perf_counter() - start)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     from spconvify.failures import first_line
 
     text = first_line(error)

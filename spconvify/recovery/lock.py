@@ -34,8 +34,8 @@ def first_process() -> bool:
 def only_run(path: Path | None) -> Iterator[None]:
     """Keep other runs away from `path` during the block; where nothing can be locked, go on without.
 
-    A file ``.NAME.lock`` lies beside `path` meanwhile. One that a killed run has left is taken over.
-    None locks nothing, and neither does any process of several but the first.
+    A file ``.NAME.spconvify-lock`` lies beside `path` meanwhile; one that a killed run has left is taken
+    over. None locks nothing, and neither does any process of several but the first.
 
     Raises:
         ArgumentError: if another run has it, or what is no lock lies in its place.
@@ -46,7 +46,7 @@ def only_run(path: Path | None) -> Iterator[None]:
     target = path.resolve()
     name = os.fsencode(target.name)
     short = target.name if len(name) <= _LONGEST_NAME else f"{zlib.crc32(name):08x}"
-    lock = target.with_name(f".{short}.lock")
+    lock = target.with_name(f".{short}.spconvify-lock")
     descriptor = _locked(lock, path)
     try:
         yield

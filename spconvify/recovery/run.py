@@ -134,8 +134,8 @@ def recover(
     schedule = Schedule(
         eval_every,
         checkpoint_every,
-        None if checkpoint is None else Path(checkpoint),
-        None if log_dir is None else Path(log_dir),
+        None if checkpoint is None else Path(checkpoint).absolute(),
+        None if log_dir is None else Path(log_dir).absolute(),
     )
     with only_run(schedule.checkpoint):
         distil(student, teacher, batches, recipe, schedule, eval_data, same_network, progress)

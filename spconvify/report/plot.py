@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spconvify.comparison import Comparison
 from spconvify.errors import ArgumentError, EngineError, Option, SpconvifyError
-from spconvify.places import Inputs, check_is_in_no_input, check_is_no_input, check_place, place_of
+from spconvify.places import Inputs, check_is_in_no_input, check_is_no_input, check_place, place_to_fill
 from spconvify.printable import printable
 from spconvify.report.rows import settings, title
 from spconvify.scratch import atomic
@@ -92,10 +92,13 @@ def _in_folder(folder: str) -> Iterator[None]:
 
 
 @_plain_settings()
-def save_plot(comparison: Comparison, path: Path, overwrite: bool = True) -> None:
+def save_plot(
+    comparison: Comparison, path: Path, overwrite: bool = True, place: Path | None = None
+) -> None:
     """Draw MACs before and after for each converted layer, and its reconstruction error if there is one.
 
-    The file's suffix decides the format. It is complete or not there.
+    The file's suffix decides the format. It is complete or not there. `place` is where `path` was when
+    it was checked.
 
     Raises:
         ImportError: if matplotlib isn't installed; `check_plot` tells in time.
@@ -131,7 +134,7 @@ def save_plot(comparison: Comparison, path: Path, overwrite: bool = True) -> Non
         right.legend(frameon=False, loc="upper right")
     axes.set_ylim(top=1.2 * axes.get_ylim()[1])  # room for the legends
     try:
-        with atomic(path.resolve() if overwrite else place_of(path), overwrite) as file:
+        with atomic(place or place_to_fill(path, overwrite), overwrite) as file:
             figure.savefig(file, dpi=150, format=path.suffix[1:].lower())
     except FileExistsError as error:
         raise SpconvifyError(f"{path} exists and is as it was; choose another name") from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spconvify.errors import ArgumentError
 from spconvify.imports import trust
+from spconvify.printable import said
 from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import near
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
@@ -110,8 +111,9 @@ def _is_of(directory: str, package: str) -> bool:
 def _import(arch: str, module_name: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
-    # SystemExit: a script that runs its command line when it is imported.
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit of a script that runs its command line, for one
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):
             raise ArgumentError(
@@ -149,7 +151,9 @@ def _network(arch: str, factory: Any) -> nn.Layer:
     try:
         with paddle.utils.unique_name.guard():
             network = factory()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ArgumentError(
             f"architecture {arch!r}: calling it without arguments failed: {_described(error)}; "
             "name a function that needs no argument and returns the network"
@@ -167,7 +171,7 @@ def _network(arch: str, factory: Any) -> nn.Layer:
 
 def _described(error: BaseException) -> str:
     """The error in one line: Paddle's go on for several."""
-    lines = str(error).strip().splitlines()
+    lines = said(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 

@@ -8,7 +8,9 @@ import io
 import os
 import pickle
 import resource
+import struct
 import tempfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -261,6 +263,26 @@ def test_bombs_are_refused_at_once(tmp_path, name):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     message_of(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+@pytest.mark.parametrize("call", ["tuple", "encode"])
+def test_a_few_bytes_dont_make_many(tmp_path, call):
+    """One text or one string of bytes, made into something a hundred times."""
+    megabyte = struct.pack("<I", 10**6) + b"a" * 10**6
+    if call == "tuple":
+        start, again = b"cbuiltins\ntuple\nq\0B" + megabyte + b"q\1", b"h\0h\1\x85R"
+    else:
+        latin = b"X" + struct.pack("<I", 6) + b"latin1q\2"
+        start, again = b"c_codecs\nencode\nq\0X" + megabyte + b"q\1" + latin, b"h\0h\1h\2\x86R"
+    path = tmp_path / "small.pdparams"
+    path.write_bytes(b"\x80\x04" + start + 100 * again + b".")
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match=r"more bytes than|a tuple that no"):
+            read_state(path)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 10**6
+    finally:
+        tracemalloc.stop()
 
 
 def test_arrays_are_what_their_bytes_are(tmp_path):

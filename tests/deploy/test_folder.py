@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from spconvify import ArgumentError, SpconvifyError
+from spconvify import ArgumentError, SpconvifyError, places
 from spconvify.deploy.folder import check_folder, exported_files, put_in_place
 from spconvify.scratch import scratch_folder
 
@@ -58,6 +58,7 @@ def test_an_earlier_export_and_an_empty_folder_are_replaced(tmp_path):
     [
         '{"name": "My web app"}', '{"manifest_version": 3, "name": "extension", "version": "1"}', "",
         "[]", "null", '"spconvify"', "[" * 100_000, "{", "\x00\xff", '{"spconvify": "0.1"}',
+        {**OURS, "engine": "node 18"}, {**OURS, "bytes": {"thesis.txt": 7}},
         {**OURS, "spconvify": 1}, {**OURS, "bytes": ["model.json"]}, {**OURS, "bytes": {"../x": 7}},
         {**OURS, "bytes": {"/etc/passwd": 7}}, {**OURS, "bytes": {"a/b": 7}},
         {**OURS, "bytes": {"..": 7}}, {**OURS, "bytes": {"a\\b": 7}}, {**OURS, "bytes": {"": 7}},
@@ -106,6 +107,15 @@ def test_a_size_that_is_no_number_of_bytes(tmp_path, size):
     folder = export_into(tmp_path / "out", {**OURS, "bytes": {"model.json": size, "model.pdiparams": 7}})
     (folder / "model.json").write_text("1")
     refused(folder, f"holds what no export left there: {MODEL}")
+
+
+def test_a_file_that_cant_be_removed(tmp_path, monkeypatch):
+    folder = export_into(tmp_path / "out")
+    monkeypatch.setattr(places, "_is_immutable", lambda path: path.name == "model.json")
+    before = tree(tmp_path)
+    with pytest.raises(ArgumentError, match=r"out.model\.json is immutable"):
+        check_folder(folder, overwrite=True)
+    assert tree(tmp_path) == before
 
 
 def test_a_manifest_that_is_a_link_or_hangs(tmp_path):

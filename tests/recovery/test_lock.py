@@ -26,7 +26,7 @@ def test_the_second_is_refused_while_the_first_lives(tmp_path):
                 pass
         with only_run(tmp_path / "other.safetensors"):
             pass
-        assert os.listdir(tmp_path) == [".run.safetensors.lock"]
+        assert os.listdir(tmp_path) == [".run.safetensors.spconvify-lock"]
     with only_run(path):
         pass
     assert os.listdir(tmp_path) == []
@@ -69,7 +69,7 @@ def test_what_a_killed_run_left_is_taken_over(tmp_path):
             with only_run(path):
                 pass
         process.send_signal(signal.SIGKILL)
-    assert os.listdir(tmp_path) == [".run.safetensors.lock"]
+    assert os.listdir(tmp_path) == [".run.safetensors.spconvify-lock"]
     with only_run(path):
         pass
     assert os.listdir(tmp_path) == []
@@ -81,14 +81,14 @@ def test_a_lock_that_is_taken_away_meanwhile_counts_for_nothing(tmp_path, monkey
 
     def flock(descriptor, operation):
         if not seen:
-            os.unlink(tmp_path / ".run.lock")
+            os.unlink(tmp_path / ".run.spconvify-lock")
         seen.append(descriptor)
         real(descriptor, operation)
 
     monkeypatch.setattr(lock.fcntl, "flock", flock)
     with only_run(path):
         assert len(seen) == 2
-        assert os.listdir(tmp_path) == [".run.lock"]
+        assert os.listdir(tmp_path) == [".run.spconvify-lock"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
@@ -105,10 +105,10 @@ def test_a_file_system_without_locks_goes_on_without(tmp_path, monkeypatch, numb
 
 
 def test_what_is_no_lock_is_left_alone(tmp_path):
-    place = tmp_path / ".run.lock"
+    place = tmp_path / ".run.spconvify-lock"
 
     def refused():
-        with pytest.raises(ArgumentError, match=r"\.run\.lock .*; move it elsewhere"):
+        with pytest.raises(ArgumentError, match=r"\.run\.spconvify-lock .*; move it elsewhere"):
             with only_run(tmp_path / "run"):
                 pass
 
