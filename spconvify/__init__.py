@@ -11,7 +11,7 @@ TYPE_CHECKING = False  # type checkers know better
 if TYPE_CHECKING:
     from typing import Any
 
-    from spconvify.comparison import Comparison, compare
+    from spconvify.comparison import Comparison
     from spconvify.conversion import convert
     from spconvify.counting import Cost, cost
     from spconvify.deploy.export import export
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from spconvify.sites import Site, find_sites
     from spconvify.spconv import SPConv2D
     from spconvify.weights.calibrate import CalibrationWarning
+    from spconvify.workflow.compare import compare
+    from spconvify.workflow.slim import Slimmed, slim
 
 __version__ = "0.1.0"
 
@@ -59,9 +61,10 @@ _HOME = {
     "RecoveryError": "errors",
     "SPConv2D": "spconv",
     "Site": "sites",
+    "Slimmed": "workflow.slim",
     "SpconvifyError": "errors",
     "UnreachedWarning": "reach",
-    "compare": "comparison",
+    "compare": "workflow.compare",
     "convert": "conversion",
     "cost": "counting",
     "export": "deploy.export",
@@ -71,6 +74,7 @@ _HOME = {
     "plan": "planning",
     "recover": "recovery.run",
     "save": "loading",
+    "slim": "workflow.slim",
 }
 
 __all__ = [
@@ -92,6 +96,7 @@ __all__ = [
     "RecoveryError",
     "SPConv2D",
     "Site",
+    "Slimmed",
     "SpconvifyError",
     "UnreachedWarning",
     "__version__",
@@ -105,6 +110,7 @@ __all__ = [
     "plan",
     "recover",
     "save",
+    "slim",
     "zoo",
 ]
 

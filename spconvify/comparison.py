@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +160,18 @@ class Comparison:
         """MACs before / after: no speed-up can be expected to go past it."""
         return self.before.macs / self.after.macs
 
+    def __str__(self) -> str:
+        """The table, as the command line prints it."""
+        from spconvify.report import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """The table, for a notebook."""
+        from spconvify.report import as_html
+
+        return as_html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON has it.
 
@@ -190,71 +202,22 @@ class Comparison:
         }
 
 
-def compare(
-    before: nn.Layer,
+def compared(
+    name: str,
+    shape: Sequence[int],
+    cost_before: Cost,
     after: nn.Layer,
-    input_shape: Sequence[int],
-    engine: str | None = "inference",
-    threads: int = 1,
-    *,
-    device: str = "cpu",
-    name: str | None = None,
-    plan: Plan | None = None,
-    tune: bool = False,
-    images: Any = None,
-    progress: Any = None,
+    sites: list[SiteComparison],
+    settings: Mapping[str, Any],
 ) -> Comparison:
-    """Put a network and its converted twin side by side: parameters, MACs and latency.
-
-    The latencies are those of the original with its BatchNorms folded, of the converted network as it
-    is, and of the converted one fused (see `Timing`). The networks come back unchanged.
-
-    Args:
-        before: the original network.
-        after: the converted one.
-        input_shape: (N, C, H, W); N is the batch of the latency.
-        engine: what runs them for the latency, each in a process of its own and alternately; None
-            leaves the latency out.
-        threads: CPU threads of the engine.
-        device: "cpu" or "gpu:0".
-        name: what to call the network; its class by default.
-        plan: the plan that `after` was made with, for the reasons of what was left alone.
-        tune: measure which form of each layer is fastest first.
-        images: batches (N, C, H, W), as `convert` takes them for calibration, on which to compare the
-            outputs of both networks; better not those that the weights were fitted to.
-        progress: called with (done, total, message) while latency is measured.
-
-    Raises:
-        ArgumentError: if a network doesn't run on the input, or the engine or device is unknown.
-        EngineError: if the engine isn't there or can't run a network.
-    """
+    """Both networks' cost side by side, site by site; `settings` as `common_settings` gives them."""
     from spconvify.counting import cost
-    from spconvify.planning import plan_of
 
-    shape = tuple(input_shape)
-    plan = plan or plan_of(after)
-    comparison = Comparison(
-        name or type(before).__name__,
-        shape,
-        Side.of(cost_before := cost(before, shape)),
-        Side.of(cost_after := cost(after, shape)),
-        **common_settings(plan),
-        sites=site_table(before, plan),
-        uncounted=list(cost_after.uncounted),
-    )
-    fill_costs(comparison.sites, cost_before, cost_after)
-    if images is not None:
-        from spconvify.agreement import agreement
-        from spconvify.weights.images import CalibrationImages
-
-        comparison.agreement = agreement(before, after, CalibrationImages(images))
-    if engine is not None:
-        from spconvify.deploy.timing import time_networks
-
-        comparison.add(
-            time_networks(before, after, shape, engine, threads, device, tune=tune, progress=progress)
-        )
-    return comparison
+    cost_after = cost(after, shape)
+    fill_costs(sites, cost_before, cost_after)
+    sides = Side.of(cost_before), Side.of(cost_after)
+    uncounted = list(cost_after.uncounted)
+    return Comparison(name, tuple(shape), *sides, **settings, sites=sites, uncounted=uncounted)
 
 
 def common_settings(plan: Plan) -> dict[str, Any]:

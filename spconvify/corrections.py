@@ -19,6 +19,7 @@ BETTER = 4.0  # times nearer a correction has to come
 _LEAST_FILL = 0.4  # of the range; no picture uses less of it
 _SURE_FILL = 0.8  # no other way of writing pixels is likely
 _ROUNDS = 4
+_INVERTED = "their light and dark are exchanged (255 - pixel)"
 _OTHER_ORDER = "their channels are in the other order (BGR in place of RGB, or the reverse)"
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -143,6 +144,7 @@ def _changes(channels: int, axis: int, low: float, high: float) -> Iterator[tupl
                 yield text, partial(_rewritten, old, new, axis, False)
         if channels == 3:
             yield _OTHER_ORDER, partial(_rewritten, old, old, axis, True)
+    yield _INVERTED, partial(np.subtract, low + high)
     if channels == 3:
         yield _OTHER_ORDER, partial(np.flip, axis=axis)
 

@@ -19,6 +19,10 @@ _SYNC = (
     "SyncBatchNorm runs on GPUs only, and this is a CPU; use nn.BatchNorm2D in its place, which has "
     "the same parameters"
 )
+_HALF = (
+    "Paddle computes in half precision on GPUs only, and this is a CPU; cast it with "
+    "network.to(dtype='float32')"
+)
 _MEMORY = "the memory isn't enough for it; free some, or take a smaller batch"
 _ONE_TENSOR = "it is run with one tensor (N, C, H, W); wrap it in a layer that takes one"
 _OF_A_DICTIONARY = re.compile(r"'\w*Tensor' object has no attribute '(items|keys|values|get|pop)'")
@@ -26,6 +30,7 @@ _ANOTHER_DTYPE = re.compile(
     r"d(ata)? ?type|type of data|type promotion|not registered|unimplemented|b?float\d\d|int(32|64)",
     re.I,
 )
+_NO_HALF = re.compile(r"kernel\b.*\bb?float16", re.I | re.S)
 _NO_MEMORY = re.compile(r"ResourceExhausted|bad_alloc|out of memory", re.I)
 _SIZES = re.compile(
     r"InvalidArgument|OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
@@ -83,6 +88,8 @@ def _known_cause(error: BaseException) -> str:
     text = said(error)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
         return _MEMORY
+    if _NO_HALF.search(text):
+        return _HALF
     if "sync_batch_norm" in text:
         return _SYNC
     if _OF_A_DICTIONARY.search(text) or "but received str in" in text:

@@ -17,7 +17,7 @@ SAMPLE = 64  # images that are looked at
 TRIED = 16  # of them that every correction is tried on
 FAR = 0.15  # distance at the first BatchNorm; of right images, 16 or more, it is below 0.05
 DEEPER = 0.4  # at those behind it, which tell noise from pictures
-SUSPICIOUS = 0.03  # already far enough to ask whether a usual mistake explains it
+SUSPICIOUS = 0.015  # of `SAMPLE` images, already far enough to ask whether a mistake explains it
 USUAL_LARGEST = 16.0  # of a network's input, where no BatchNorm tells more
 USUAL_SMALLEST = 0.02
 
@@ -78,16 +78,17 @@ def _by_norms(probes: Sequence[NormProbe], images: np.ndarray, count: int) -> st
     slack = max(1.0, FEW / count)  # few images differ from the mean of many
     axis = 1 if images.shape[1] <= images.shape[-1] else images.ndim - 1
     far = first.median > FAR * slack or any(one.median > DEEPER * slack for one in deeper)
-    if not far and max(first.median, first.mean) < SUSPICIOUS * slack:
+    if not far and max(first.median, first.mean) < SUSPICIOUS * max(1.0, SAMPLE / count):
         return ""
     cause = likely_cause(probes[0], few, axis)
-    if cause is None and far:
+    if cause is None:
         cause = scaling_cause(probes[0], few, axis)
     if cause is None and not far:
         return ""
     text = "aren't what the network was trained on, by the statistics of its first BatchNorms; "
     if cause is not None:
-        return text + f"what would explain it: {cause.text}"
+        other = "" if far else "; or they are pictures of one kind only, where it was trained on more"
+        return text + f"what would explain it: {cause.text}{other}"
     return text + "no usual mistake explains it: are they pictures of the same kind?"
 
 

@@ -76,6 +76,27 @@ def test_a_mistake_is_named(wanted, given, cause):
     assert re.search(cause, text), text
 
 
+def as_trained(count, mean=0.286, std=0.353, change=lambda pixels: pixels):
+    """Images as the shipped network takes them, or nearly so."""
+    with np.load(EXAMPLES / "fashion_mnist_calibration.npz") as file:
+        pixels = change(file["images"][:count].astype("float32") / 255)
+    return ((pixels - mean) / std).reshape(-1, 1, 28, 28).astype("float32")
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.286, 0.42), (0.286, 0.5), (0.1307, 0.3081), (0.4, 0.353)])
+def test_a_scale_that_is_a_little_off_costs_half_of_the_accuracy(mean, std):
+    model = load(EXAMPLES / "resnet20_fashion_mnist.pdparams")
+    assert "another mean and std" in said(model, as_trained(256, mean, std))
+    assert said(model, as_trained(256)) == ""
+
+
+def test_inverted_pictures():
+    model = load(EXAMPLES / "resnet20_fashion_mnist.pdparams")
+    assert "light and dark are exchanged" in said(
+        model, as_trained(64, change=lambda pixels: 1 - pixels)
+    )
+
+
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 def test_of_channels_last_networks_too(data_format):
     model = trained(data_format=data_format)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.cli.data import Data
 from spconvify.cli.options import ALL_ENGINES
@@ -18,21 +18,17 @@ from spconvify.cli.values import (
     parse_shape,
     parse_threads,
 )
-from spconvify.comparison import (
-    Comparison,
-    Side,
-    SiteComparison,
-    common_settings,
-    fill_costs,
-    site_table,
-)
-from spconvify.engines import ENGINES, check_engine, usable_engines
-from spconvify.errors import ArgumentError, ConversionError, EngineError, SpconvifyError
+from spconvify.comparison import Comparison, SiteComparison, site_table
+from spconvify.engines import check_engine, usable_engines
+from spconvify.errors import ArgumentError
 from spconvify.loading import Source, open_source
 from spconvify.places import Inputs, place_to_fill
 from spconvify.report import FORMATS, agreement_lines, print_table, to_csv, to_json, to_markdown
 from spconvify.report.plot import check_plot, save_plot
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
+
+if TYPE_CHECKING:
+    from spconvify.workflow.timing import Setting
 
 
 @dataclass
@@ -127,12 +123,17 @@ class Measurement:
             return []
         return usable_engines(self.device) if self.engine == ALL_ENGINES else [self.engine]
 
-    def grid(self, shape: tuple[int, ...]) -> Iterator[tuple[str, int, tuple[int, ...]]]:
-        """(engine, threads, input shape) of every timing."""
-        for engine in self.engines:
-            for batch in self.batches:
-                for threads in parse_threads(self.threads):
-                    yield engine, threads, (shape if batch is None else (batch, *shape[1:]))
+    @property
+    def settings(self) -> list[Setting]:
+        """Every engine, batch and number of threads to time in."""
+        from spconvify.workflow.timing import Setting
+
+        return [
+            Setting(engine, threads, batch, self.device)
+            for engine in self.engines
+            for batch in self.batches
+            for threads in parse_threads(self.threads)
+        ]
 
 
 @dataclass
@@ -192,167 +193,62 @@ def run(
         SpconvifyError: if there is nothing to convert, or anything on the way fails.
     """
     source = selection.open(quiet)
-    default = source.architecture.input_shape
-    shape = parse_shape(measurement.input, measurement.batches[0], default)
+    shape = parse_shape(measurement.input, measurement.batches[0], source.architecture.input_shape)
     if on_converted is not None and source.converted:
         on_converted()
-        with working(f"counting {source.name}", quiet):
-            before, after, comparison = _as_it_is(source, shape, measurement.input is not None)
-    else:
-        before, after, comparison = _converted(
-            source, shape, selection, measurement, data or Data(), quiet
-        )
-    _time(comparison, before, after, measurement, quiet)
-    return after, comparison
-
-
-def _time(
-    comparison: Comparison, before: Any, after: Any, measurement: Measurement, quiet: bool
-) -> None:
-    if measurement.engine is None:
-        return
-    from spconvify.deploy.timing import time_networks
-
-    with progress_bar("timing", quiet) as progress:
-        for engine, threads, shape in measurement.grid(comparison.input_shape):
-            try:
-                timing = time_networks(
-                    before,
-                    after,
-                    shape,
-                    engine,
-                    threads,
-                    measurement.device,
-                    tune=measurement.tune,
-                    progress=progress,
-                )
-            except (EngineError, ConversionError) as problem:  # the rest of the table is right
-                comparison.untimed.append(f"{ENGINES[engine]}: {problem}")
-            else:
-                comparison.add(timing)
-
-
-def _converted(
-    source: Source,
-    shape: tuple[int, ...],
-    selection: Selection,
-    measurement: Measurement,
-    data: Data,
-    quiet: bool,
-) -> tuple[Any, Any, Comparison]:
-    from spconvify.agreement import agreement
-    from spconvify.conversion import carry_out, check_init, nothing_to_convert
-    from spconvify.copying import copied
-    from spconvify.counting import cost
-    from spconvify.reach import reached_part
+        return _as_it_is(source, shape, measurement, quiet)
     from spconvify.verify import input_layout, usual_input
+    from spconvify.workflow.slim import Job, carry_out_job, check_plan
 
     with working(f"building {source.name}", quiet):
         model = source.build()
         plan = selection.plan(model)
         if measurement.input is None:
             shape = usual_input(model, shape)
-    if not plan.sites:
-        raise SpconvifyError(f"{source.name}: {nothing_to_convert(plan)}")
-    if measurement.only_faster:
-        plan = _only_faster(source.name, model, plan, shape, measurement, quiet)
+    check_plan(source.name, plan)
+    data = data or Data()
     layout = input_layout(model, shape)
     calibration = data.read_calibration(shape, layout, quiet)
     labelled = data.read_labelled(shape, layout, quiet)
-    check_init(selection.init, calibration)
-    if calibration is not None and measurement.input is None:
-        shape = (shape[0], *calibration.values.shape[1:])
-    cost_before = cost(model, shape)  # says why if the network doesn't run on this
-    plan = reached_part(model, plan, shape)
-    if not plan.sites:
-        raise SpconvifyError(f"{source.name}: {nothing_to_convert(plan)}")
-    sites = site_table(model, plan)
-    accuracy_before = _accuracy(model, labelled, "before", quiet)
-    # Only a latency, and labelled images without others, need the original again: else one is enough.
-    compared = labelled is not None and calibration is None
-    before = copied(model) if measurement.engine is not None or compared else None
-    with progress_bar("fitting", quiet or calibration is None) as progress:
-        after, report = carry_out(
-            model,
-            plan,
-            init=selection.init,
-            calibration=calibration and calibration.batches(),
-            inplace=True,
-            input_shape=shape,
-            seed=data.seed or 0,
-            progress=lambda name, done, total: progress(done, total, f"fitting {name}"),
-        )
-    settings = {"ratio": selection.ratio, "groups": selection.groups, "fusion": selection.fusion}
-    comparison = _comparison(source.name, shape, cost_before, after, sites, settings)
-    comparison.add_fit(report)
-    if compared and data.eval is not None:
-        comparison.agreement = agreement(before, after, labelled.batches(), f"of {data.eval.name}")
-    comparison.before.top1 = accuracy_before
-    comparison.after.top1 = _accuracy(after, labelled, "after", quiet)
-    return before, after, comparison
+    job = Job(
+        source.name,
+        shape,
+        measurement.input is None,
+        selection.init,
+        calibration and calibration.batches(),
+        labelled and (labelled.values, labelled.labels),
+        f"of {data.eval.name}" if data.eval else "",
+        measurement.settings,
+        measurement.tune,
+        measurement.only_faster,
+        data.seed or 0,
+    )
+    with progress_bar("converting", quiet) as progress:
+        slimmed = carry_out_job(model, plan, job, progress)
+    return slimmed.network, slimmed.comparison
 
 
-def _only_faster(
-    name: str, model: Any, plan: Any, shape: tuple[int, ...], measurement: Measurement, quiet: bool
-) -> Any:
-    """The plan without the sites where no form is faster than the dense convolution."""
-    from spconvify.conversion import carry_out
-    from spconvify.deploy.tune import choose_forms
-
-    trial, _ = carry_out(model, plan, init=DEFAULT_INIT, input_shape=shape)
-    slower: set[str] = set()
-    with progress_bar("timing forms", quiet) as progress:
-        for engine, threads, size in measurement.grid(shape):
-            choice = choose_forms(trial, size, engine, threads, measurement.device, progress=progress)
-            slower.update(choice.slower)
-    for site in slower:
-        plan.skipped[site] = "the dense convolution is faster here"
-    plan = replace(plan, sites={site: how for site, how in plan.sites.items() if site not in slower})
-    if not plan.sites:
-        raise SpconvifyError(f"{name}: no site is faster with SPConv here; leave out --only-faster")
-    return plan
-
-
-def _accuracy(model: Any, labelled: Any, when: str, quiet: bool) -> float | None:
-    if labelled is None:
-        return None
-    from spconvify.accuracy import top1
-
-    with progress_bar(f"accuracy {when}", quiet) as progress:
-        return top1(model, labelled.values, labelled.labels, progress=progress)
-
-
-def _as_it_is(source: Source, shape: tuple[int, ...], given: bool) -> tuple[Any, Any, Comparison]:
+def _as_it_is(
+    source: Source, shape: tuple[int, ...], measurement: Measurement, quiet: bool
+) -> tuple[Any, Comparison]:
     """A converted checkpoint: the network as it was before has random weights, and the same cost."""
+    from spconvify.comparison import common_settings, compared
     from spconvify.counting import cost
     from spconvify.planning import plan_of
     from spconvify.verify import usual_input
+    from spconvify.workflow.timing import add_timings
 
-    before, after = source.build_dense(), source.build()
-    shape = shape if given else usual_input(after, shape)
-    plan = plan_of(after)
-    sites = site_table(before, plan)
-    comparison = _comparison(
-        source.name, shape, cost(before, shape), after, sites, common_settings(plan)
-    )
-    return before, after, comparison
-
-
-def _comparison(
-    name: str,
-    shape: tuple[int, ...],
-    cost_before: Any,
-    after: Any,
-    sites: list[SiteComparison],
-    settings: dict[str, Any],
-) -> Comparison:
-    from spconvify.counting import cost
-
-    cost_after = cost(after, shape)
-    fill_costs(sites, cost_before, cost_after)
-    uncounted = list(cost_after.uncounted)
-    sides = Side.of(cost_before), Side.of(cost_after)
-    return Comparison(name, shape, *sides, **settings, sites=sites, uncounted=uncounted)
+    with working(f"counting {source.name}", quiet):
+        before, after = source.build_dense(), source.build()
+        if measurement.input is None:
+            shape = usual_input(after, shape)
+        plan = plan_of(after)
+        costs, sites = cost(before, shape), site_table(before, plan)
+        comparison = compared(source.name, shape, costs, after, sites, common_settings(plan))
+    with progress_bar("timing", quiet) as progress:
+        settings, tune = measurement.settings, measurement.tune
+        add_timings(comparison, before, after, settings, tune, progress)
+    return after, comparison
 
 
 def inspect_sites(selection: Selection, quiet: bool) -> tuple[str, list[SiteComparison]]:

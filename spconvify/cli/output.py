@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from spconvify.cli.signals import end_if_asked
 from spconvify.cli.streams import Streams
 from spconvify.printable import one_line, printable
+from spconvify.workflow.progress import Progress, bar
 
 # Piped output isn't 80 columns wide: don't break its lines.
 _PIPE_WIDTH = 160
@@ -72,17 +72,13 @@ def working(message: str, quiet: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress_bar(message: str, quiet: bool = False) -> Iterator:
+def progress_bar(message: str, quiet: bool = False) -> Iterator[Progress]:
     """Yields a function of (done, total, message) that moves a bar with the time left."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-    hidden = quiet or not stderr.is_terminal
-    with Progress(*columns, console=stderr, transient=True, disable=hidden) as progress:
-        task = progress.add_task(one_line(message), total=None)
+    with bar(message, stderr, hidden=quiet or not stderr.is_terminal) as move:
 
-        def move(done: int, total: int, message: str | None = None) -> None:
+        def step(*now: Any) -> None:
             end_if_asked()
-            text = None if message is None else one_line(message)
-            progress.update(task, completed=done, total=total, description=text)
+            move(*now)
 
-        yield move
+        yield step
     end_if_asked()

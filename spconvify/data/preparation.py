@@ -83,6 +83,9 @@ class Preparation:
         """
         means = self._numbers("mean", self.mean if self.mean is not None else mean)
         stds = self._numbers("std", self.std if self.std is not None else std)
+        if (means is None) != (stds is None):
+            there, missing = ("mean", "std") if stds is None else ("std", "mean")
+            raise ArgumentError(Option(there), " is nothing without ", Option(missing), "; give both")
         means, stds, of_bytes = _in_unit_range(means, stds)
         usual = self._usual(means is None or stds is None)
         return Statistics(

@@ -14,7 +14,7 @@ from spconvify.engines import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
-from spconvify.placement import as_input
+from spconvify.placement import as_input, input_dtype
 from spconvify.scratch import scratch_folder
 from spconvify.verify import evaluating
 
@@ -86,3 +86,16 @@ def checked_error(
         f"the exported network's {what_differs(expected, named)} (at most {TOLERANCE:g} is right); "
         "nothing was written. Is the network deterministic?"
     )
+
+
+def check_dtype(model: nn.Layer, engine: str) -> None:
+    """Refuse a network in float64 for engines that don't run such.
+
+    Raises:
+        EngineError: with the remedy.
+    """
+    if engine != "eager" and "float64" in str(input_dtype(model)):
+        raise EngineError(
+            "the network computes in float64, which engines don't; cast it with "
+            "network.to(dtype='float32'), and save that"
+        )

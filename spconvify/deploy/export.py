@@ -12,7 +12,7 @@ from typing import Any, Callable
 import paddle
 from paddle import nn
 
-from spconvify.deploy.checking import check, images_for
+from spconvify.deploy.checking import check, check_dtype, images_for
 from spconvify.deploy.folder import EXPORTED_BY, MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.parts import FusedSPConv2D
@@ -84,6 +84,7 @@ def export(
     shape = tuple(int(size) for size in input_shape)
     images_for(shape, example)
     check_finite(model, EngineError, "so nothing was exported")
+    check_dtype(model, engine)
     choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, shape, engine, choice, example)
     with scratch_folder(place) as folder:

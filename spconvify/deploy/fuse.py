@@ -154,10 +154,19 @@ def find_folds(model: nn.Layer, image: paddle.Tensor) -> list[Fold]:
         is_tied = weights.is_tied(layer) and not isinstance(layer, SPConv2D)  # which gets new weights
         if norm is not None and (id(norm) in unreachable or has_hooks(norm) or is_tied):
             norm = None
+        if isinstance(layer, nn.Conv2D) and _is_read_elsewhere(layer, graph):
+            norm = None
         fusible = isinstance(layer, SPConv2D) and id(layer) not in unreachable
         if fusible or (isinstance(layer, nn.Conv2D) and norm is not None):
             folds.append(Fold(name, layer, norm, shape))
     return folds
+
+
+def _is_read_elsewhere(layer: nn.Layer, graph: Graph) -> bool:
+    """Whether anything but the layer itself computes with its weights, which folding would change."""
+    own = layer.parameters(include_sublayers=False)
+    users = [operation for weight in own for operation in graph.consumers.get(id(weight), [])]
+    return any(not operation.layers or operation.layers[-1] is not layer for operation in users)
 
 
 def _norm_behind(outputs: Sequence[Any], graph: Graph) -> nn.Layer | None:

@@ -8,6 +8,7 @@ from typing import Any, Callable
 from paddle import nn
 
 from spconvify.comparison import Timing
+from spconvify.deploy.checking import check_dtype
 from spconvify.deploy.fuse import fuse
 from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.deploy.tune import Choice, choose_forms
@@ -43,6 +44,7 @@ def time_networks(
         EngineError: if the engine isn't there or can't run a network.
     """
     shape = tuple(input_shape)
+    check_dtype(before, engine)
     choice = choose_forms(after, shape, engine, threads, device, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(after, shape, engine, choice)
     networks = {"before": fuse_for_deployment(before, shape, engine), "after": after, "fused": fused}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spconvify.report.exported import export_lines
 from spconvify.report.rows import agreement_lines
+from spconvify.report.shown import as_html, as_text
 from spconvify.report.table import inspect_table, print_table
 from spconvify.report.text import sites_to_markdown, to_csv, to_json, to_markdown
 
@@ -12,6 +13,8 @@ FORMATS = ("table", "json", "csv", "md")
 __all__ = [
     "FORMATS",
     "agreement_lines",
+    "as_html",
+    "as_text",
     "export_lines",
     "inspect_table",
     "print_table",

@@ -113,6 +113,8 @@ def _checked(batch: Any, index: int) -> np.ndarray:
         batch = batch[0]
     if isinstance(batch, paddle.Tensor):
         batch = batch.astype("float32").numpy() if "float" in str(batch.dtype) else batch.numpy()
+    if np.ma.is_masked(batch):
+        raise ArgumentError(f"calibration batch {index} is masked; give only what isn't, or fill it")
     try:
         array = np.asarray(batch)
         check_floats(array, f"calibration batch {index}")

@@ -77,3 +77,12 @@ def test_of_a_networks_input():
     channels_last = Preparation.of((8, 5, 7, 3), "NHWC", resize=(2, 2))
     assert channels_last == Preparation(3, (5, 7), (2, 2), layout="NHWC")
     assert channels_last.arrange(PIXELS).shape == (2, 4, 5, 3)
+
+
+@pytest.mark.parametrize(("given", "missing"), [("mean", "std"), ("std", "mean")])
+def test_one_of_mean_and_std_is_nothing_without_the_other(given, missing):
+    preparation = Preparation.of((1, 1, 28, 28), **{given: (0.286,)})
+    with pytest.raises(ArgumentError, match=f"{given}= is nothing without {missing}=; give both"):
+        preparation.statistics()
+    found = preparation.statistics(**{missing: (0.353,)})  # the file's
+    assert getattr(found, missing) == (0.353,)

@@ -242,3 +242,11 @@ def test_what_can_not_be_traced_is_named(tmp_path):
     with pytest.raises(EngineError, match=r"in layer 'tail.1': .*networks.py, line \d+: .*no way"):
         export(model, tmp_path / "out", SHAPE, tune=False)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_network_in_float64_is_refused_with_the_remedy(tmp_path):
+    network = nn.Sequential(nn.Conv2D(3, 8, 3), nn.BatchNorm2D(8)).to(dtype="float64")
+    network.eval()
+    with pytest.raises(EngineError, match=r"float64, which engines don't; cast it with network\.to"):
+        export(network, tmp_path / "out", (1, 3, 8, 8))
+    assert not list(tmp_path.iterdir())

@@ -270,3 +270,28 @@ def test_the_largest_error_is_relative_to_each_outputs_scale():
     assert largest_error((small, large), (small, large * 1.5)) == pytest.approx(0.5)
     assert largest_error(small, small * float("nan")) == float("inf")
     assert largest_error(small * float("inf"), small) == float("inf")
+
+
+class WeightReadTwice(nn.Layer):
+    """A convolution whose weight another operator reads too."""
+
+    def __init__(self, own):
+        super().__init__()
+        self.first, self.conv = nn.Conv2D(3, 8, 3, padding=1), nn.Conv2D(8, 8, 3, padding=1)
+        self.norm, self.behind, self.own = nn.BatchNorm2D(8), nn.BatchNorm2D(8), own
+
+    def forward(self, x):
+        x = self.norm(self.first(x))
+        weight = self.conv.weight if self.own == "weight" else self.conv.bias.reshape([8, 1, 1, 1])
+        return self.behind(self.conv(x)) + (weight * 0.5).sum()
+
+
+@pytest.mark.parametrize("own", ["weight", "bias"])
+def test_a_weight_that_is_read_elsewhere_keeps_its_batchnorm(own):
+    model = WeightReadTwice(own)
+    for _ in range(3):
+        model(paddle.randn([4, 3, 9, 9]))
+    model.eval()
+    fused = fuse(model, input_shape=(2, 3, 9, 9))
+    assert isinstance(fused.behind, nn.BatchNorm2D)
+    assert not isinstance(fused.norm, nn.BatchNorm2D)

@@ -110,3 +110,10 @@ def test_what_holds_no_batches_is_named(calibration):
         ArgumentError, match=f"calibration is of type {type(calibration).__name__}; give"
     ):
         CalibrationImages(calibration)
+
+
+def test_a_mask_isnt_lost():
+    images = np.ma.masked_greater(np.ones((4, 3, 8, 8), "float32"), 0.5)
+    with pytest.raises(ArgumentError, match="calibration batch 0 is masked"):
+        CalibrationImages([images])
+    assert CalibrationImages([np.ma.asarray(images.data)]).count == 4

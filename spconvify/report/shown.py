@@ -1,0 +1,39 @@
+"""A Comparison where somebody prints it in Python, or lets a notebook show it."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from spconvify.comparison import Comparison
+from spconvify.report.table import print_table
+
+_WIDTH = 100
+_HTML = '<pre style="font-family: monospace; line-height: normal">{code}</pre>'
+
+
+def as_text(comparison: Comparison) -> str:
+    """The table without colours, its rows as lines."""
+    stream = io.StringIO()
+    print_table(_console(stream), comparison)
+    return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+
+
+def as_html(comparison: Comparison) -> str:
+    """The table with its colours, names of layers as text."""
+    console = _console(io.StringIO(), record=True)
+    print_table(console, comparison)
+    return console.export_html(inline_styles=True, code_format=_HTML)
+
+
+def _console(stream: io.StringIO, record: bool = False) -> Console:
+    return Console(
+        file=stream,
+        width=_WIDTH,
+        record=record,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_jupyter=False,
+    )

@@ -1,0 +1,1 @@
+"""The main line as library calls: plan, convert, fit, compare, time."""

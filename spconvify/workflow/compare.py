@@ -1,0 +1,66 @@
+"""compare: two networks side by side, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from paddle import nn
+
+from spconvify.agreement import agreement
+from spconvify.comparison import Comparison, common_settings, compared, site_table
+from spconvify.counting import cost
+from spconvify.deploy.timing import time_networks
+from spconvify.planning import Plan, plan_of
+from spconvify.weights.images import CalibrationImages
+
+
+def compare(
+    before: nn.Layer,
+    after: nn.Layer,
+    input_shape: Sequence[int],
+    engine: str | None = "inference",
+    threads: int = 1,
+    *,
+    device: str = "cpu",
+    name: str | None = None,
+    plan: Plan | None = None,
+    tune: bool = False,
+    images: Any = None,
+    progress: Any = None,
+) -> Comparison:
+    """Put a network and its converted twin side by side: parameters, MACs and latency.
+
+    The latencies are those of the original with its BatchNorms folded, of the converted network as it
+    is, and of the converted one fused (see `Timing`). The networks come back unchanged.
+
+    Args:
+        before: the original network.
+        after: the converted one.
+        input_shape: (N, C, H, W); N is the batch of the latency.
+        engine: what runs them for the latency, each in a process of its own and alternately; None
+            leaves the latency out.
+        threads: CPU threads of the engine.
+        device: "cpu" or "gpu:0".
+        name: what to call the network; its class by default.
+        plan: the plan that `after` was made with, for the reasons of what was left alone.
+        tune: measure which form of each layer is fastest first.
+        images: batches (N, C, H, W), as `convert` takes them for calibration, on which to compare the
+            outputs of both networks; better not those that the weights were fitted to.
+        progress: called with (done, total, message) while latency is measured.
+
+    Raises:
+        ArgumentError: if a network doesn't run on the input, or the engine or device is unknown.
+        EngineError: if the engine isn't there or can't run a network.
+    """
+    shape = tuple(input_shape)
+    plan = plan or plan_of(after)
+    called, sites = name or type(before).__name__, site_table(before, plan)
+    comparison = compared(called, shape, cost(before, shape), after, sites, common_settings(plan))
+    if images is not None:
+        comparison.agreement = agreement(before, after, CalibrationImages(images))
+    if engine is not None:
+        comparison.add(
+            time_networks(before, after, shape, engine, threads, device, tune=tune, progress=progress)
+        )
+    return comparison

@@ -1,0 +1,247 @@
+"""slim: from a trained network to a slim one and what that cost, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from paddle import nn
+
+from spconvify.agreement import agreement
+from spconvify.comparison import Comparison, common_settings, compared, site_table
+from spconvify.conversion import carry_out, check_init, nothing_to_convert
+from spconvify.copying import copied
+from spconvify.counting import cost
+from spconvify.errors import ArgumentError, SpconvifyError
+from spconvify.planning import Plan
+from spconvify.planning import plan as make_plan
+from spconvify.reach import reached_part
+from spconvify.settings import (
+    DEFAULT_FUSION,
+    DEFAULT_GROUPS,
+    DEFAULT_INIT,
+    DEFAULT_RATIO,
+    check_seed,
+)
+from spconvify.sites import check_model
+from spconvify.weights.images import BATCH_PIXELS, CalibrationImages
+from spconvify.workflow.progress import Progress, Wanted, showing
+from spconvify.workflow.timing import Setting, add_timings, only_faster
+
+
+@dataclass
+class Slimmed:
+    """What `slim` gives: the converted network, how it compares with the original, and the plan."""
+
+    network: nn.Layer
+    comparison: Comparison
+    plan: Plan
+
+    def __str__(self) -> str:
+        return str(self.comparison)
+
+    def _repr_html_(self) -> str:
+        return self.comparison._repr_html_()
+
+
+@dataclass
+class Job:
+    """How a planned network is made slim, and what is measured on it.
+
+    `labelled` is (images, labels), told by the words `labelled_from`; `settings` are what is timed, and
+    `shape` is the input (N, C, H, W), or a guess that the calibration images' own size replaces.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    guessed: bool = False
+    init: str = DEFAULT_INIT
+    calibration: Any = None
+    labelled: tuple[np.ndarray, Any] | None = None
+    labelled_from: str = "with labels"
+    settings: Sequence[Setting] = ()
+    tune: bool = False
+    only_faster: bool = False
+    seed: int = 0
+
+
+def slim(
+    model: nn.Layer,
+    ratio: float = DEFAULT_RATIO,
+    groups: int = DEFAULT_GROUPS,
+    *,
+    fusion: str = DEFAULT_FUSION,
+    init: str | None = None,
+    calibration: Iterable[Any] | None = None,
+    eval_data: tuple[Any, Any] | None = None,
+    include: Iterable[str] | str | None = None,
+    exclude: Iterable[str] | str | None = None,
+    ratios: Mapping[str, float] | None = None,
+    plan: Plan | None = None,
+    input_shape: Sequence[int] | None = None,
+    engine: str | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+    tune: bool = False,
+    only_faster: bool = False,
+    seed: int = 0,
+    name: str | None = None,
+    progress: Wanted = None,
+) -> Slimmed:
+    """Convert a trained network and say what that gives: cost, agreement, accuracy, latency.
+
+    It is what ``spconvify convert`` does, without files; `spconvify.convert` only converts. The model
+    comes back unchanged.
+
+    Args:
+        model: the network; its input is (N, C, H, W), or (N, H, W, C) for NHWC networks.
+        ratio: share of the input channels that keep a 3x3, in (0, 1).
+        groups: groups of that 3x3.
+        fusion: "gap" (the paper's gate) or "sum" (one linear layer; faster to deploy).
+        init: "lstsq", "copy" or "none", see `spconvify.convert`; by default "lstsq" where there are
+            calibration images, else "copy".
+        calibration: image batches for "lstsq", as `spconvify.convert` takes them. A quarter is left out
+            of the fit, and the agreement of both networks on it is in the comparison.
+        eval_data: (images, labels) for top-1 accuracy, before and after; images as for `calibration`.
+        include: globs over structured names; only what matches is converted.
+        exclude: globs; what matches is left alone.
+        ratios: glob -> ratio, for some of the sites.
+        plan: a ready plan, which replaces `ratio`, `groups`, `fusion`, `include`, `exclude`, `ratios`.
+        input_shape: (N, C, H, W) to count and to time with; needed where there are no images, which
+            else say it.
+        engine: what times both networks; None leaves the latency out.
+        threads: CPU threads of the engine.
+        device: "cpu" or "gpu:0".
+        tune: measure which form of each layer is fastest first.
+        only_faster: leave the sites alone where no form is faster than the dense convolution.
+        seed: of the fit's sample, and of the images left out.
+        name: what to call the network; its class by default.
+        progress: called with (done, total, text); None shows a bar on a terminal and in a notebook, and
+            False nothing.
+
+    Raises:
+        ArgumentError: for a setting that can't be, images or labels that don't fit, or an input that the
+            network doesn't run on.
+        SpconvifyError: if nothing is there to convert, or nothing would be faster.
+        ConversionError: if a layer can't be replaced safely.
+    """
+    check_model(model)
+    check_seed(seed)
+    if only_faster and engine is None:
+        raise ArgumentError("only_faster measures: give the engine too")
+    if plan is None:
+        plan = make_plan(
+            model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
+        )
+    images = None if calibration is None else CalibrationImages(calibration)
+    labelled = _labelled(eval_data)
+    shape = _shape(input_shape, images, labelled)
+    job = Job(
+        name or type(model).__name__,
+        shape,
+        init=init or (DEFAULT_INIT if images is None else "lstsq"),
+        calibration=images,
+        labelled=labelled,
+        settings=() if engine is None else [Setting(engine, threads, None, device)],
+        tune=tune,
+        only_faster=only_faster,
+        seed=seed,
+    )
+    with showing(progress, "converting") as report:
+        return carry_out_job(copied(model), plan, job, report)
+
+
+def check_plan(name: str, plan: Plan) -> None:
+    """Refuse a plan that converts nothing.
+
+    Raises:
+        SpconvifyError: says why it is empty.
+    """
+    if not plan.sites:
+        raise SpconvifyError(f"{name}: {nothing_to_convert(plan)}")
+
+
+def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> Slimmed:
+    """`slim` for a ready plan; `model` itself is converted, which saves the memory of a second one.
+
+    Raises:
+        SpconvifyError: if nothing is there to convert, or anything on the way fails.
+    """
+    check_plan(job.name, plan)
+    check_init(job.init, job.calibration)
+    shape = job.shape
+    if job.only_faster:
+        plan = only_faster(job.name, model, plan, shape, job.settings, progress)
+    if job.calibration is not None and job.guessed:
+        shape = (shape[0], *_images(job.calibration).first().shape[1:])
+    cost_before = cost(model, shape)  # says why if the network doesn't run on this
+    plan = reached_part(model, plan, shape)
+    check_plan(job.name, plan)
+    sites = site_table(model, plan)
+    top1_before = _accuracy(model, job, "accuracy before", progress)
+    # Only a latency, and labelled images without others, need the original again: else one is enough.
+    on_labelled = job.labelled is not None and job.calibration is None
+    before = copied(model) if job.settings or on_labelled else None
+    after, report = carry_out(
+        model,
+        plan,
+        init=job.init,
+        calibration=job.calibration,
+        inplace=True,
+        input_shape=shape,
+        seed=job.seed,
+        progress=lambda name, done, total: progress(done, total, f"fitting {name}"),
+    )
+    comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
+    comparison.add_fit(report)
+    if on_labelled and job.labelled is not None and before is not None:
+        images = CalibrationImages(_batches(job.labelled[0]))
+        comparison.agreement = agreement(before, after, images, job.labelled_from)
+    comparison.before.top1 = top1_before
+    comparison.after.top1 = _accuracy(after, job, "accuracy after", progress)
+    add_timings(comparison, before, after, job.settings, job.tune, progress)
+    return Slimmed(after, comparison, plan)
+
+
+def _shape(
+    given: Sequence[int] | None, images: CalibrationImages | None, labelled: Any
+) -> tuple[int, ...]:
+    """The input (N, C, H, W)."""
+    if given is not None:
+        return tuple(int(size) for size in given)
+    if images is not None:
+        return (1, *images.first().shape[1:])
+    if labelled is not None:
+        return (1, *labelled[0].shape[1:])
+    raise ArgumentError("what a network costs depends on its input: give input_shape=(N, C, H, W)")
+
+
+def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
+    if data is None:
+        return None
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise ArgumentError("eval_data isn't a pair (images, labels)")
+    images, labels = data
+    return np.concatenate(list(CalibrationImages(images))), labels
+
+
+def _accuracy(model: nn.Layer, job: Job, text: str, progress: Progress) -> float | None:
+    if job.labelled is None:
+        return None
+    from spconvify.accuracy import top1
+
+    def report(done: int, total: int) -> None:
+        progress(done, total, text)
+
+    return top1(model, *job.labelled, progress=report)
+
+
+def _images(calibration: Any) -> CalibrationImages:
+    return calibration if isinstance(calibration, CalibrationImages) else CalibrationImages(calibration)
+
+
+def _batches(images: np.ndarray) -> list[np.ndarray]:
+    size = max(1, BATCH_PIXELS // int(np.prod(images.shape[2:])))
+    return [images[start : start + size] for start in range(0, len(images), size)]

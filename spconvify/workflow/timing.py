@@ -1,0 +1,82 @@
+"""The timings of a workflow: several engines, batches and numbers of threads, each of which may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from spconvify.comparison import Comparison
+from spconvify.engines import ENGINES
+from spconvify.errors import ConversionError, EngineError, Option, SpconvifyError
+from spconvify.planning import Plan
+from spconvify.settings import DEFAULT_INIT
+from spconvify.workflow.progress import Progress
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is timed in: an engine, CPU threads, a device; `batch` None takes that of the input."""
+
+    engine: str
+    threads: int = 1
+    batch: int | None = None
+    device: str = "cpu"
+
+    def shape(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """(N, C, H, W) with its own batch."""
+        batch = input_shape[0] if self.batch is None else self.batch
+        return (batch, *input_shape[1:])
+
+
+def add_timings(
+    comparison: Comparison,
+    before: Any,
+    after: Any,
+    settings: Sequence[Setting],
+    tune: bool,
+    progress: Progress,
+) -> None:
+    """Time both networks in every setting; one that gives no latency is a line of the comparison."""
+    from spconvify.deploy.timing import time_networks
+
+    for setting in settings:
+        shape = setting.shape(comparison.input_shape)
+        where = setting.engine, setting.threads, setting.device
+        try:
+            timing = time_networks(before, after, shape, *where, tune=tune, progress=progress)
+        except (EngineError, ConversionError) as problem:  # the rest of the table is right
+            comparison.untimed.append(f"{ENGINES[setting.engine]}: {problem}")
+        else:
+            comparison.add(timing)
+
+
+def only_faster(
+    name: str,
+    model: Any,
+    plan: Plan,
+    shape: Sequence[int],
+    settings: Sequence[Setting],
+    progress: Progress,
+) -> Plan:
+    """The plan without the sites where no form is faster than the dense convolution.
+
+    Raises:
+        SpconvifyError: if none is left.
+    """
+    from spconvify.conversion import carry_out
+    from spconvify.deploy.tune import choose_forms
+
+    trial, _ = carry_out(model, plan, init=DEFAULT_INIT, input_shape=shape)
+    slower: set[str] = set()
+    for setting in settings:
+        where = setting.engine, setting.threads, setting.device
+        slower.update(choose_forms(trial, setting.shape(shape), *where, progress=progress).slower)
+    for site in slower:
+        plan.skipped[site] = "the dense convolution is faster here"
+    plan = replace(plan, sites={site: how for site, how in plan.sites.items() if site not in slower})
+    if not plan.sites:
+        raise SpconvifyError(
+            f"{name}: no site is faster with SPConv here; leave out ", Option("only_faster", True)
+        )
+    return plan
