@@ -22,6 +22,7 @@ from spconvify.checkpoint.nesting import flatten
 from spconvify.checkpoint.unpickling import unpickle
 from spconvify.errors import CheckpointError
 from spconvify.files import open_regular
+from spconvify.printable import one_line, printable
 
 _SAFETENSORS_DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "uint16", "I64": "int64",
@@ -114,11 +115,22 @@ def _views(header: Mapping[str, Any], data: memoryview) -> dict[str, np.ndarray]
     for key, entry in header.items():
         if key == "__metadata__":
             continue
-        if entry["dtype"] not in _SAFETENSORS_DTYPES:
-            raise CheckpointError(f"{key!r} has dtype {entry['dtype']}, which Paddle doesn't know")
-        first, end = entry["data_offsets"]
-        array = np.frombuffer(data[first:end], _SAFETENSORS_DTYPES[entry["dtype"]])
-        state[key] = array.reshape(entry["shape"])
+        try:
+            state[key] = _view(key, entry, data)
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            OverflowError,
+        ) as error:  # it passed the library
+            raise CheckpointError(f"{printable(key)!r} is damaged ({one_line(str(error))})") from error
     if not state:
         raise CheckpointError("it holds no parameters")
     return state
+
+
+def _view(key: str, entry: Mapping[str, Any], data: memoryview) -> np.ndarray:
+    if entry["dtype"] not in _SAFETENSORS_DTYPES:
+        raise CheckpointError(f"{key!r} has dtype {entry['dtype']}, which Paddle doesn't know")
+    first, end = entry["data_offsets"]
+    return np.frombuffer(data[first:end], _SAFETENSORS_DTYPES[entry["dtype"]]).reshape(entry["shape"])

@@ -24,6 +24,7 @@ _SUFFIX = ".npy"
 SINGLE = "images"  # the name of an .npy file's one array
 _LONGEST_HEADER = 1 << 16
 _CHUNK = 1 << 20
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MOST_UNPACKED = 64 << 30  # of a compressed array, which is unpacked as a whole
 
 
@@ -120,6 +121,8 @@ class ArrayFile:
             yield self._stream, os.fstat(self._stream.fileno()).st_size
             return
         info = self._entries[name]
+        if info.compress_type not in _PACKED:  # Python unpacks others to gigabytes at once
+            raise ArgumentError(f"{name!r} is packed in a way that NumPy doesn't write; save it again")
         with self._zip.open(info) as stream:
             yield stream, info.file_size
 

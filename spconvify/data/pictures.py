@@ -19,6 +19,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".t
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
+_MOST_PIXELS = 1 << 26  # several copies of it, in several threads, must fit into the memory
 _ORIENTATION, _UPRIGHT, _TURNED = 0x0112, 1, range(2, 9)  # of EXIF
 _SAMPLE_FORMAT, _BITS, _UNSIGNED = 339, 258, 1  # tags of TIFF
 
@@ -82,6 +83,8 @@ def _decoded(file: Path, preparation: Preparation) -> Picture:
 
     remarks = []
     with open_regular(file) as stream, Image.open(stream, formats=FORMATS) as image:
+        if image.width * image.height > _MOST_PIXELS:
+            raise ArgumentError(f"it is too large: {image.width}x{image.height}, more than 64 Mi pixels")
         image.load()
         integers = _integer_type(image)
         if image.getexif().get(_ORIENTATION, _UPRIGHT) in _TURNED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from paddle import nn
 from spconvify.errors import EngineError, Option
 from spconvify.failures import first_line
 from spconvify.held_signals import held_back
+from spconvify.scratch import scratch_folder
 from spconvify.verify import evaluating
 
 STEM = "model"  # of the files' names
@@ -33,6 +35,26 @@ class _Traced(nn.Layer):
         return self.network(x)
 
 
+@contextlib.contextmanager
+def _place_for_code() -> Iterator[None]:
+    """Paddle writes the code that it traces under ``~/.cache``; in a container there may be none."""
+    place = Path("~/.cache/paddle/to_static_tmp").expanduser()
+    with contextlib.suppress(OSError):
+        place.mkdir(parents=True, exist_ok=True)
+    if os.access(place, os.W_OK | os.X_OK):
+        yield
+        return
+    before = os.environ.get("HOME")
+    with scratch_folder() as folder:
+        os.environ["HOME"] = str(folder)
+        try:
+            yield
+        finally:
+            os.environ.pop("HOME")
+            if before is not None:
+                os.environ["HOME"] = before
+
+
 @held_back()  # while it traces, Paddle's C++ calls Python, and an exception there is a crash
 def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     """Export `network` in eval mode for one input shape; the network comes back unchanged.
@@ -47,7 +69,13 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     running: list[str] = []
     _forget_failed_traces()
     try:
-        with _unchanged(network), evaluating(traced), _following(network, running), _fusible_biases():
+        with (
+            _place_for_code(),
+            _unchanged(network),
+            evaluating(traced),
+            _fusible_biases(),
+            _following(network, running),
+        ):
             paddle.jit.save(traced, str(folder / STEM), input_spec=spec)
     except Exception as error:
         layer = f" in layer {running[-1]!r}" if running and running[-1] else ""

@@ -64,7 +64,7 @@ class Contents:
         step, losses = self._meta.get("step"), self._meta.get("losses")
         if type(step) is not int or not 1 <= step <= steps:
             self._refuse(f"its step is {shown(step)}, of {steps} steps")
-        if not isinstance(losses, list) or len(losses) != step or not all(map(_is_finite, losses)):
+        if not isinstance(losses, list) or len(losses) != step or not all(map(_is_loss, losses)):
             self._refuse(f"its losses aren't {step} numbers")
         top1, best_step = self._accuracies(step), self._meta.get("best_step")
         if judged != bool(top1):
@@ -114,6 +114,8 @@ class Contents:
             strict = key in parameters or key.endswith(STATISTICS)
             if not _is_sound(array, strict):
                 self._refuse(f"'{part}.{key}' isn't finite")
+            if key.endswith("_variance") and (array < 0).any():
+                self._refuse(f"'{part}.{key}' is a variance, and negative")
 
     def _check_moments(self, found: Arrays, optimizer: Optimizer) -> None:
         listed = self._meta.get("optimizer")
@@ -129,6 +131,8 @@ class Contents:
             self._check_array(name, array, part_shape(part, like.shape), like.numpy().dtype)
             if not _is_sound(array, True) or (part != "moment1" and (array < 0).any()):
                 self._refuse(f"{name!r} isn't finite, or negative where it can't be")
+            if part.endswith("_pow_acc") and (array >= 1).any():
+                self._refuse(f"{name!r} isn't below 1, as a power of a part of one is")
 
     def _check_keys(self, part: str, found: Mapping[str, Any], expected: Any) -> None:
         missing = next((key for key in expected if key not in found), None)
@@ -154,6 +158,11 @@ def shown(value: Any) -> str:
     """A value from a file in a message: short, in one line, without what would steer a terminal."""
     text = printable(value if isinstance(value, str) else reprlib.repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _is_loss(value: Any) -> bool:
+    """None is negative; much larger ones don't come from numbers in float32."""
+    return _is_finite(value) and 0 <= value < 1e39
 
 
 def _is_finite(value: Any) -> bool:

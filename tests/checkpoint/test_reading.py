@@ -5,6 +5,7 @@ import collections
 import contextlib
 import functools
 import io
+import json
 import os
 import pickle
 import resource
@@ -325,3 +326,23 @@ def test_claims_of_huge_arrays_are_refused(tmp_path):
     for opcode in (b"B" + (2**32 - 1).to_bytes(4, "little"), b"\x8e" + (2**40).to_bytes(8, "little")):
         path.write_bytes(b"\x80\x04}X\x01\x00\x00\x00w" + opcode + b"abc")
         message_of(path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ["F32", [1], [0, 4]],
+        {"dtype": "F32", "shape": [0, 2**63], "data_offsets": [0, 0]},
+        {"dtype": "F32", "shape": [0, 2**64 - 1], "data_offsets": [0, 0]},
+        {"dtype": "F32", "shape": [1] * 100, "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [2**40, 0, 2**40], "data_offsets": [0, 0]},
+    ],
+)
+def test_headers_of_safetensors_that_the_library_lets_pass(tmp_path, entry):
+    header = json.dumps({"\x1b[31mw": entry}).encode()
+    header += b" " * (-len(header) % 8)
+    path = tmp_path / "header.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4 if "4]" in str(entry) else 0))
+    with pytest.raises(CheckpointError, match="can't read") as caught:
+        read_state(path)
+    assert str(caught.value).isprintable()

@@ -169,3 +169,15 @@ def test_more_than_the_machine_has(tmp_path, monkeypatch):
         assert file.read("images", np.array([1])).shape == (1, 3, 4, 5)
     monkeypatch.setattr(arrays, "_MOST_UNPACKED", 100)
     assert "too large to be unpacked" in problem(path, rows=np.array([1]))
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_numpy_packs_in_no_such_way(tmp_path, packed):
+    """Python unpacks 3 kB of these to 6 GB at once."""
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((2, 3, 4, 4), np.uint8))
+    path = tmp_path / "packed.npz"
+    with zipfile.ZipFile(path, "w", packed) as file:
+        file.writestr("images.npy", stream.getvalue())
+    with ArrayFile(path) as file, pytest.raises(ArgumentError, match="'images' is packed in a way"):
+        file.read("images")

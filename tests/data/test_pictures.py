@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from spconvify import ArgumentError
+from spconvify.data import pictures
 from spconvify.data.pictures import UnreadablePictureError, open_picture
 from spconvify.data.preparation import Preparation
 
@@ -216,3 +217,13 @@ def test_what_is_no_file_of_pixels(tmp_path):
 def test_a_picture_that_unpacks_to_gigabytes(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     assert "exceeds limit" in reason(saved(tmp_path, COLOURS))
+
+
+def test_a_picture_of_more_pixels_than_any_camera_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "_MOST_PIXELS", 99)
+    Image.new("L", (10, 10)).save(tmp_path / "large.png")
+    Image.new("L", (9, 11)).save(tmp_path / "right.png")
+    preparation = Preparation.of((1, 1, 4, 4))
+    with pytest.raises(UnreadablePictureError, match="it is too large: 10x10"):
+        open_picture(tmp_path / "large.png", preparation)
+    assert open_picture(tmp_path / "right.png", preparation).pixels.shape == (1, 4, 4)

@@ -1,5 +1,6 @@
 """Handing a network over as a traced program: same outputs, and nothing is left on the network."""
 
+import os
 import subprocess
 import sys
 
@@ -159,3 +160,12 @@ def test_a_network_is_loaded_without_them(tmp_path, monkeypatch):
     monkeypatch.setattr(paddle.inference, "create_predictor", configs.append)
     inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
     assert RESIDUALS not in configs[0].pass_builder().all_passes()
+
+
+def test_a_home_that_nothing_can_be_written_to(tmp_path, monkeypatch):
+    """Paddle keeps the code that it traces there."""
+    (tmp_path / "home").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write(nn.Conv2D(3, 4, 3), tmp_path, (1, 3, 8, 8))
+    assert (tmp_path / "model.pdiparams").exists()
+    assert os.environ["HOME"] == str(tmp_path / "home")

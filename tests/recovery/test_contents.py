@@ -201,3 +201,24 @@ def test_a_value_is_shown_short_and_in_one_line():
     assert shown("a\nb") == "a\\nb"
     assert len(shown("x" * 1000)) < 100
     assert len(shown(list(range(10**6)))) < 100
+
+
+@pytest.mark.parametrize(
+    ("end", "change", "message"),
+    [
+        ("_variance", lambda array: -np.abs(array) - 1, "is a variance, and negative"),
+        ("beta1_pow_acc", np.ones_like, "isn't below 1, as a power"),
+        ("beta2_pow_acc", lambda array: 5 * np.ones_like(array), "isn't below 1, as a power"),
+    ],
+)
+def test_values_that_no_training_gives(tmp_path, written, end, change, message):
+    arrays = {key: change(a) if key.endswith(end) else a for key, a in written[0].items()}
+    assert message in refused(tmp_path / "run.safetensors", arrays)
+
+
+@pytest.mark.parametrize("loss", [-5.0, 1e300])
+def test_losses_that_no_training_gives(tmp_path, written, loss):
+    meta = {**meta_of(written[0]), "losses": [1.0, loss]}
+    assert "its losses aren't 2 numbers" in refused(
+        tmp_path / "run.safetensors", with_meta(written[0], meta)
+    )
