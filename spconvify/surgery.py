@@ -51,11 +51,11 @@ def apply_plan(
         ArgumentError: if the plan names a site that the model hasn't, or that isn't eligible.
         ConversionError: if the converted network would not run as the original does.
     """
-    original, sites = model, _planned_sites(model, plan)
+    original, sites = model, planned_sites(model, plan)
     originals = sites
     if not inplace:
         model = copied(model)
-        sites = _planned_sites(model, plan)
+        sites = planned_sites(model, plan)
     watched = [(site.layer, original.layer) for site, original in zip(sites, originals)]
     # Of the original: hooks and closures of a copy may still be the original's.
     expectation = Expectation(original, watched if verify else [], input_shape)
@@ -71,7 +71,12 @@ def apply_plan(
     return converted
 
 
-def _planned_sites(model: nn.Layer, plan: Plan) -> list[Site]:
+def planned_sites(model: nn.Layer, plan: Plan) -> list[Site]:
+    """The sites of a plan, in its order.
+
+    Raises:
+        ArgumentError: if it names one that the network hasn't, or that isn't eligible.
+    """
     sites = {site.name: site for site in find_sites(model)}
     for name in plan.sites:
         if name not in sites:

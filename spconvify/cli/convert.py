@@ -58,6 +58,7 @@ def convert(
     include: o.Include = None,
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
+    plan: o.PlanFile = None,
     calibration: o.Calibration = None,
     calibration_count: o.CalibrationCount = None,
     eval: o.Eval = None,
@@ -78,6 +79,7 @@ def convert(
     format: o.Format = "table",
     per_layer: o.PerLayer = False,
     plot: o.Plot = None,
+    save_plan: o.SavePlan = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")
     ] = False,
@@ -89,6 +91,7 @@ def convert(
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
     from spconvify.cli.job import Measurement, Output, Selection, run
+    from spconvify.cli.plan_file import PlanOutput
     from spconvify.errors import ArgumentError
     from spconvify.loading import is_checkpoint, save_at
     from spconvify.places import place_to_fill
@@ -119,6 +122,7 @@ def convert(
         ratio_for,
         weights,
         ignore,
+        plan,
     )
     measurement = Measurement(
         input, batch, engine if latency or only_faster else None, threads, device, tune, only_faster
@@ -134,14 +138,21 @@ def convert(
     source = Path(checkpoint)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-spconv{suffix}")
-    inputs = {"the checkpoint": source, "--calibration": calibration, "--eval": eval}
+    inputs = {"the checkpoint": source, "--calibration": calibration, "--eval": eval, "--plan": plan}
     output.check({**inputs, "--out": target})
+    written = (
+        None
+        if save_plan is None
+        else PlanOutput.of(save_plan, force, {**inputs, "--out": target, "--plot": plot})
+    )
     if not dry_run or out is not None:
         check_output(target, force, inputs)
     place = place_to_fill(target, force)
-    model, comparison = run(selection, measurement, quiet, data)
+    slimmed = run(selection, measurement, quiet, data)
     end_if_asked()  # before anything is written
     if not dry_run:
-        save_at(model, target, place, force)
-    output.show(comparison)
+        save_at(slimmed.network, target, place, force)
+    if written is not None and slimmed.plan is not None:
+        written.write(slimmed.plan)
+    output.show(slimmed.comparison)
     note("dry run: nothing was written" if dry_run else f"saved {target}", quiet)

@@ -27,6 +27,11 @@ _MEASURING = "engine threads batch device tune"
 _PER_LAYER = Idle(
     "per_layer", lambda v: v["format"] in ("json", "csv"), "json and csv list every layer anyway"
 )
+_PLANNED = Idle(
+    "ratio groups fusion include exclude ratio_for",
+    lambda v: v["plan"] is not None,
+    "--plan says what is converted, and how",
+)
 RULES: Mapping[str, tuple[Idle, ...]] = {
     "convert": (
         Idle(
@@ -44,15 +49,21 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
             lambda v: v["calibration"] is None and v["eval"] is None,
             "no images are read without --calibration or --eval",
         ),
+        _PLANNED,
         Idle("plot", lambda v: v["dry_run"], "--dry-run writes nothing"),
-        Idle("force", lambda v: v["dry_run"] and v["out"] is None, "--dry-run writes nothing"),
+        Idle(
+            "force",
+            lambda v: v["dry_run"] and v["out"] is None and v["save_plan"] is None,
+            "--dry-run writes nothing",
+        ),
         _PER_LAYER,
     ),
     "report": (
         Idle(_MEASURING, lambda v: not v["latency"], "nothing is timed with --no-latency"),
+        _PLANNED,
         Idle("force", lambda v: v["plot"] is None, "nothing is written without --plot"),
         Idle(
-            "ratio groups fusion include exclude ratio_for only_faster",
+            "ratio groups fusion include exclude ratio_for plan only_faster",
             lambda v: v.get("converted", False),
             "the checkpoint is converted already, and is shown as it is",
         ),

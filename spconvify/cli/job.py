@@ -28,6 +28,7 @@ from spconvify.report.plot import check_plot, save_plot
 from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
 
 if TYPE_CHECKING:
+    from spconvify.workflow.slim import Slimmed
     from spconvify.workflow.timing import Setting
 
 
@@ -46,6 +47,7 @@ class Selection:
     ratio_for: list[str] | None = None
     weights: str | None = None
     ignore: list[str] | None = None
+    plan_file: Path | None = None
 
     def check(self) -> None:
         """Find wrong values before Paddle is loaded.
@@ -70,9 +72,12 @@ class Selection:
         return source
 
     def plan(self, model: Any) -> Any:
-        """Plan the conversion of `model`."""
+        """Plan the conversion of `model`, or take the plan of a file."""
+        from spconvify.cli.plan_file import read_plan
         from spconvify.planning import plan
 
+        if self.plan_file is not None:
+            return read_plan(self.plan_file, model)
         return plan(
             model,
             self.ratio,
@@ -183,7 +188,7 @@ def run(
     quiet: bool,
     data: Data | None = None,
     on_converted: Callable[[], None] | None = None,
-) -> tuple[Any, Comparison]:
+) -> Slimmed:
     """Convert a network and compare before with after.
 
     Where there is `on_converted`, a converted checkpoint is taken as it is and compared with its
@@ -224,18 +229,16 @@ def run(
         data.seed or 0,
     )
     with progress_bar("converting", quiet) as progress:
-        slimmed = carry_out_job(model, plan, job, progress)
-    return slimmed.network, slimmed.comparison
+        return carry_out_job(model, plan, job, progress)
 
 
-def _as_it_is(
-    source: Source, shape: tuple[int, ...], measurement: Measurement, quiet: bool
-) -> tuple[Any, Comparison]:
+def _as_it_is(source: Source, shape: tuple[int, ...], measurement: Measurement, quiet: bool) -> Slimmed:
     """A converted checkpoint: the network as it was before has random weights, and the same cost."""
     from spconvify.comparison import common_settings, compared
     from spconvify.counting import cost
     from spconvify.planning import plan_of
     from spconvify.verify import usual_input
+    from spconvify.workflow.slim import Slimmed
     from spconvify.workflow.timing import add_timings
 
     with working(f"counting {source.name}", quiet):
@@ -248,7 +251,7 @@ def _as_it_is(
     with progress_bar("timing", quiet) as progress:
         settings, tune = measurement.settings, measurement.tune
         add_timings(comparison, before, after, settings, tune, progress)
-    return after, comparison
+    return Slimmed(after, comparison, plan)
 
 
 def inspect_sites(selection: Selection, quiet: bool) -> tuple[str, list[SiteComparison]]:

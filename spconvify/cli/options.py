@@ -38,6 +38,20 @@ RatioFor = Annotated[
     Optional[list[str]],
     _option(CONVERSION, "--ratio-for", metavar="GLOB=R", help="A ratio for these layers; repeatable."),
 ]
+PlanFile = Annotated[
+    Optional[Path],
+    _option(CONVERSION, "--plan", metavar="FILE", help="Convert what this plan says (see --save-plan)."),
+]
+SavePlan = Annotated[
+    Optional[Path],
+    _option(
+        OUTPUT,
+        "--save-plan",
+        metavar="FILE",
+        parser=parse_file,
+        help="Write what was converted, and how, as JSON.",
+    ),
+]
 Calibration = Annotated[
     Optional[Path],
     _option(

@@ -39,6 +39,7 @@ def report(
     include: o.Include = None,
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
+    plan: o.PlanFile = None,
     input: o.Input = None,
     latency: Annotated[
         bool,
@@ -73,6 +74,7 @@ def report(
         ratio_for=ratio_for,
         weights=weights,
         ignore=ignore,
+        plan_file=plan,
     )
     measurement = Measurement(
         input, batch, engine if latency else None, threads, device, tune, only_faster
@@ -85,5 +87,4 @@ def report(
     def on_converted() -> None:
         refuse_idle(context, converted=True)
 
-    _, comparison = run(selection, measurement, quiet, on_converted=on_converted)
-    output.show(comparison)
+    output.show(run(selection, measurement, quiet, on_converted=on_converted).comparison)

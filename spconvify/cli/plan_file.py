@@ -1,0 +1,83 @@
+"""Plans as files: what was converted, and how, to be read, changed and carried out again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spconvify.errors import ArgumentError, Option, SpconvifyError
+from spconvify.files import open_regular
+from spconvify.places import Inputs, check_is_in_no_input, check_is_no_input, check_place, place_to_fill
+from spconvify.scratch import atomic
+
+_LARGEST = 1 << 24  # bytes
+
+
+def read_plan(path: Path, model: Any) -> Any:
+    """The plan in a file, which must be one for `model`.
+
+    Raises:
+        ArgumentError: if it can't be read, is no plan, or names a site that the network hasn't.
+    """
+    from spconvify.planning import Plan
+    from spconvify.surgery import planned_sites
+
+    try:
+        with open_regular(path) as file:
+            text = file.read(_LARGEST).decode("utf-8")
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or "it isn't text"
+        raise ArgumentError(f"plan {path} can't be read: {problem}") from error
+    try:
+        plan = Plan.from_json(text)
+        planned_sites(model, plan)
+    except ArgumentError as error:
+        raise ArgumentError(f"plan {path}: ", error) from error
+    return plan
+
+
+@dataclass(frozen=True)
+class PlanOutput:
+    """A file to write a plan into: its name, and where that was when it was checked."""
+
+    path: Path
+    place: Path
+    force: bool
+
+    @classmethod
+    def of(cls, path: Path, force: bool, inputs: Inputs) -> PlanOutput:
+        """Find out, before any work, whether `path` can be written.
+
+        Raises:
+            ArgumentError: if it can't, is an input or another output, or exists and `force` is off.
+        """
+        what = f"plan {path}"
+        try:
+            if path.is_dir() or (os.path.lexists(path) and not path.is_file()):
+                raise ArgumentError(f"{what} isn't a regular file; choose another name")
+            for check in (check_is_no_input, check_is_in_no_input):
+                check(path, what, inputs)
+            if path.exists() and not force:
+                raise ArgumentError(f"{what} exists; replace it with ", Option("force", True))
+            check_place(path.resolve(), what)
+        except OSError as error:  # a name that is too long, for one
+            raise ArgumentError(f"{what} can't be written: {error.strerror or error}") from error
+        return cls(path, place_to_fill(path, force), force)
+
+    def write(self, plan: Any) -> None:
+        """Write the plan; the file is complete or not there.
+
+        Raises:
+            SpconvifyError: if that fails; an old file is then as it was.
+        """
+        try:
+            with atomic(self.place, self.force) as file:
+                file.write((plan.to_json() + "\n").encode("utf-8"))
+        except FileExistsError as error:
+            raise SpconvifyError(
+                f"plan {self.path} exists and is as it was; choose another name"
+            ) from error
+        except OSError as error:
+            raise SpconvifyError(f"can't write plan {self.path}: {error.strerror or error}") from error

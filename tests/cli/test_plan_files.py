@@ -1,0 +1,106 @@
+"""--save-plan and --plan: what was converted can be read, changed, and carried out again."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from command_line import one_line_error
+
+from spconvify import load, save
+from spconvify.planning import Plan, plan_of
+from spconvify.zoo.cifar import resnet20
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("networks") / "net.pdparams"
+    save(resnet20(), path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path, network, monkeypatch):
+    (tmp_path / "net.pdparams").write_bytes(network)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def done(result):
+    assert result[0] == 0, result[2]
+    return result[1]
+
+
+SAVE = ("convert", "net.pdparams", "--quiet", "--format", "json")
+OPTIONS = ("--include", "layer3.*", "--ratio-for", "layer3.2.*=0.25", "--fusion", "sum")
+
+
+def test_a_plan_gives_the_same_network_again(run, folder):
+    done(run(*SAVE, *OPTIONS, "--out", "one.pdparams", "--save-plan", "plan.json"))
+    plan = Plan.from_json(Path("plan.json").read_text())
+    assert list(plan.sites) == [name for name in plan.sites if name.startswith("layer3.")]
+    assert plan.sites["layer3.2.conv1"].ratio == 0.25
+    done(run(*SAVE, "--plan", "plan.json", "--out", "two.pdparams"))
+    assert Path("one.pdparams").read_bytes() == Path("two.pdparams").read_bytes()
+    options = ("--plan", "plan.json", "--no-latency", "--format", "json")
+    report = json.loads(done(run("report", "net.pdparams", *options)))
+    converted = {site["name"]: site["effective_ratio"] for site in report["sites"] if site["eligible"]}
+    assert converted["layer3.2.conv1"] == 0.25
+
+
+def test_a_plan_that_was_changed(run, folder):
+    done(run(*SAVE, "--dry-run", "--save-plan", "plan.json"))
+    assert sorted(os.listdir()) == ["net.pdparams", "plan.json"]
+    data = json.loads(Path("plan.json").read_text())
+    data["sites"] = {"layer1.0.conv1": {**data["sites"]["layer1.0.conv1"], "ratio": 0.75}}
+    Path("plan.json").write_text(json.dumps(data))
+    done(run(*SAVE, "--plan", "plan.json", "--out", "o.pdparams"))
+    assert {name: how.ratio for name, how in plan_of(load("o.pdparams")).sites.items()} == {
+        "layer1.0.conv1": 0.75
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda data: {**data, "sites": {"layer9.conv": data["sites"]["layer1.0.conv1"]}},
+            "layer9.conv",
+        ),
+        (lambda data: {**data, "sites": {"conv1": {"ratio": 7}}}, "ratio 7"),
+        (lambda data: {**data, "sites": {}}, "nothing to convert"),
+        (lambda data: {"format": "other"}, "plan format 'other' is unknown"),
+        (lambda data: [], "isn't a plan"),
+    ],
+)
+def test_a_plan_that_doesnt_fit(run, folder, change, message):
+    done(run(*SAVE, "--dry-run", "--save-plan", "plan.json"))
+    Path("plan.json").write_text(json.dumps(change(json.loads(Path("plan.json").read_text()))))
+    result = run(*SAVE, "--plan", "plan.json", "--out", "o.pdparams")
+    error = one_line_error(result, result[0])
+    assert result[0] in (1, 2)
+    assert message in error
+    assert not Path("o.pdparams").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--plan", "gone.json"], "plan gone.json can't be read"),
+        (["--plan", "net.pdparams"], "plan net.pdparams"),
+        (["--plan", "fifo"], "plan fifo can't be read"),
+        (["--plan", "plan.json", "--ratio", 0.25], "--ratio does nothing here: --plan says"),
+        (["--save-plan", "plan.json"], "plan plan.json exists; replace it with --force"),
+        (["--save-plan", "net.pdparams", "--force"], "is the same file as the checkpoint"),
+        (["--save-plan", "o.pdparams", "--force"], "is the same file as --out"),
+        (["--plan", "plan.json", "--save-plan", "plan.json", "--force"], "is the same file as --plan"),
+        (["--save-plan", "new/"], "names a folder"),
+        (["--save-plan", "no/where.json"], "doesn't exist"),
+    ],
+)
+def test_wrong_calls(run, folder, options, message):
+    Path("plan.json").write_text("precious")
+    os.mkfifo("fifo")
+    assert message in one_line_error(run(*SAVE, "--out", "o.pdparams", *options), 2)
+    assert Path("plan.json").read_text() == "precious"
+    assert not Path("o.pdparams").exists()
