@@ -137,10 +137,8 @@ def run(
     """
     quiet = quiet or not first_process()
     kept = training.checkpoint
-    # From here on a network may change the current folder.
-    training = dataclasses.replace(
-        training, checkpoint=kept.absolute(), log_dir=training.log_dir and training.log_dir.absolute()
-    )
+    # A network may change the current folder.
+    training = dataclasses.replace(training, checkpoint=kept.absolute())
     with only_run(output.target), only_run(kept), _interruptible(kept, training.checkpoint, quiet):
         check_output(output.target, output.force)  # another run may have ended meanwhile
         return _run(networks, training, data, output, quiet)

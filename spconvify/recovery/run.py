@@ -134,8 +134,8 @@ def recover(
     schedule = Schedule(
         eval_every,
         checkpoint_every,
-        None if checkpoint is None else Path(checkpoint).absolute(),
-        None if log_dir is None else Path(log_dir).absolute(),
+        None if checkpoint is None else Path(checkpoint),
+        None if log_dir is None else Path(log_dir),
     )
     with only_run(schedule.checkpoint):
         distil(student, teacher, batches, recipe, schedule, eval_data, same_network, progress)
@@ -157,6 +157,7 @@ def distil(
     schedule = schedule or Schedule()
     for settings in (recipe, schedule):
         settings.check()
+    schedule = schedule.absolute()
     _check_networks(student, teacher, same_network)
     processes, images = Processes(), batches.first().images
     if processes.rank != 0:

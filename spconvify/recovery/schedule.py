@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -36,3 +36,8 @@ class Schedule:
             check_output(self.checkpoint, force=True)
         if self.log_dir is not None:
             check_folder_to_fill(self.log_dir, f"log_dir {self.log_dir}")
+
+    def absolute(self) -> Schedule:
+        """With places that stay where they are, should a network change the current folder."""
+        places = {name: getattr(self, name) for name in ("checkpoint", "log_dir")}
+        return replace(self, **{name: place and place.absolute() for name, place in places.items()})

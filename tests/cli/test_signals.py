@@ -31,7 +31,12 @@ with scratch_folder(Path("out")) as folder:
 """
 
 
-def start(folder, before=None):
+def heard():
+    """Also where the tests run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def start(folder, before=heard):
     process = subprocess.Popen(
         [sys.executable, "-c", MAKES],
         cwd=folder,
