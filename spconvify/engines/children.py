@@ -108,8 +108,7 @@ def _popen(
             "if __name__ == '__main__'"
         )
     isolated = {name: value for name, value in variables.items() if name not in _LEFT_OUT}
-    # Libraries leave files in the folder for temporary ones, as ONNX Runtime does.
-    isolated |= {"PYTHONSAFEPATH": "1", "PYTHONIOENCODING": _ENCODING, "TMPDIR": str(folder)}
+    isolated |= {"PYTHONSAFEPATH": "1", "PYTHONIOENCODING": _ENCODING}
     flags = ["-P"] if sys.version_info >= (3, 11) else []
     try:
         return subprocess.Popen(
