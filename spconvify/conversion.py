@@ -139,7 +139,7 @@ def carry_out(
     """
     check_finite(model, ConversionError, "so there is nothing to convert; is the checkpoint damaged?")
     report = FitReport()
-    images = None if init != "lstsq" else CalibrationImages(calibration)
+    images = None if init != "lstsq" else CalibrationImages.of(calibration)
     if images is not None and input_shape is None:
         input_shape = images.first().shape
     plan = reached_part(model, plan, input_shape)

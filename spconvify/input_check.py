@@ -9,6 +9,7 @@ from paddle import nn
 
 from spconvify.caution import warn
 from spconvify.corrections import likely_cause, scaling_cause
+from spconvify.data.images import in_batches
 from spconvify.errors import InputWarning
 from spconvify.norm_statistics import NormProbe, first_norms
 
@@ -20,6 +21,7 @@ DEEPER = 0.4  # at those behind it, which tell noise from pictures
 SUSPICIOUS = 0.015  # of `SAMPLE` images, already far enough to ask whether a mistake explains it
 USUAL_LARGEST = 16.0  # of a network's input, where no BatchNorm tells more
 USUAL_SMALLEST = 0.02
+_BATCH = 8
 
 
 def check_inputs(model: nn.Layer, batches: Iterable[np.ndarray], what: str = "calibration") -> None:
@@ -73,7 +75,8 @@ def _flat(images: np.ndarray) -> str:
 
 
 def _by_norms(probes: Sequence[NormProbe], images: np.ndarray, count: int) -> str:
-    batches, few = _batches(images), _batches(images[:: max(1, len(images) // TRIED)])
+    every = max(1, len(images) // TRIED)
+    batches, few = in_batches(images, _BATCH), in_batches(images[::every], _BATCH)
     first, *deeper = [probe.distance(batches) for probe in probes]
     slack = max(1.0, FEW / count)  # few images differ from the mean of many
     axis = 1 if images.shape[1] <= images.shape[-1] else images.ndim - 1
@@ -118,7 +121,3 @@ def _sample(batches: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
             count += 1
     every = -(-len(kept) // SAMPLE)
     return np.stack(kept[::every]), count
-
-
-def _batches(images: np.ndarray, size: int = 8) -> list[np.ndarray]:
-    return [images[start : start + size] for start in range(0, len(images), size)]

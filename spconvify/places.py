@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, Option
 from spconvify.scratch import try_out
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -82,6 +82,31 @@ def check_folder_to_fill(path: Path, what: str) -> None:
     if not there.is_dir():
         raise ArgumentError(f"{what}: {there} isn't a folder; choose another name")
     check_place(there / "new", what)
+
+
+def check_file(path: Path, what: str, force: bool, inputs: Inputs, in_folders: bool = False) -> None:
+    """Refuse a file that can't be put at `path`, or would destroy something there.
+
+    Args:
+        path: of the file.
+        what: names it in the error, as "plot x.png".
+        force: an existing file may be replaced; a link is followed, so that it stays one.
+        inputs: what the command reads: never replaced, whatever `force` says.
+        in_folders: nor is a file in a folder of these.
+
+    Raises:
+        ArgumentError: says what is there, and what to do.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise ArgumentError(f"{what} isn't a regular file; choose another name")
+    check_is_no_input(path, what, inputs)
+    if in_folders:
+        check_is_in_no_input(path, what, inputs)
+    if path.exists() and not force:
+        raise ArgumentError(
+            f"{what} exists; replace it with ", Option("force", True), ", or choose another name"
+        )
+    check_place(path.resolve(), what)
 
 
 def check_is_no_input(path: Path, what: str, inputs: Inputs) -> None:

@@ -1,25 +1,20 @@
 """The frontier's peers are fitted as they should be: exact where they can be."""
 
 import copy
-import sys
-from pathlib import Path
 
+import layerwise
 import numpy as np
 import paddle
+import pruning
 import pytest
+import slim_layers
 from calibration_networks import images, settled
+from slim_layers import GhostConv, HetConv, OctConv
 
 import spconvify
 from spconvify.weights.capture import Call
 from spconvify.weights.output_path import OutputPath
 from spconvify.zoo.cifar import CifarResNet
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import layerwise
-import pruning
-import slim_layers
-from slim_layers import GhostConv, HetConv, OctConv
 
 IMAGES = images(count=48, channels=3, size=12)
 

@@ -2,14 +2,10 @@
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import paddle
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import train_from_scratch
 
 from spconvify.spconv import SPConv2D

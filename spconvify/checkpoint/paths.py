@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spconvify.errors import ArgumentError, Option
-from spconvify.places import Inputs, check_is_no_input, check_place
+from spconvify.errors import ArgumentError
+from spconvify.places import Inputs, check_file
 
-_ELSE = ", or choose another name"
 SUFFIXES = (".pdparams", ".safetensors")
 
 
@@ -30,21 +29,11 @@ def check_output(
     check_suffix(path)
     what = f"output {path}"
     try:
-        _check_what_is_there(path, what, force, inputs or {})
-        # A link is followed, so that the file behind it is replaced and the link stays one.
-        check_place(path.resolve(), what)
+        if path.is_dir():
+            raise ArgumentError(f"{what} is a folder; name a file in it")
+        check_file(path, what, force, inputs or {})
     except OSError as error:  # a name that is too long, for one
         raise ArgumentError(f"{what} can't be written: {error.strerror or error}") from error
-
-
-def _check_what_is_there(path: Path, what: str, force: bool, inputs: Inputs) -> None:
-    if path.is_dir():
-        raise ArgumentError(f"{what} is a folder; name a file in it")
-    if os.path.lexists(path) and not path.is_file():
-        raise ArgumentError(f"{what} isn't a regular file; choose another name")
-    check_is_no_input(path, what, inputs)
-    if path.exists() and not force:
-        raise ArgumentError(f"{what} exists; replace it with ", Option("force", True), _ELSE)
 
 
 def check_suffix(path: Path) -> None:

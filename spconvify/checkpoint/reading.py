@@ -115,14 +115,9 @@ def _views(header: Mapping[str, Any], data: memoryview) -> dict[str, np.ndarray]
     for key, entry in header.items():
         if key == "__metadata__":
             continue
-        try:
+        try:  # the library lets some headers pass that can't be
             state[key] = _view(key, entry, data)
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            OverflowError,
-        ) as error:  # it passed the library
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
             raise CheckpointError(f"{printable(key)!r} is damaged ({one_line(str(error))})") from error
     if not state:
         raise CheckpointError("it holds no parameters")

@@ -203,6 +203,7 @@ def run(
         on_converted()
         return _as_it_is(source, shape, measurement, quiet)
     from spconvify.verify import input_layout, usual_input
+    from spconvify.weights.images import CalibrationImages
     from spconvify.workflow.slim import Job, carry_out_job, check_plan
 
     with working(f"building {source.name}", quiet):
@@ -220,7 +221,7 @@ def run(
         shape,
         measurement.input is None,
         selection.init,
-        calibration and calibration.batches(),
+        calibration and CalibrationImages(calibration.batches()),
         labelled and (labelled.values, labelled.labels),
         f"of {data.eval.name}" if data.eval else "",
         measurement.settings,

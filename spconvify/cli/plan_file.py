@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spconvify.errors import ArgumentError, Option, SpconvifyError
+from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.files import open_regular
-from spconvify.places import Inputs, check_is_in_no_input, check_is_no_input, check_place, place_to_fill
+from spconvify.places import Inputs, check_file, place_to_fill
 from spconvify.scratch import atomic
 
 _LARGEST = 1 << 24  # bytes
@@ -55,13 +54,7 @@ class PlanOutput:
         """
         what = f"plan {path}"
         try:
-            if path.is_dir() or (os.path.lexists(path) and not path.is_file()):
-                raise ArgumentError(f"{what} isn't a regular file; choose another name")
-            for check in (check_is_no_input, check_is_in_no_input):
-                check(path, what, inputs)
-            if path.exists() and not force:
-                raise ArgumentError(f"{what} exists; replace it with ", Option("force", True))
-            check_place(path.resolve(), what)
+            check_file(path, what, force, inputs, in_folders=True)
         except OSError as error:  # a name that is too long, for one
             raise ArgumentError(f"{what} can't be written: {error.strerror or error}") from error
         return cls(path, place_to_fill(path, force), force)

@@ -38,7 +38,12 @@ class Images:
 
     def batches(self, size: int = 64) -> list[np.ndarray]:
         """The images in batches of `size`; they share the memory."""
-        return [self.values[start : start + size] for start in range(0, len(self.values), size)]
+        return in_batches(self.values, size)
+
+
+def in_batches(images: np.ndarray, size: int = 64) -> list[np.ndarray]:
+    """Images (N, ...) in batches of `size`; they share the memory."""
+    return [images[start : start + size] for start in range(0, len(images), size)]
 
 
 def counted(number: int) -> str:

@@ -12,13 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from spconvify.comparison import Comparison
-from spconvify.errors import ArgumentError, EngineError, Option, SpconvifyError
-from spconvify.places import Inputs, check_is_in_no_input, check_is_no_input, check_place, place_to_fill
+from spconvify.errors import ArgumentError, EngineError, SpconvifyError
+from spconvify.places import Inputs, check_file, place_to_fill
 from spconvify.printable import printable
 from spconvify.report.rows import settings, title
 from spconvify.scratch import atomic
 
-_ELSE = ", or choose another name"
 _WIDEST = 400.0  # inches: a picture has at most 65535 dots
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
 
@@ -39,23 +38,13 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(f"plot {path}: unknown suffix {path.suffix!r}; use {', '.join(SUFFIXES)}")
     try:
-        _check_what_is_there(path, f"plot {path}", force, inputs or {})
+        if path.is_dir() or not path.resolve().parent.is_dir():
+            raise ArgumentError(f"plot {path} isn't a file in an existing folder")
+        check_file(path, f"plot {path}", force, inputs or {}, in_folders=True)
     except OSError as error:  # a name that is too long, for one
         raise ArgumentError(f"plot {path} can't be written: {error.strerror or error}") from error
     if find_spec("matplotlib") is None:
         raise EngineError("a plot needs matplotlib: pip install 'spconvify[plot]'")
-
-
-def _check_what_is_there(path: Path, what: str, force: bool, inputs: Inputs) -> None:
-    if path.is_dir() or not path.resolve().parent.is_dir():
-        raise ArgumentError(f"{what} isn't a file in an existing folder")
-    if os.path.lexists(path) and not path.is_file():
-        raise ArgumentError(f"{what} isn't a regular file; choose another name")
-    for check in (check_is_no_input, check_is_in_no_input):
-        check(path, what, inputs)
-    if path.exists() and not force:
-        raise ArgumentError(f"{what} exists; replace it with ", Option("force", True), _ELSE)
-    check_place(path.resolve(), what)
 
 
 @contextlib.contextmanager

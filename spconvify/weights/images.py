@@ -52,6 +52,11 @@ class CalibrationImages:
             self._batches = list(self._batches)
             self.count = sum(len(batch) for batch in self)
 
+    @classmethod
+    def of(cls, batches: Any) -> CalibrationImages:
+        """`batches` as such images; what is some already is taken as it is, and not gone through again."""
+        return batches if isinstance(batches, cls) else cls(batches)
+
     def _same_again(self) -> bool:
         """Whether another pass starts as this one: a DataLoader may shuffle, or draw augmentations."""
         passes = zip(islice(self, _COMPARED), islice(self, _COMPARED))

@@ -14,6 +14,7 @@ from spconvify.comparison import Comparison, common_settings, compared, site_tab
 from spconvify.conversion import carry_out, check_init, nothing_to_convert
 from spconvify.copying import copied
 from spconvify.counting import cost
+from spconvify.data.images import in_batches
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.planning import Plan
 from spconvify.planning import plan as make_plan
@@ -26,7 +27,7 @@ from spconvify.settings import (
     check_seed,
 )
 from spconvify.sites import check_model
-from spconvify.weights.images import BATCH_PIXELS, CalibrationImages
+from spconvify.weights.images import CalibrationImages
 from spconvify.workflow.progress import Progress, Wanted, showing
 from spconvify.workflow.timing import Setting, add_timings, only_faster
 
@@ -58,7 +59,7 @@ class Job:
     shape: tuple[int, ...]
     guessed: bool = False
     init: str = DEFAULT_INIT
-    calibration: Any = None
+    calibration: CalibrationImages | None = None
     labelled: tuple[np.ndarray, Any] | None = None
     labelled_from: str = "with labels"
     settings: Sequence[Setting] = ()
@@ -175,7 +176,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     if job.only_faster:
         plan = only_faster(job.name, model, plan, shape, job.settings, progress)
     if job.calibration is not None and job.guessed:
-        shape = (shape[0], *_images(job.calibration).first().shape[1:])
+        shape = (shape[0], *job.calibration.first().shape[1:])
     cost_before = cost(model, shape)  # says why if the network doesn't run on this
     plan = reached_part(model, plan, shape)
     check_plan(job.name, plan)
@@ -197,7 +198,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
     comparison.add_fit(report)
     if on_labelled and job.labelled is not None and before is not None:
-        images = CalibrationImages(_batches(job.labelled[0]))
+        images = CalibrationImages(in_batches(job.labelled[0]))
         comparison.agreement = agreement(before, after, images, job.labelled_from)
     comparison.before.top1 = top1_before
     comparison.after.top1 = _accuracy(after, job, "accuracy after", progress)
@@ -236,12 +237,3 @@ def _accuracy(model: nn.Layer, job: Job, text: str, progress: Progress) -> float
         progress(done, total, text)
 
     return top1(model, *job.labelled, progress=report)
-
-
-def _images(calibration: Any) -> CalibrationImages:
-    return calibration if isinstance(calibration, CalibrationImages) else CalibrationImages(calibration)
-
-
-def _batches(images: np.ndarray) -> list[np.ndarray]:
-    size = max(1, BATCH_PIXELS // int(np.prod(images.shape[2:])))
-    return [images[start : start + size] for start in range(0, len(images), size)]

@@ -72,9 +72,9 @@ def only_faster(
     for setting in settings:
         where = setting.engine, setting.threads, setting.device
         slower.update(choose_forms(trial, setting.shape(shape), *where, progress=progress).slower)
-    for site in slower:
-        plan.skipped[site] = "the dense convolution is faster here"
-    plan = replace(plan, sites={site: how for site, how in plan.sites.items() if site not in slower})
+    sites = {site: how for site, how in plan.sites.items() if site not in slower}
+    left = dict.fromkeys(slower, "the dense convolution is faster here")
+    plan = replace(plan, sites=sites, skipped={**plan.skipped, **left})
     if not plan.sites:
         raise SpconvifyError(
             f"{name}: no site is faster with SPConv here; leave out ", Option("only_faster", True)

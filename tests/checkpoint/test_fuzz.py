@@ -2,14 +2,9 @@
 
 import os
 import pickle
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import fuzz_checkpoints
+import pytest
 from fuzz_checkpoints import fuzz
 
 

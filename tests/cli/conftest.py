@@ -2,7 +2,17 @@
 
 import pytest
 
+from spconvify import save
 from spconvify.cli import main
+from spconvify.zoo.cifar import resnet20
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory):
+    """The bytes of a checkpoint."""
+    path = tmp_path_factory.mktemp("networks") / "net.pdparams"
+    save(resnet20(), path)
+    return path.read_bytes()
 
 
 @pytest.fixture

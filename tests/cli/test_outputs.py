@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 from command_line import one_line_error
 
-from spconvify import save
-from spconvify.zoo.cifar import resnet20
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 IMAGES = EXAMPLES / "fashion_mnist_calibration.npz"
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    path = tmp_path_factory.mktemp("networks") / "net.pdparams"
-    save(resnet20(), path)
-    return path.read_bytes()
 
 
 @pytest.fixture

@@ -7,16 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import one_line_error
 
-from spconvify import load, save
+from spconvify import load
 from spconvify.planning import Plan, plan_of
-from spconvify.zoo.cifar import resnet20
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    path = tmp_path_factory.mktemp("networks") / "net.pdparams"
-    save(resnet20(), path)
-    return path.read_bytes()
 
 
 @pytest.fixture

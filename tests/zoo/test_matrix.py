@@ -1,14 +1,9 @@
 """Every known network converts, trains, round-trips, fuses and exports; see `matrix.check`."""
 
 import importlib.util
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import matrix
+import pytest
 
 QUICK = ("resnet18", "squeezenet1_1", "inception_v3", "mobilenet_v3_small", "LeNet", "resnet20")
 EXPORTED = ("squeezenet1_1",)  # in the quick suite
