@@ -54,7 +54,7 @@ class CalibrationImages:
 
     @classmethod
     def of(cls, batches: Any) -> CalibrationImages:
-        """`batches` as such images; what is some already is taken as it is, and not gone through again."""
+        """`batches` as such images; what is some already is taken as it is, without another pass."""
         return batches if isinstance(batches, cls) else cls(batches)
 
     def _same_again(self) -> bool:
