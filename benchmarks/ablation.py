@@ -24,9 +24,9 @@ from ablation_report import render
 from results import Results, machine
 
 import spconvify
-from spconvify.accuracy import top1
-from spconvify.sites import find_sites
-from spconvify.spconv import SPConv2D
+from spconvify.evaluation.accuracy import top1
+from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.surgery.sites import find_sites
 
 HERE = Path(__file__).resolve().parent
 SHAPE = (1, 1, 28, 28)
@@ -139,7 +139,7 @@ def first_channels(really: bool):
         groups = range(len(problem.cross))
         return [list(range(group * per_group, (group + 1) * per_group)) for group in groups]
 
-    from spconvify.weights import reconstruct
+    from spconvify.operators.spconv import reconstruct
 
     choose = as_they_come if really else reconstruct.choose_channels
     return mock.patch.object(reconstruct, "choose_channels", choose)

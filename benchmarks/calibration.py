@@ -137,7 +137,7 @@ def trained(_network: str, count: int, args: argparse.Namespace):
     import numpy as np
 
     import spconvify
-    from spconvify.accuracy import top1
+    from spconvify.evaluation.accuracy import top1
 
     sys.path.insert(0, str(EXAMPLES))
     from fashion_mnist import dataset, normalise

@@ -29,7 +29,7 @@ from frontier_report import render
 from results import Results, machine
 
 import spconvify
-from spconvify.accuracy import top1
+from spconvify.evaluation.accuracy import top1
 
 FOLDER = Path(__file__).resolve().parent / "results"
 SHAPE = (1, 1, 28, 28)

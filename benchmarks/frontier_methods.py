@@ -13,12 +13,12 @@ from paddle import nn
 from slim_layers import GhostConv, HetConv, OctConv
 
 import spconvify
-from spconvify.planning import Plan
-from spconvify.surgery import apply_plan
-from spconvify.verify import evaluating
-from spconvify.weights.fitter import Fitter
-from spconvify.weights.images import CalibrationImages
-from spconvify.weights.trace import trace
+from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.trace import trace
+from spconvify.network.run import evaluating
+from spconvify.operators.spconv.fitter import Fitter
+from spconvify.surgery.apply import apply_plan
+from spconvify.surgery.planning import Plan
 
 SHARES = {"0.5": 0.5, "0.375": 0.375, "0.25": 0.25}
 

@@ -71,7 +71,7 @@ def write_files(folder: Path) -> None:
     from spconvify.deploy.timing import fuse_for_deployment
     from spconvify.deploy.tune import choose_forms
     from spconvify.engines.measure import hand_over
-    from spconvify.scratch import scratch_folder
+    from spconvify.files.scratch import scratch_folder
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in NETWORKS:

@@ -15,15 +15,15 @@ import paddle
 from paddle import nn
 from slim_layers import GhostConv, HetConv, OctConv
 
-from spconvify.planning import plan
-from spconvify.sites import find_sites
-from spconvify.verify import evaluating
-from spconvify.weights.capture import Call, capture
-from spconvify.weights.gram import Geometry
-from spconvify.weights.observations import Observations
-from spconvify.weights.output_path import OutputPath
-from spconvify.weights.reconstruct import Request, reconstruct
-from spconvify.weights.trace import Calls, trace
+from spconvify.calibration.capture import Call, capture
+from spconvify.calibration.moments import Geometry
+from spconvify.calibration.observations import Observations
+from spconvify.calibration.output_path import OutputPath
+from spconvify.calibration.trace import Calls, trace
+from spconvify.network.run import evaluating
+from spconvify.operators.spconv.reconstruct import Request, reconstruct
+from spconvify.surgery.planning import plan
+from spconvify.surgery.sites import find_sites
 
 ROUNDS, ITERATIONS = 2, 30  # of the moving targets, and of the conjugate gradients in each
 

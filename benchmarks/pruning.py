@@ -17,17 +17,17 @@ import paddle
 from paddle import nn
 from paddle.vision.models.resnet import BasicBlock
 
+from spconvify.calibration.capture import capture
+from spconvify.calibration.moments import Geometry, Moments, MomentsAccumulator
+from spconvify.calibration.observations import Observations
+from spconvify.calibration.trace import trace
+from spconvify.network.run import evaluating
+from spconvify.operators.spconv.channels import Problem, choose_channels
+from spconvify.operators.spconv.refine import GroupRefinement
+from spconvify.operators.spconv.solve import Ridge, usual_ridge
 from spconvify.recovery.statistics import average_statistics
-from spconvify.verify import evaluating
-from spconvify.weights.capture import capture
-from spconvify.weights.channels import Problem, choose_channels
-from spconvify.weights.gram import Geometry, Moments, MomentsAccumulator
-from spconvify.weights.observations import Observations
-from spconvify.weights.refine import GroupRefinement
-from spconvify.weights.solve import Ridge, usual_ridge
-from spconvify.weights.trace import trace
 
-_CHOICE_RIDGE, _ROUNDS = 1e-4, 8  # as `spconvify.weights` has them
+_CHOICE_RIDGE, _ROUNDS = 1e-4, 8  # as `spconvify.operators.spconv` has them
 
 
 def by_filters(model: nn.Layer, method: str, share: float, images: np.ndarray) -> nn.Layer:

@@ -24,7 +24,7 @@ import paddle
 from results import Results, machine, markdown
 
 import spconvify
-from spconvify.accuracy import top1
+from spconvify.evaluation.accuracy import top1
 from spconvify.recovery.augment import flip_and_shift
 from spconvify.recovery.recipe import DEFAULT_LEARNING_RATE
 from spconvify.recovery.statistics import batches_to_average

@@ -12,7 +12,7 @@ import numpy as np
 from fashion_mnist import dataset
 
 import spconvify
-from spconvify.accuracy import top1
+from spconvify.evaluation.accuracy import top1
 
 
 def main() -> None:

@@ -11,9 +11,6 @@ TYPE_CHECKING = False  # type checkers know better
 if TYPE_CHECKING:
     from typing import Any
 
-    from spconvify.comparison import Comparison
-    from spconvify.conversion import convert
-    from spconvify.counting import Cost, cost
     from spconvify.deploy.export import export
     from spconvify.deploy.fuse import fuse
     from spconvify.errors import (
@@ -30,13 +27,16 @@ if TYPE_CHECKING:
         RecoveryError,
         SpconvifyError,
     )
-    from spconvify.loading import load, save
-    from spconvify.planning import Plan, plan
-    from spconvify.reach import MergeFirstWarning, UnreachedWarning
+    from spconvify.network.counting import Cost, cost
+    from spconvify.operators.spconv.layer import SPConv2D
     from spconvify.recovery.run import recover
-    from spconvify.sites import Site, find_sites
-    from spconvify.spconv import SPConv2D
-    from spconvify.weights.calibrate import CalibrationWarning
+    from spconvify.report.comparison import Comparison
+    from spconvify.source.loading import load, save
+    from spconvify.surgery.calibrate import CalibrationWarning
+    from spconvify.surgery.convert import convert
+    from spconvify.surgery.planning import Plan, plan
+    from spconvify.surgery.reach import MergeFirstWarning, UnreachedWarning
+    from spconvify.surgery.sites import Site, find_sites
     from spconvify.workflow.compare import compare
     from spconvify.workflow.slim import Slimmed, slim
 
@@ -45,35 +45,35 @@ __version__ = "0.1.0"
 _HOME = {
     "AgreementWarning": "errors",
     "ArgumentError": "errors",
-    "CalibrationWarning": "weights.calibrate",
+    "CalibrationWarning": "surgery.calibrate",
     "CheckpointError": "errors",
     "CheckpointWarning": "errors",
-    "Comparison": "comparison",
+    "Comparison": "report.comparison",
     "ConversionError": "errors",
-    "Cost": "counting",
+    "Cost": "network.counting",
     "EngineError": "errors",
     "InputWarning": "errors",
-    "MergeFirstWarning": "reach",
+    "MergeFirstWarning": "surgery.reach",
     "NoEffectWarning": "errors",
     "NotCheckedWarning": "errors",
     "PlainFileWarning": "errors",
-    "Plan": "planning",
+    "Plan": "surgery.planning",
     "RecoveryError": "errors",
-    "SPConv2D": "spconv",
-    "Site": "sites",
+    "SPConv2D": "operators.spconv.layer",
+    "Site": "surgery.sites",
     "Slimmed": "workflow.slim",
     "SpconvifyError": "errors",
-    "UnreachedWarning": "reach",
+    "UnreachedWarning": "surgery.reach",
     "compare": "workflow.compare",
-    "convert": "conversion",
-    "cost": "counting",
+    "convert": "surgery.convert",
+    "cost": "network.counting",
     "export": "deploy.export",
-    "find_sites": "sites",
+    "find_sites": "surgery.sites",
     "fuse": "deploy.fuse",
-    "load": "loading",
-    "plan": "planning",
+    "load": "source.loading",
+    "plan": "surgery.planning",
     "recover": "recovery.run",
-    "save": "loading",
+    "save": "source.loading",
     "slim": "workflow.slim",
 }
 

@@ -1,43 +1,12 @@
-"""How one convolution is replaced: the settings, their defaults and limits. Needs no Paddle."""
+"""Settings that several commands and calls share, and their limits. Needs no Paddle."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from spconvify.errors import ArgumentError
 
-FUSIONS = ("gap", "sum")
 INITS = ("copy", "lstsq", "none")
-DEFAULT_RATIO = 0.5
-DEFAULT_GROUPS = 2
-DEFAULT_FUSION = "gap"
 DEFAULT_INIT = "copy"
 LARGEST_SEED = 2**32 - 1  # that NumPy and Paddle both take
-
-
-@dataclass(frozen=True)
-class SPConvSettings:
-    """How one convolution is replaced.
-
-    `bias` None keeps a bias where the convolution has one and there is a place for it (`sum`);
-    `reorder` adds the `channels` buffer, a permutation of the input channels.
-    """
-
-    ratio: float = DEFAULT_RATIO
-    groups: int = DEFAULT_GROUPS
-    fusion: str = DEFAULT_FUSION
-    bias: bool | None = None
-    reorder: bool = False
-
-    def check(self) -> None:
-        """Refuse what fits no convolution at all.
-
-        Raises:
-            ArgumentError: for a ratio outside (0, 1), groups < 1 or an unknown fusion.
-        """
-        representative_channels(max(self.groups, 1) + 1, self.ratio, self.groups)
-        if self.fusion not in FUSIONS:
-            raise ArgumentError(f"fusion {self.fusion!r} is unknown; use one of: {', '.join(FUSIONS)}")
 
 
 def check_seed(seed: int) -> None:
@@ -48,24 +17,3 @@ def check_seed(seed: int) -> None:
     """
     if seed > LARGEST_SEED:
         raise ArgumentError(f"seed {seed} is more than {LARGEST_SEED}")
-
-
-def representative_channels(in_channels: int, ratio: float, groups: int) -> int:
-    """How many of `in_channels` are representative: ratio x in_channels, as a multiple of `groups`.
-
-    At least `groups` and at most ``in_channels - 1``, since both parts need a channel.
-
-    Raises:
-        ArgumentError: if the ratio isn't inside (0, 1), groups < 1, or no multiple of `groups` fits.
-    """
-    if not 0 < ratio < 1:
-        raise ArgumentError(f"ratio {ratio:g} isn't inside (0, 1); 0.5 keeps half of the channels 3x3")
-    if groups < 1:
-        raise ArgumentError(f"groups {groups} is less than 1; the paper uses 2")
-    largest = (in_channels - 1) // groups * groups
-    if largest < groups:
-        raise ArgumentError(
-            f"{in_channels} input channels can't be split into {groups} groups of representative "
-            "channels and an uncertain rest"
-        )
-    return max(groups, min(largest, int(ratio * in_channels / groups + 0.5) * groups))

@@ -8,10 +8,10 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.planning import Plan, SPConvSettings
-from spconvify.planning import plan as make_plan
-from spconvify.sites import find_sites
-from spconvify.surgery import apply_plan
+from spconvify.surgery.apply import apply_plan
+from spconvify.surgery.planning import Plan, SPConvSettings
+from spconvify.surgery.planning import plan as make_plan
+from spconvify.surgery.sites import find_sites
 
 
 class Residual(nn.Layer):

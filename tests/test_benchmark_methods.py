@@ -12,8 +12,8 @@ from calibration_networks import images, settled
 from slim_layers import GhostConv, HetConv, OctConv
 
 import spconvify
-from spconvify.weights.capture import Call
-from spconvify.weights.output_path import OutputPath
+from spconvify.calibration.capture import Call
+from spconvify.calibration.output_path import OutputPath
 from spconvify.zoo.cifar import CifarResNet
 
 IMAGES = images(count=48, channels=3, size=12)

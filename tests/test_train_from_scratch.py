@@ -8,7 +8,7 @@ import paddle
 import pytest
 import train_from_scratch
 
-from spconvify.spconv import SPConv2D
+from spconvify.operators.spconv.layer import SPConv2D
 
 
 class Noise(paddle.io.Dataset):

@@ -31,8 +31,8 @@ import pytest
 import spconvify
 from spconvify import EngineError, NoEffectWarning, SPConv2D, zoo
 from spconvify.deploy.equality import TOLERANCE_FLOAT64, in_float64, largest_error
-from spconvify.graph import tensors_in
-from spconvify.verify import evaluating
+from spconvify.network.graph import tensors_in
+from spconvify.network.run import evaluating
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -200,7 +200,7 @@ def lacking_gradients(model: Any, shape: tuple[int, ...]) -> set[str]:
 def round_trip(model: Any, known: Any, folder: Path, shape: tuple[int, ...]) -> None:
     """Saved, identified from its keys, loaded: the same bits."""
     path = spconvify.save(model, folder / "network.safetensors")
-    source = spconvify.loading.open_source(str(path))
+    source = spconvify.source.loading.open_source(str(path))
     found = source.architecture
     assert found.num_classes == CLASSES, "number of classes"
     # PaddleClas has networks whose parameters are those of one in paddle.vision.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spconvify.errors import CheckpointError
-from spconvify.zoo.spconv_keys import join, spconv_sites
+from spconvify.operators.spconv.keys import join, spconv_sites
 
 
 def check_channels(state: dict[str, Any], source: str) -> None:

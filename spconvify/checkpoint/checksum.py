@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from spconvify.errors import CheckpointError
-from spconvify.files import open_regular
+from spconvify.files.regular import open_regular
 
 _MAGIC = b"\nspconvify sha256 "
 TRAILER_BYTES = len(_MAGIC) + hashlib.sha256().digest_size

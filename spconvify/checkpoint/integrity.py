@@ -12,7 +12,7 @@ import numpy as np
 
 from spconvify.checkpoint.checksum import check_trailer, has_checksum
 from spconvify.checkpoint.reading import is_safetensors_file, read_state
-from spconvify.files import open_regular
+from spconvify.files.regular import open_regular
 
 
 @dataclass(frozen=True)

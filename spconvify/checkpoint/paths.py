@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from spconvify.errors import ArgumentError
-from spconvify.places import Inputs, check_file
+from spconvify.files.places import Inputs, check_file
 
 SUFFIXES = (".pdparams", ".safetensors")
 

@@ -21,7 +21,7 @@ from spconvify.checkpoint.formats import (
 from spconvify.checkpoint.nesting import flatten
 from spconvify.checkpoint.unpickling import unpickle
 from spconvify.errors import CheckpointError
-from spconvify.files import open_regular
+from spconvify.files.regular import open_regular
 from spconvify.printable import one_line, printable
 
 _SAFETENSORS_DTYPES = {

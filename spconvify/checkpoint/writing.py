@@ -14,8 +14,8 @@ import numpy as np
 from spconvify.checkpoint.checksum import METADATA_KEY, HashingWriter, of_tensors
 from spconvify.checkpoint.paths import check_suffix
 from spconvify.errors import CheckpointError, Option
-from spconvify.places import place_to_fill
-from spconvify.scratch import atomic
+from spconvify.files.places import place_to_fill
+from spconvify.files.scratch import atomic
 
 _PROTOCOL = 4  # what paddle.save writes
 _SAFETENSORS_NAMES = {

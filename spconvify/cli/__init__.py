@@ -22,7 +22,7 @@ from spconvify.cli.signals import end_in_order, over, signal_that_came
 from spconvify.cli.streams import Streams, outputs
 from spconvify.cli.wording import worded
 from spconvify.errors import ArgumentError, SpconvifyError
-from spconvify.placing import keep_umask
+from spconvify.files.placing import keep_umask
 from spconvify.printable import printable, said
 
 app = typer.Typer(

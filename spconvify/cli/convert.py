@@ -11,7 +11,8 @@ from spconvify.cli import options as o
 from spconvify.cli import values as v
 from spconvify.cli.output import note
 from spconvify.cli.signals import end_if_asked
-from spconvify.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_INIT, DEFAULT_RATIO
+from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.settings import DEFAULT_INIT
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -93,8 +94,8 @@ def convert(
     from spconvify.cli.job import Measurement, Output, Selection, run
     from spconvify.cli.plan_file import PlanOutput
     from spconvify.errors import ArgumentError
-    from spconvify.loading import is_checkpoint, save_at
-    from spconvify.places import place_to_fill
+    from spconvify.files.places import place_to_fill
+    from spconvify.source.loading import is_checkpoint, save_at
 
     data = Data(
         calibration,

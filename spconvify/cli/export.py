@@ -61,8 +61,8 @@ def export(
     from spconvify.cli.output import progress_bar, result, result_line, working
     from spconvify.deploy.folder import check_folder
     from spconvify.engines import check_engine
+    from spconvify.operators.spconv.settings import DEFAULT_GROUPS, DEFAULT_RATIO
     from spconvify.report import export_lines, to_json
-    from spconvify.settings import DEFAULT_GROUPS, DEFAULT_RATIO
 
     v.check_format(format, ("table", "json"))
     v.parse_shape(input, None, (1, 1, 1, 1))

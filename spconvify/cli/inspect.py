@@ -8,7 +8,7 @@ import typer
 
 from spconvify.cli import options as o
 from spconvify.cli import values as v
-from spconvify.settings import DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.operators.spconv.settings import DEFAULT_GROUPS, DEFAULT_RATIO
 
 EPILOG = """
 [bold]Examples[/bold]

@@ -18,14 +18,15 @@ from spconvify.cli.values import (
     parse_shape,
     parse_threads,
 )
-from spconvify.comparison import Comparison, SiteComparison, site_table
 from spconvify.engines import check_engine, usable_engines
 from spconvify.errors import ArgumentError
-from spconvify.loading import Source, open_source
-from spconvify.places import Inputs, place_to_fill
+from spconvify.files.places import Inputs, place_to_fill
+from spconvify.operators.spconv.settings import DEFAULT_FUSION, SPConvSettings
 from spconvify.report import FORMATS, agreement_lines, print_table, to_csv, to_json, to_markdown
+from spconvify.report.comparison import Comparison, SiteComparison, site_table
 from spconvify.report.plot import check_plot, save_plot
-from spconvify.settings import DEFAULT_FUSION, DEFAULT_INIT, INITS, SPConvSettings
+from spconvify.settings import DEFAULT_INIT, INITS
+from spconvify.source.loading import Source, open_source
 
 if TYPE_CHECKING:
     from spconvify.workflow.slim import Slimmed
@@ -74,7 +75,7 @@ class Selection:
     def plan(self, model: Any) -> Any:
         """Plan the conversion of `model`, or take the plan of a file."""
         from spconvify.cli.plan_file import read_plan
-        from spconvify.planning import plan
+        from spconvify.surgery.planning import plan
 
         if self.plan_file is not None:
             return read_plan(self.plan_file, model)
@@ -202,8 +203,8 @@ def run(
     if on_converted is not None and source.converted:
         on_converted()
         return _as_it_is(source, shape, measurement, quiet)
-    from spconvify.verify import input_layout, usual_input
-    from spconvify.weights.images import CalibrationImages
+    from spconvify.calibration.images import CalibrationImages
+    from spconvify.network.run import input_layout, usual_input
     from spconvify.workflow.slim import Job, carry_out_job, check_plan
 
     with working(f"building {source.name}", quiet):
@@ -235,10 +236,10 @@ def run(
 
 def _as_it_is(source: Source, shape: tuple[int, ...], measurement: Measurement, quiet: bool) -> Slimmed:
     """A converted checkpoint: the network as it was before has random weights, and the same cost."""
-    from spconvify.comparison import common_settings, compared
-    from spconvify.counting import cost
-    from spconvify.planning import plan_of
-    from spconvify.verify import usual_input
+    from spconvify.network.counting import cost
+    from spconvify.network.run import usual_input
+    from spconvify.report.comparison import common_settings, compared
+    from spconvify.surgery.planning import plan_of
     from spconvify.workflow.slim import Slimmed
     from spconvify.workflow.timing import add_timings
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.errors import ArgumentError, SpconvifyError
-from spconvify.files import open_regular
-from spconvify.places import Inputs, check_file, place_to_fill
-from spconvify.scratch import atomic
+from spconvify.files.places import Inputs, check_file, place_to_fill
+from spconvify.files.regular import open_regular
+from spconvify.files.scratch import atomic
 
 _LARGEST = 1 << 24  # bytes
 
@@ -20,8 +20,8 @@ def read_plan(path: Path, model: Any) -> Any:
     Raises:
         ArgumentError: if it can't be read, is no plan, or names a site that the network hasn't.
     """
-    from spconvify.planning import Plan
-    from spconvify.surgery import planned_sites
+    from spconvify.surgery.apply import planned_sites
+    from spconvify.surgery.planning import Plan
 
     try:
         with open_regular(path) as file:

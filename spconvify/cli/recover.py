@@ -117,7 +117,7 @@ def recover(
     from spconvify.cli.recovery_job import Networks, Output, Training, run, show
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
-    from spconvify.places import Inputs, place_to_fill
+    from spconvify.files.places import Inputs, place_to_fill
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
 

@@ -17,10 +17,10 @@ from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.values import parse_shape
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
-from spconvify.loading import is_checkpoint, open_source, save_at
 from spconvify.printable import json_text
 from spconvify.recovery.lock import first_process, only_run
 from spconvify.recovery.recipe import Recipe
+from spconvify.source.loading import is_checkpoint, open_source, save_at
 
 _LINES = 10  # of progress where there is no terminal
 
@@ -148,9 +148,9 @@ def _run(
     networks: Networks, training: Training, data: Data, output: Output, quiet: bool
 ) -> Summary | None:
     student, teacher, shape = networks.open(quiet)
+    from spconvify.network.run import input_layout, usual_input
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
-    from spconvify.verify import input_layout, usual_input
 
     if networks.input is None:
         shape = usual_input(teacher, shape)
@@ -179,7 +179,7 @@ def _run(
     summary = Summary(str(output.target), recipe.steps, recipe.batch_size, seconds, state.losses[-1])
     summary.resumed_from = state.resumed_from
     if labelled is not None and state.best_step is not None:
-        from spconvify.accuracy import top1
+        from spconvify.evaluation.accuracy import top1
 
         summary.top1_original = top1(teacher, *labelled)
         summary.top1_before, summary.top1 = state.top1[0], state.top1[state.best_step]

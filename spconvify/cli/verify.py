@@ -33,9 +33,9 @@ def verify(
     from spconvify.checkpoint.integrity import check_file
     from spconvify.cli.output import result, result_line
     from spconvify.errors import CheckpointError
-    from spconvify.parts import identify_part, pick_part, shapes_of
     from spconvify.report import to_json
     from spconvify.report.units import quantity
+    from spconvify.source.parts import identify_part, pick_part, shapes_of
     from spconvify.zoo import spconv_sites
 
     v.check_format(format, ("table", "json"))

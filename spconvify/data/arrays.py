@@ -17,7 +17,7 @@ import numpy as np
 
 from spconvify.data.memory import check_memory
 from spconvify.errors import ArgumentError
-from spconvify.files import NotRegularError, open_regular
+from spconvify.files.regular import NotRegularError, open_regular
 
 _ZIP, _NPY = (b"PK\x03\x04", b"PK\x05\x06"), b"\x93NUMPY"  # the second of a zip without entries
 _SUFFIX = ".npy"

@@ -12,7 +12,7 @@ import numpy as np
 from spconvify.data.preparation import WHITE, Preparation
 from spconvify.data.scale import white_of
 from spconvify.errors import ArgumentError
-from spconvify.files import NotRegularError, open_regular
+from spconvify.files.regular import NotRegularError, open_regular
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 # Pillow goes by a file's content, and its other formats run programs (EPS) or are hardly tested.

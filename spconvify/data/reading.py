@@ -21,7 +21,7 @@ from spconvify.data.preparation import Preparation
 from spconvify.data.sample import sample_rows
 from spconvify.data.scale import white_of
 from spconvify.errors import ArgumentError, Option
-from spconvify.labels import check_labels
+from spconvify.evaluation.labels import check_labels
 
 LABELS, STATISTICS = "labels", ("mean", "std")
 _LARGEST_STATISTICS = 4096

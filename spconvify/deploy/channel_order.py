@@ -15,12 +15,13 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.deploy.folding import fold, foldable, set_value
+from spconvify.deploy.folding import foldable
 from spconvify.deploy.markers import held_elsewhere
-from spconvify.graph import Graph, record, uses_statistics
-from spconvify.norms import to_float64
-from spconvify.sites import WeightOwners
-from spconvify.spconv import SPConv2D
+from spconvify.network.graph import Graph, record, uses_statistics
+from spconvify.network.norms import set_value, to_float64
+from spconvify.operators.spconv.folded import fold
+from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.surgery.sites import WeightOwners
 
 # Operators that do the same to every channel, whatever the others are.
 _SAME_FOR_EVERY_CHANNEL = frozenset(

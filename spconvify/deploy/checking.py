@@ -14,9 +14,9 @@ from spconvify.engines import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
-from spconvify.placement import as_input, input_dtype
-from spconvify.scratch import scratch_folder
-from spconvify.verify import evaluating
+from spconvify.files.scratch import scratch_folder
+from spconvify.network.placement import as_input, input_dtype
+from spconvify.network.run import evaluating
 
 TOLERANCE = 1e-4  # of the output's scale, between the exported network and the one in Python
 _SECONDS = 0.5

@@ -7,7 +7,7 @@ from paddle import nn
 
 from spconvify.deploy.equality import TOLERANCE, arrays, differences
 from spconvify.errors import ConversionError
-from spconvify.untouched import untouched
+from spconvify.network.untouched import untouched
 
 
 def check_deterministic(model: nn.Layer, image: paddle.Tensor) -> None:

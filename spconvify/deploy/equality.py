@@ -9,8 +9,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.copying import copied
-from spconvify.outputs import flatten
+from spconvify.network.copying import copied
+from spconvify.network.outputs import flatten
 
 # Of an output's scale: float32 rounds differently when weights are multiplied beforehand, the more
 # layers the more, and a network with a wrong layer is off by its whole scale.
@@ -25,7 +25,7 @@ _SMALLEST_CHANNEL = 1e-5
 _TIMES_ROUNDING, _MOST_ROUNDING = 4.0, 0.05
 _NEXT_TO_NOTHING = 1e-3  # the scale of outputs that are smaller, in networks that float64 can't judge
 
-Outputs = Mapping[str, np.ndarray]  # by name, as `spconvify.outputs.flatten` gives them
+Outputs = Mapping[str, np.ndarray]  # by name, as `spconvify.network.outputs.flatten` gives them
 
 
 def arrays(result: Any) -> dict[str, np.ndarray]:

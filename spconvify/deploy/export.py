@@ -15,7 +15,6 @@ from paddle import nn
 from spconvify.deploy.checking import check, check_dtype, images_for
 from spconvify.deploy.folder import EXPORTED_BY, MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
-from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import Latency, check_engine, describe
@@ -23,10 +22,11 @@ from spconvify.engines.inference import keep
 from spconvify.engines.measure import hand_over
 from spconvify.engines.process import environment, memory_settings
 from spconvify.errors import ArgumentError, EngineError
-from spconvify.files import open_regular
-from spconvify.finite import check_finite
-from spconvify.places import place_of
-from spconvify.scratch import scratch_folder
+from spconvify.files.places import place_of
+from spconvify.files.regular import open_regular
+from spconvify.files.scratch import scratch_folder
+from spconvify.network.finite import check_finite
+from spconvify.operators.spconv.parts import FusedSPConv2D
 
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
 _FULL_DISK_BYTES = 1 << 16
@@ -129,7 +129,7 @@ def _manifest(
     deleted_passes: list[str],
 ) -> Manifest:
     from spconvify import __version__
-    from spconvify.counting import cost
+    from spconvify.network.counting import cost
 
     counted = cost(fused, shape)
     layers = fused.named_sublayers()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.errors import ArgumentError, Option, SpconvifyError
-from spconvify.files import open_regular
-from spconvify.places import check_place, check_removable
-from spconvify.placing import put_folder
+from spconvify.files.places import check_place, check_removable
+from spconvify.files.placing import put_folder
+from spconvify.files.regular import open_regular
 from spconvify.printable import json_text
 
 MANIFEST = "manifest.json"

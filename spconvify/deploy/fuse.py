@@ -9,7 +9,6 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.copying import copied
 from spconvify.deploy.channel_order import put_side_by_side
 from spconvify.deploy.determinism import check_deterministic
 from spconvify.deploy.equality import (
@@ -23,21 +22,23 @@ from spconvify.deploy.equality import (
     largest_error,
     what_differs,
 )
-from spconvify.deploy.folding import Folded, fold, fold_into_convolution, foldable
-from spconvify.deploy.forms import FORMS, build, candidates, default_form
+from spconvify.deploy.folding import fold_into_convolution, foldable
 from spconvify.deploy.markers import held_elsewhere
-from spconvify.deploy.parts import VARIANTS
-from spconvify.edges import replaceable
 from spconvify.errors import ArgumentError, ConversionError, Option
-from spconvify.failures import depends_on_input, does_not_run, first_line
-from spconvify.graph import Graph, record, uses_statistics
-from spconvify.norms import without_normalising
-from spconvify.placement import input_dtype
-from spconvify.sites import WeightOwners, check_model, has_hooks
-from spconvify.spconv import SPConv2D
-from spconvify.static_functions import as_written
-from spconvify.untouched import untouched
-from spconvify.verify import guess_input_shapes, random_input
+from spconvify.network.copying import copied
+from spconvify.network.edges import replaceable
+from spconvify.network.failures import depends_on_input, does_not_run, first_line
+from spconvify.network.graph import Graph, record, uses_statistics
+from spconvify.network.norms import without_normalising
+from spconvify.network.placement import input_dtype
+from spconvify.network.run import guess_input_shapes, random_input
+from spconvify.network.static_functions import as_written
+from spconvify.network.untouched import untouched
+from spconvify.operators.spconv.folded import Folded, fold
+from spconvify.operators.spconv.forms import FORMS, build, candidates, default_form
+from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.operators.spconv.parts import VARIANTS
+from spconvify.surgery.sites import WeightOwners, check_model, has_hooks
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def fuse(
             layer).
         engine: "inference", "openvino", "onnxruntime" or "eager": which form an SPConv2D gets by
             default.
-        forms: the form of single layers, by name; see `spconvify.deploy.forms`.
+        forms: the form of single layers, by name; see `spconvify.operators.spconv.forms`.
         input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
         example: the check's input itself, an array or a tensor (N, C, H, W): a few calibration images,
             prepared as the network wants them. Random numbers by default, on which some networks'

@@ -8,9 +8,9 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.edges import replaceable
-from spconvify.ops import following
-from spconvify.untouched import untouched
+from spconvify.network.edges import replaceable
+from spconvify.network.operations import following
+from spconvify.network.untouched import untouched
 
 
 class _Marker(nn.Layer):

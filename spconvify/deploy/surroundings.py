@@ -11,7 +11,7 @@ from typing import Any
 import paddle.nn.functional as F
 from paddle import nn
 
-from spconvify.spconv import SPConv2D
+from spconvify.operators.spconv.layer import SPConv2D
 
 _ENDS = 4  # channels of the network's input and output: enough to be a convolution, too few to cost
 _REPEATS = 3  # of a layer that can follow itself, so that it outweighs the ends

@@ -7,12 +7,12 @@ from typing import Any, Callable
 
 from paddle import nn
 
-from spconvify.comparison import Timing
 from spconvify.deploy.checking import check_dtype
 from spconvify.deploy.fuse import fuse
-from spconvify.deploy.parts import FusedSPConv2D
 from spconvify.deploy.tune import Choice, choose_forms
 from spconvify.engines import describe, measure
+from spconvify.operators.spconv.parts import FusedSPConv2D
+from spconvify.report.comparison import Timing
 
 
 def time_networks(
@@ -79,7 +79,7 @@ def fuse_for_deployment(
     example: Any = None,
 ) -> nn.Layer:
     """A fused copy, whatever mode `model` is in."""
-    from spconvify.verify import evaluating
+    from spconvify.network.run import evaluating
 
     with evaluating(model):
         forms = choice.forms if choice else None

@@ -10,18 +10,18 @@ from typing import Any, Callable
 import paddle
 from paddle import nn
 
-from spconvify.copying import copied
 from spconvify.deploy.channel_order import has_scattered_channels, put_side_by_side
-from spconvify.deploy.choices import Choices, Times
-from spconvify.deploy.folding import fold
-from spconvify.deploy.forms import build, candidates, default_form
 from spconvify.deploy.fuse import Fold, find_folds, fuse
 from spconvify.deploy.surroundings import Surroundings, dense_convolution, input_shape
+from spconvify.deploy.times_cache import Choices, Times
 from spconvify.engines import describe, measure
-from spconvify.failures import does_not_run
-from spconvify.placement import input_dtype
-from spconvify.spconv import SPConv2D
-from spconvify.verify import evaluating, random_input
+from spconvify.network.copying import copied
+from spconvify.network.failures import does_not_run
+from spconvify.network.placement import input_dtype
+from spconvify.network.run import evaluating, random_input
+from spconvify.operators.spconv.folded import fold
+from spconvify.operators.spconv.forms import build, candidates, default_form
+from spconvify.operators.spconv.layer import SPConv2D
 
 DENSE = "original"  # the time of the dense convolution, beside the forms'
 # A form must be this much faster than the default one: less is within what repeated timings differ.

@@ -16,8 +16,8 @@ from paddle.base.framework import EagerParamBase
 from spconvify.engines.children import become_like_parent
 from spconvify.engines.support import gpu_index
 from spconvify.errors import EngineError, Option
-from spconvify.failures import first_line
-from spconvify.graph import tensors_in
+from spconvify.network.failures import first_line
+from spconvify.network.graph import tensors_in
 
 _FILE = "network.pickle"
 

@@ -12,7 +12,7 @@ from spconvify.engines.latency import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.support import check_engine
 from spconvify.errors import ArgumentError
-from spconvify.scratch import scratch_folder
+from spconvify.files.scratch import scratch_folder
 
 ROUNDS = 8
 # A block must be long enough to reach its steady state, and the whole stay a matter of seconds.

@@ -15,10 +15,10 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import EngineError, Option
-from spconvify.failures import first_line
+from spconvify.files.scratch import scratch_folder
 from spconvify.held_signals import held_back
-from spconvify.scratch import scratch_folder
-from spconvify.verify import evaluating
+from spconvify.network.failures import first_line
+from spconvify.network.run import evaluating
 
 STEM = "model"  # of the files' names
 

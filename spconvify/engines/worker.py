@@ -94,7 +94,7 @@ def _milliseconds(run: Callable[[], Any]) -> float:
 
 
 def _message(error: BaseException) -> str:
-    from spconvify.failures import first_line
+    from spconvify.network.failures import first_line
 
     text = first_line(error)
     name = type(error).__name__

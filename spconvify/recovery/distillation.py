@@ -13,9 +13,9 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.outputs import flatten, kind_of
+from spconvify.network.outputs import flatten, kind_of
+from spconvify.network.run import evaluating
 from spconvify.recovery.recipe import Recipe
-from spconvify.verify import evaluating
 
 Tensors = dict[str, Any]
 

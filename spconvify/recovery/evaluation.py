@@ -7,9 +7,9 @@ from typing import Any
 
 from paddle import nn
 
-from spconvify.accuracy import top1
 from spconvify.errors import ArgumentError
-from spconvify.labels import check_labels
+from spconvify.evaluation.accuracy import top1
+from spconvify.evaluation.labels import check_labels
 from spconvify.recovery.batches import as_pair, checked
 from spconvify.recovery.fingerprint import of_batches
 from spconvify.recovery.processes import Processes

@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 
 from spconvify.checkpoint.apply import state_of
-from spconvify.files import open_regular
+from spconvify.files.regular import open_regular
 
 _ROWS = 256  # of an array at a time: one that is mapped from a disk needn't fit into memory
 _ITEMS, _TWICE = 1000, 64  # of a dataset: read, and read again to see whether chance is at work

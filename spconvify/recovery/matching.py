@@ -11,9 +11,9 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.failures import does_not_run
-from spconvify.outputs import flatten
-from spconvify.verify import evaluating
+from spconvify.network.failures import does_not_run
+from spconvify.network.outputs import flatten
+from spconvify.network.run import evaluating
 
 Outputs = dict[str, paddle.Tensor]
 _APART = "student and teacher don't belong together"

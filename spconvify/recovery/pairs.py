@@ -8,14 +8,14 @@ from typing import Any
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.sites import check_model, find_sites
-from spconvify.spconv import SPConvLayer
+from spconvify.network.replacement import Replacement
+from spconvify.surgery.sites import check_model, find_sites
 
 
 def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
     """Names of the teacher's convolutions that are SPConv2D layers in the student."""
-    dense = {site.name for site in find_sites(teacher) if not isinstance(site.layer, SPConvLayer)}
-    slim = [site.name for site in find_sites(student) if isinstance(site.layer, SPConvLayer)]
+    dense = {site.name for site in find_sites(teacher) if not isinstance(site.layer, Replacement)}
+    slim = [site.name for site in find_sites(student) if isinstance(site.layer, Replacement)]
     return [name for name in slim if name in dense]
 
 
@@ -41,7 +41,7 @@ def _differences(student: nn.Layer, teacher: nn.Layer) -> Iterator[str]:
     replaced = set()
     teachers = {site.name: site.layer for site in find_sites(teacher)}
     for site in find_sites(student):
-        if not isinstance(site.layer, SPConvLayer):
+        if not isinstance(site.layer, Replacement):
             continue
         replaced.add(site.name)
         yield from _other_site(site.name, site.layer, teachers.get(site.name))
@@ -59,7 +59,7 @@ def _differences(student: nn.Layer, teacher: nn.Layer) -> Iterator[str]:
 def _other_site(name: str, spconv: Any, layer: Any) -> Iterator[str]:
     if layer is None:
         yield f"the teacher has no convolution {name!r}"
-    elif isinstance(layer, SPConvLayer):
+    elif isinstance(layer, Replacement):
         yield f"the teacher's {name!r} is an SPConv2D already"
     else:
         own = (spconv.in_channels, spconv.out_channels, spconv.stride)

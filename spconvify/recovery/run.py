@@ -9,8 +9,8 @@ from typing import Any
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.finite import not_finite
-from spconvify.input_check import FEW, check_inputs
+from spconvify.input_check.check import FEW, check_inputs
+from spconvify.network.finite import not_finite
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches
 from spconvify.recovery.distillation import Distillation, distilling
@@ -24,7 +24,7 @@ from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, identity
 from spconvify.recovery.trainer import Trainer
-from spconvify.sites import check_model
+from spconvify.surgery.sites import check_model
 
 
 def recover(

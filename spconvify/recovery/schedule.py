@@ -8,7 +8,7 @@ from typing import Optional
 
 from spconvify.checkpoint import check_output
 from spconvify.errors import ArgumentError
-from spconvify.places import check_folder_to_fill
+from spconvify.files.places import check_folder_to_fill
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError, RecoveryError
-from spconvify.failures import first_line
-from spconvify.finite import not_finite
-from spconvify.labels import check_labels
+from spconvify.evaluation.labels import check_labels
+from spconvify.network.failures import first_line
+from spconvify.network.finite import not_finite
 from spconvify.recovery.batches import Batch, Batches
 from spconvify.recovery.distillation import Distillation
 from spconvify.recovery.evaluation import Evaluation

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from spconvify.comparison import Comparison
 from spconvify.errors import ArgumentError, EngineError, SpconvifyError
-from spconvify.places import Inputs, check_file, place_to_fill
+from spconvify.files.places import Inputs, check_file, place_to_fill
+from spconvify.files.scratch import atomic
 from spconvify.printable import printable
+from spconvify.report.comparison import Comparison
 from spconvify.report.rows import settings, title
-from spconvify.scratch import atomic
 
 _WIDEST = 400.0  # inches: a picture has at most 65535 dots
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")

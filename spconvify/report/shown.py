@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from spconvify.comparison import Comparison
-from spconvify.report.table import print_table
+from spconvify.report.comparison import Comparison
+from spconvify.report.terminal import print_table
 
 _WIDTH = 100
 _HTML = '<pre style="font-family: monospace; line-height: normal">{code}</pre>'

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from spconvify.comparison import Comparison, SiteComparison
 from spconvify.printable import json_text, printable
+from spconvify.report.comparison import Comparison, SiteComparison
 from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,

@@ -7,12 +7,12 @@ from typing import Any
 
 from paddle import nn
 
-from spconvify.agreement import agreement
-from spconvify.comparison import Comparison, common_settings, compared, site_table
-from spconvify.counting import cost
+from spconvify.calibration.images import CalibrationImages
 from spconvify.deploy.timing import time_networks
-from spconvify.planning import Plan, plan_of
-from spconvify.weights.images import CalibrationImages
+from spconvify.evaluation.agreement import agreement
+from spconvify.network.counting import cost
+from spconvify.report.comparison import Comparison, common_settings, compared, site_table
+from spconvify.surgery.planning import Plan, plan_of
 
 
 def compare(

@@ -9,25 +9,20 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
-from spconvify.agreement import agreement
-from spconvify.comparison import Comparison, common_settings, compared, site_table
-from spconvify.conversion import carry_out, check_init, nothing_to_convert
-from spconvify.copying import copied
-from spconvify.counting import cost
+from spconvify.calibration.images import CalibrationImages
 from spconvify.data.images import in_batches
 from spconvify.errors import ArgumentError, SpconvifyError
-from spconvify.planning import Plan
-from spconvify.planning import plan as make_plan
-from spconvify.reach import reached_part
-from spconvify.settings import (
-    DEFAULT_FUSION,
-    DEFAULT_GROUPS,
-    DEFAULT_INIT,
-    DEFAULT_RATIO,
-    check_seed,
-)
-from spconvify.sites import check_model
-from spconvify.weights.images import CalibrationImages
+from spconvify.evaluation.agreement import agreement
+from spconvify.network.copying import copied
+from spconvify.network.counting import cost
+from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.report.comparison import Comparison, common_settings, compared, site_table
+from spconvify.settings import DEFAULT_INIT, check_seed
+from spconvify.surgery.convert import carry_out, check_init, nothing_to_convert
+from spconvify.surgery.planning import Plan
+from spconvify.surgery.planning import plan as make_plan
+from spconvify.surgery.reach import reached_part
+from spconvify.surgery.sites import check_model
 from spconvify.workflow.progress import Progress, Wanted, showing
 from spconvify.workflow.timing import Setting, add_timings, only_faster
 
@@ -231,7 +226,7 @@ def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
 def _accuracy(model: nn.Layer, job: Job, text: str, progress: Progress) -> float | None:
     if job.labelled is None:
         return None
-    from spconvify.accuracy import top1
+    from spconvify.evaluation.accuracy import top1
 
     def report(done: int, total: int) -> None:
         progress(done, total, text)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spconvify.comparison import Comparison
 from spconvify.engines import ENGINES
 from spconvify.errors import ConversionError, EngineError, Option, SpconvifyError
-from spconvify.planning import Plan
+from spconvify.report.comparison import Comparison
 from spconvify.settings import DEFAULT_INIT
+from spconvify.surgery.planning import Plan
 from spconvify.workflow.progress import Progress
 
 
@@ -64,8 +64,8 @@ def only_faster(
     Raises:
         SpconvifyError: if none is left.
     """
-    from spconvify.conversion import carry_out
     from spconvify.deploy.tune import choose_forms
+    from spconvify.surgery.convert import carry_out
 
     trial, _ = carry_out(model, plan, init=DEFAULT_INIT, input_shape=shape)
     slower: set[str] = set()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from spconvify.operators.spconv.keys import SPConvKeys, dense_shapes, spconv_sites
 from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import names
 from spconvify.zoo.custom import CustomArchitecture, build_custom, resolve
 from spconvify.zoo.identification import anchors, identify
 from spconvify.zoo.paddleclas import PaddleClasArchitecture
-from spconvify.zoo.spconv_keys import SPConvKeys, dense_shapes, spconv_sites
 
 __all__ = [
     "Architecture",

@@ -6,7 +6,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from spconvify.zoo.table import SymbolicShape
+from spconvify.zoo.fingerprint_table import SymbolicShape
 
 _SHOWN = 3  # keys of each kind in a message
 _quote = reprlib.Repr()

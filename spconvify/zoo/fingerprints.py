@@ -11,7 +11,14 @@ import json
 
 from spconvify.zoo.architecture import find
 from spconvify.zoo.catalogue import entry, names
-from spconvify.zoo.table import IN_CHANNELS, NUM_CLASSES, PATH, Fingerprint, SymbolicShape, encode
+from spconvify.zoo.fingerprint_table import (
+    IN_CHANNELS,
+    NUM_CLASSES,
+    PATH,
+    Fingerprint,
+    SymbolicShape,
+    encode,
+)
 
 # Prime numbers that are no dimension of any network.
 _MARKERS = ((NUM_CLASSES, 1009, 1013), (IN_CHANNELS, 5, 7))

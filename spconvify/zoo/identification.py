@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from spconvify.errors import CheckpointError, Option
+from spconvify.operators.spconv.keys import Shapes, dense_shapes, join, spconv_sites
 from spconvify.zoo.architecture import Architecture
 from spconvify.zoo.catalogue import USE_ARCH, entry, names
 from spconvify.zoo.difference import Difference, difference
+from spconvify.zoo.fingerprint_table import IN_CHANNELS, NUM_CLASSES, load
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
 from spconvify.zoo.paddleclas_table import identify_paddleclas, stems
-from spconvify.zoo.spconv_keys import Shapes, dense_shapes, join, spconv_sites
-from spconvify.zoo.table import IN_CHANNELS, NUM_CLASSES, load
 
 _LEAVE_OUT = ("if they are no part of it, leave them out with ", Option("ignore"), "; ")
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spconvify.operators.spconv.keys import Shapes, dense_shapes
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture, import_backbones
-from spconvify.zoo.spconv_keys import Shapes, dense_shapes
 
 PATH = Path(__file__).with_name("paddleclas.json")
 _CLASSES, _CHANNELS = (1009, 1013), (5, 7)  # no dimension of any backbone

@@ -14,7 +14,7 @@ from spconvify import CheckpointError, convert, load, save
 from spconvify.checkpoint import read_state, write_state
 from spconvify.checkpoint.channels import check_channels
 from spconvify.checkpoint.unpickling import unpickle
-from spconvify.loading import is_checkpoint
+from spconvify.source.loading import is_checkpoint
 
 
 def message(path):

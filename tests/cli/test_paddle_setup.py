@@ -44,7 +44,6 @@ def test_no_module_of_the_command_line_loads_paddle_itself():
     """`load_paddle` has to come first: it sets what Paddle reads when it is loaded."""
     modules = "convert export inspect job recover recovery_job report verify".split()
     code = f"import sys; {'; '.join(f'import spconvify.cli.{name}' for name in modules)}"
-    code += (
-        "; import spconvify.loading, spconvify.checkpoint.integrity; sys.exit('paddle' in sys.modules)"
-    )
+    code += "; import spconvify.source.loading, spconvify.checkpoint.integrity"
+    code += "; sys.exit('paddle' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -8,7 +8,7 @@ import pytest
 from command_line import one_line_error
 
 from spconvify import load
-from spconvify.planning import Plan, plan_of
+from spconvify.surgery.planning import Plan, plan_of
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ MAKES = """
 import shutil, sys, time
 from pathlib import Path
 from spconvify.cli.signals import end_in_order
-from spconvify.scratch import scratch_folder
+from spconvify.files.scratch import scratch_folder
 end_in_order()
 rmtree = shutil.rmtree
 def slow(path, **options):

@@ -10,9 +10,9 @@ from paddle import nn
 
 from spconvify import fuse
 from spconvify.deploy.channel_order import put_side_by_side
-from spconvify.deploy.parts import is_range
 from spconvify.deploy.tune import choose_forms
-from spconvify.spconv import SPConv2D
+from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.operators.spconv.parts import is_range
 
 
 def scattered(channels=16, outputs=12, **options):

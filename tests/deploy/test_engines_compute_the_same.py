@@ -12,11 +12,11 @@ from paddle import nn
 
 from spconvify import SPConv2D, convert, export
 from spconvify.deploy.export import read_manifest
-from spconvify.deploy.folding import fold
-from spconvify.deploy.forms import build, candidates
 from spconvify.deploy.fuse import fuse
 from spconvify.engines import inference, usable_engines
 from spconvify.errors import PlainFileWarning
+from spconvify.operators.spconv.folded import fold
+from spconvify.operators.spconv.forms import build, candidates
 from spconvify.report.exported import export_lines
 
 CHANNELS = [5, 9, 0, 15, 3, 2, 8, 1, 4, 6, 7, 10, 11, 12, 13, 14]

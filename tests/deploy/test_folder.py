@@ -6,9 +6,10 @@ import os
 
 import pytest
 
-from spconvify import ArgumentError, SpconvifyError, places
+from spconvify import ArgumentError, SpconvifyError
 from spconvify.deploy.folder import check_folder, exported_files, put_in_place
-from spconvify.scratch import scratch_folder
+from spconvify.files import places
+from spconvify.files.scratch import scratch_folder
 
 OURS = {"spconvify": "0.1", "engine": "inference", "bytes": {"model.json": 7, "model.pdiparams": 7}}
 
@@ -185,8 +186,8 @@ def test_a_folder_of_a_containers_image(tmp_path, monkeypatch):
     def no_rename(*_):
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
-    monkeypatch.setattr("spconvify.placing.exchange", lambda *_: False)
-    monkeypatch.setattr("spconvify.placing.rename_new", no_rename)
+    monkeypatch.setattr("spconvify.files.placing.exchange", lambda *_: False)
+    monkeypatch.setattr("spconvify.files.placing.rename_new", no_rename)
     with (
         scratch_folder(target) as made,
         pytest.raises(SpconvifyError, match="a container's image"),

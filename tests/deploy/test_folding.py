@@ -7,7 +7,8 @@ import pytest
 from paddle import nn
 
 from spconvify import SPConv2D
-from spconvify.deploy.folding import fold, fold_into_convolution
+from spconvify.deploy.folding import fold_into_convolution
+from spconvify.operators.spconv.folded import fold
 
 
 def random_layer(fusion, **options):

@@ -10,8 +10,8 @@ from paddle import nn
 
 from spconvify import ArgumentError, ConversionError, convert, fuse
 from spconvify.deploy.equality import TOLERANCE, in_float64, largest_error
-from spconvify.deploy.parts import FusedSPConv2D
-from spconvify.spconv import SPConv2D
+from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.operators.spconv.parts import FusedSPConv2D
 
 
 class NormNet(nn.Layer):

@@ -6,7 +6,7 @@ from paddle import nn
 
 from spconvify import ArgumentError, convert
 from spconvify.deploy import tune
-from spconvify.deploy.choices import Choices
+from spconvify.deploy.times_cache import Choices
 from spconvify.deploy.tune import DENSE, choose_forms
 from spconvify.engines import Latency
 

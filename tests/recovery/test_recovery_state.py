@@ -13,7 +13,8 @@ import paddle
 import pytest
 from recovery_networks import assert_same, images, pair, weights
 
-from spconvify import ArgumentError, CheckpointError, recover, save, scratch
+from spconvify import ArgumentError, CheckpointError, recover, save
+from spconvify.files import scratch
 
 RUN = {"steps": 9, "batch_size": 8, "checkpoint_every": 2, "eval_every": 3}
 

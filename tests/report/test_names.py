@@ -7,8 +7,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from spconvify.comparison import Comparison, Side, SiteComparison
 from spconvify.report import inspect_table, print_table, sites_to_markdown, to_csv, to_markdown
+from spconvify.report.comparison import Comparison, Side, SiteComparison
 
 NAMES = (
     "[/x]",

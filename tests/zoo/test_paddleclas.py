@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from spconvify import ArgumentError, convert, load, save, zoo
-from spconvify.loading import open_source, shapes_of
+from spconvify.source.loading import open_source, shapes_of
 from spconvify.zoo import paddleclas_table
 from spconvify.zoo.paddleclas import PaddleClasArchitecture
 

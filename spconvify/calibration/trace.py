@@ -1,0 +1,90 @@
+"""What happens to a convolution's output: found from the operators that a forward pass runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.calibration.output_path import OutputPath
+from spconvify.network.graph import Graph, record, uses_statistics
+from spconvify.network.norms import gain_and_offset
+from spconvify.network.operations import Operation
+
+# Between these bounds the activation is the identity, outside it is constant.
+_CLIPS = {"relu": (0.0, math.inf), "relu_": (0.0, math.inf), "relu6": (0.0, 6.0)}
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """The operators behind a convolution, as far as each takes the result of the one before alone.
+
+    A BatchNorm in eval mode, then the addition of another tensor of the same shape (a shortcut),
+    then an activation that clips; each may be missing.
+    """
+
+    norm: nn.Layer | None = None
+    adds: bool = False
+    clip: tuple[float, float] | None = None
+
+    def path(self, outputs: int) -> OutputPath:
+        """The same as numbers, for a convolution with `outputs` channels."""
+        clip = self.clip or (-math.inf, math.inf)
+        if self.norm is None:
+            return OutputPath(np.ones(outputs, np.float32), np.zeros(outputs, np.float32), clip)
+        gain, offset = gain_and_offset(self.norm)
+        return OutputPath(gain.astype(np.float32), offset.astype(np.float32), clip)
+
+
+@dataclass(frozen=True, eq=False)
+class Calls:
+    """How a layer is used in one forward pass."""
+
+    number: int
+    tail: Tail
+
+
+def trace(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> dict[str, Calls]:
+    """Run `model` once; give the layers that were called, in the order of their first calls.
+
+    A layer whose calls have different tails gets an empty one.
+    """
+    graph = record(model, layers, image)
+    calls = {}
+    for name, tensors in graph.outputs.items():
+        tails = [_tail(tensor, graph) for tensor in tensors]
+        same = all(
+            (t.norm, t.adds, t.clip) == (tails[0].norm, tails[0].adds, tails[0].clip) for t in tails
+        )
+        calls[name] = Calls(len(tensors), tails[0] if same else Tail())
+    return calls
+
+
+def _tail(tensor: Any, graph: Graph) -> Tail:
+    norm, adds = None, False
+    while (operation := graph.only_consumer(tensor)) is not None:
+        if operation.name in _CLIPS:
+            return Tail(norm, adds, _CLIPS[operation.name])
+        if norm is None and not adds and uses_statistics(operation):
+            norm, tensor = operation.layers[-1], operation.result[0]
+        elif operation.name == "add" and not adds and addend(operation, tensor) is not None:
+            adds, tensor = True, operation.result
+        else:
+            break
+    return Tail(norm, adds)
+
+
+def addend(operation: Operation, tensor: Any) -> Any:
+    """What an addition adds to `tensor`; None unless it is another tensor of the same shape."""
+    if len(operation.args) < 2:
+        return None
+    first, second = operation.args[:2]
+    other = second if first is tensor else first
+    if other is tensor or not isinstance(other, paddle.Tensor) or other.shape != tensor.shape:
+        return None
+    return other

@@ -1,0 +1,1 @@
+"""Whether images look like what a network was trained on."""

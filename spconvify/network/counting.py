@@ -1,0 +1,138 @@
+"""Parameters and multiply-accumulates, per layer and in total, from one forward pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.network.edges import walk
+from spconvify.network.failures import check_dynamic_mode, does_not_run
+from spconvify.network.formulas import NO_ARITHMETIC, elements, macs_of
+from spconvify.network.operations import MAC_OPERATORS, Operation, watching
+from spconvify.network.placement import input_dtype
+from spconvify.network.replacement import Replacement
+from spconvify.network.run import random_input, trying
+
+
+@dataclass
+class LayerCost:
+    """One layer's own cost, without its sub-layers'; an SPConv2D counts as one layer."""
+
+    name: str
+    kind: str
+    params: int = 0
+    macs: int = 0
+    overhead: int = 0  # the part of `macs` that an SPConv2D spends on BN, pooling, gate, additions
+    output_shape: tuple[int, ...] = ()
+
+
+@dataclass
+class Cost:
+    """What one input costs a network.
+
+    `params` are the trainable ones (BatchNorm's running statistics aren't). `macs` are the
+    multiply-accumulates of convolutions and matrix products, two an element for normalisation, and
+    everything that an SPConv2D does besides (`overhead`: one an element). `bytes` is the size of all
+    weights and buffers. `uncounted` tells how often each other operator ran.
+    """
+
+    layers: list[LayerCost] = field(default_factory=list)
+    uncounted: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters in all."""
+        return sum(layer.params for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates in all."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def overhead(self) -> int:
+        """The part of `macs` that is SPConv2D's own pooling, gates, BatchNorms and additions."""
+        return sum(layer.overhead for layer in self.layers)
+
+
+def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
+    """Count the parameters and MACs of one forward pass of an input (N, C, H, W).
+
+    Every operator that runs is seen, functional calls too, and put down to the innermost layer that
+    runs it; operators without multiply-accumulates are listed in `uncounted`. The model is run in
+    eval mode and comes back as it was.
+
+    Raises:
+        ArgumentError: if the network doesn't run on an input of this shape.
+    """
+    check_dynamic_mode()
+    rows, owner = _rows(model)
+    uncounted: Counter[str] = Counter()
+
+    def count(operation: Operation) -> None:
+        row = next(
+            (owner[id(layer)] for layer in reversed(operation.layers) if id(layer) in owner), None
+        )
+        if row is None:  # a layer that isn't registered anywhere
+            row = rows[0]
+        macs = macs_of(operation)
+        if row.kind == "SPConv2D" and operation.name not in MAC_OPERATORS | NO_ARITHMETIC:
+            macs = elements(operation) if macs is None else macs
+            row.overhead += macs
+        if macs is not None:
+            row.macs += macs
+        elif operation.name not in NO_ARITHMETIC:
+            uncounted[operation.name] += 1
+        if isinstance(operation.result, paddle.Tensor):
+            row.output_shape = tuple(operation.result.shape)
+
+    dtype = input_dtype(model)
+    try:
+        with trying(model), watching(count):
+            model(random_input(input_shape, dtype))
+    except Exception as error:  # whatever the user's network raises
+        raise does_not_run(input_shape, error) from error
+    return Cost(
+        [row for row in rows if row.params or row.macs],
+        dict(uncounted.most_common()),
+        _bytes(model),
+    )
+
+
+def _rows(model: nn.Layer) -> tuple[list[LayerCost], dict[int, LayerCost]]:
+    """A row for every layer, and which row each layer's operators belong to."""
+    rows: list[LayerCost] = []
+    owner: dict[int, LayerCost] = {}
+    counted: set[int] = set()
+    for edge in walk(model):
+        if id(edge.layer) in owner:
+            continue
+        row = LayerCost(edge.name, type(edge.layer).__name__)
+        rows.append(row)
+        inside = edge.layer.sublayers() if isinstance(edge.layer, Replacement) else []
+        for layer in (edge.layer, *inside):
+            owner[id(layer)] = row
+            row.params += _own_params(layer, counted)
+    return rows, owner
+
+
+def _own_params(layer: nn.Layer, counted: set[int]) -> int:
+    """Parameters registered on the layer itself; shared ones count once, statistics don't."""
+    total = 0
+    for key, parameter in layer._parameters.items():
+        statistics = key in ("_mean", "_variance") and hasattr(layer, "_momentum")
+        if parameter is not None and not statistics and id(parameter) not in counted:
+            counted.add(id(parameter))
+            total += int(np.prod(parameter.shape))
+    return total
+
+
+def _bytes(model: nn.Layer) -> int:
+    tensors = {id(tensor): tensor for tensor in model.state_dict().values()}.values()
+    return sum(int(np.prod(tensor.shape)) * tensor.element_size() for tensor in tensors)

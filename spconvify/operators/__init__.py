@@ -1,0 +1,1 @@
+"""What may stand in a convolution's place: a folder an operator, found through the registry."""

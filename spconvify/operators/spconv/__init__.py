@@ -1,0 +1,1 @@
+"""SPConv, the operator of "Split to Be Slim" (IJCAI 2020)."""

@@ -1,0 +1,118 @@
+"""How strong a ridge has to be: found by a trial fit, on rows that are left out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spconvify.calibration.image_means import ImageMeans
+from spconvify.calibration.moments import Moments, MomentsAccumulator
+from spconvify.calibration.observations import Part
+from spconvify.calibration.output_path import OutputPath
+from spconvify.operators.spconv.refine import GroupRefinement, Score, judge
+from spconvify.operators.spconv.solve import RIDGE, Ridge, usual_ridge
+
+STEP = 10.0  # from one strength to the next
+STRONGEST = 1e3  # the weights are the copied ones then, and only the intercept is fitted
+WORSE = 1.01  # times what the best one misses; with fewer rows than weights weak ridges are all alike
+PATIENCE = 2  # strengths that do worse than the best one
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What did best on the rows left out, and how well, there and on the rows that were fitted to.
+
+    `strength` is None where it is the usual one; `rounds` are those of the refinement that pay.
+    """
+
+    strength: float | None
+    rounds: int
+    fitted: Score
+    left_out: Score
+
+
+def trial(
+    parts: Sequence[Part],
+    path: OutputPath,
+    prior: np.ndarray,
+    uncertain: np.ndarray | None = None,
+    *,
+    intercept: bool = True,
+    ridge: float = RIDGE,
+    rounds: int = 0,
+) -> Trial | None:
+    """Fit one output group to its rows but a quarter, with ever stronger ridges; judge on the others.
+
+    Where there are many more rows than weights the usual ridge wins. Where there are few, a weak one
+    explains every row that it sees, and nothing else; and `rounds` of refinement fit only those
+    rows still better, so they are tried too. None if no row is left out.
+    """
+    halves = _Halves(parts, path, uncertain)
+    if not halves.own or not halves.others:
+        return None
+    moments = moments_of(halves.own, path, intercept=intercept)
+    usual = usual_ridge(moments, prior, ridge)
+    best, waited = None, 0
+    for strength in _strengths(usual):
+        scores = halves.scores(*_solution(moments, strength, prior))
+        if best is None or scores[1].missed < best[1][1].missed:
+            best, waited = (strength, scores), 0
+        elif scores[1].missed > WORSE * best[1][1].missed:
+            waited += 1
+        if waited == PATIENCE:
+            break
+    assert best is not None
+    strength, scores = best
+    if strength == usual:
+        return Trial(None, rounds, *scores)
+    refined = GroupRefinement(halves.own, moments, Ridge(strength, prior), path, uncertain).best(rounds)
+    again = halves.scores(refined.weights, refined.bias)
+    if again[1].missed < scores[1].missed:
+        return Trial(strength, rounds, *again)
+    return Trial(strength, 0, *scores)
+
+
+class _Halves:
+    """The rows that a trial fits, and those that it is judged on."""
+
+    def __init__(self, parts: Sequence[Part], path: OutputPath, uncertain: np.ndarray | None):
+        self.own = [part for part in parts if not part.left_out]
+        self.others = [part for part in parts if part.left_out]
+        self._path, self._uncertain = path, uncertain
+
+    def scores(self, weights: np.ndarray, bias: np.ndarray) -> tuple[Score, Score]:
+        """On the fitted rows, and on the others with the gate that belongs to the fitted ones."""
+        fitted = judge(self.own, self._path, weights, bias, self._uncertain)
+        others = judge(self.others, self._path, weights, bias, self._uncertain, fitted.gate)
+        return fitted.score, others.score
+
+
+def moments_of(
+    parts: Sequence[Part], path: OutputPath, channels: int = 1, *, intercept: bool = True
+) -> Moments:
+    """The moments of some rows, with the images' means as rows of their own."""
+    accumulator = MomentsAccumulator(channels, intercept=intercept)
+    for part in parts:
+        accumulator.add(part.features, path.inward(part.wanted, part.shortcut))
+    moments = accumulator.result()
+    means = ImageMeans(parts, moments)
+    targets = (path.inward(part.wanted, part.shortcut) for part in parts)
+    return means.with_targets(means.with_gram(moments), targets)
+
+
+def _strengths(usual: float) -> Iterator[float]:
+    strength = usual
+    while strength < STRONGEST:
+        yield strength
+        strength *= STEP
+    yield STRONGEST
+
+
+def _solution(moments: Moments, strength: float, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `Ridge` has it, by one solve: the inverse is needed only once the strength is known."""
+    load = strength * float(np.mean(np.diag(moments.gram)))
+    gram = moments.gram + load * np.eye(len(moments.gram))
+    weights = prior + np.linalg.solve(gram, moments.cross - moments.gram @ prior)
+    return weights, moments.target_mean - moments.feature_mean @ weights

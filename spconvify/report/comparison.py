@@ -1,0 +1,263 @@
+"""Before and after in one plain object: what every table, file and plot is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spconvify.engines import Latency, speedup
+from spconvify.operators.spconv.settings import representative_channels
+
+if TYPE_CHECKING:
+    from paddle import nn
+
+    from spconvify.calibration.fit_report import FitReport
+    from spconvify.evaluation.agreement import Agreement
+    from spconvify.network.counting import Cost
+    from spconvify.surgery.planning import Plan
+
+
+@dataclass
+class Side:
+    """One of the two networks: parameters, MACs, bytes of weights.
+
+    `overhead` is the part of `macs` that SPConv layers spend on pooling, gates and BatchNorm.
+    """
+
+    params: int
+    macs: int
+    bytes: int
+    overhead: int = 0
+    top1: float | None = None  # per cent, on images that were given with labels
+
+    @classmethod
+    def of(cls, cost: Cost) -> Side:
+        """The side that a `Cost` describes."""
+        return cls(cost.params, cost.macs, cost.bytes, cost.overhead)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "params": self.params,
+            "macs": self.macs,
+            "spconv_overhead_macs": self.overhead,
+            "bytes": self.bytes,
+            "top1": self.top1,
+        }
+
+
+@dataclass
+class Timing:
+    """Latencies of one run, and how they were measured: one engine, batch and number of threads.
+
+    `before` is the original network and `after` the converted one as it is; `fused` is the converted
+    one with its BatchNorms folded and its layers in their `forms` (by site name), which is what
+    `spconvify.export` deploys. The original is fused by the same rules, so that its folding isn't
+    counted as SPConv's gain.
+    """
+
+    engine: str
+    threads: int
+    batch: int
+    device: str
+    before: Latency
+    after: Latency
+    fused: Latency
+    forms: dict[str, str] = field(default_factory=dict)
+    slower: list[str] = field(default_factory=list)  # sites where the dense convolution is faster
+    facts: dict[str, str] = field(default_factory=dict)  # engine version, processor, dtype
+
+    @property
+    def speedup(self) -> float | None:
+        """Median latency before / fused; None if the p10-p90 intervals overlap."""
+        return speedup(self.before, self.fused)
+
+    @property
+    def ratio(self) -> float:
+        """Median latency before / fused, whatever the intervals say."""
+        return self.before.median / self.fused.median
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "engine": self.engine,
+            "threads": self.threads,
+            "batch": self.batch,
+            "device": self.device,
+            **{f"engine_{key}": value for key, value in self.facts.items()},
+            **{f"{name}_ms": getattr(self, name).to_dict() for name in ("before", "after", "fused")},
+            "speedup": self.speedup,
+            "forms": self.forms,
+            "slower_than_dense": self.slower,
+        }
+
+
+@dataclass
+class SiteComparison:
+    """One convolution before and after; `eligible` is False where it was left alone, with the reason."""
+
+    name: str
+    eligible: bool
+    reason: str
+    in_channels: int
+    out_channels: int
+    stride: int
+    effective_ratio: float | None = None
+    groups: int | None = None
+    params_before: int = 0
+    params_after: int = 0
+    macs_before: int = 0
+    macs_after: int = 0
+    error: float | None = None  # relative reconstruction error, where the weights were fitted
+    kept_copy: str = ""  # why the fit to images left the copied weights as they are
+    form: str | None = None  # of the fused layer, where latency was measured
+
+
+@dataclass
+class Comparison:
+    """Two networks side by side, and how they were measured."""
+
+    model: str
+    input_shape: tuple[int, ...]
+    before: Side
+    after: Side
+    ratio: float | None = None
+    groups: int | None = None
+    fusion: str | None = None
+    sites: list[SiteComparison] = field(default_factory=list)
+    uncounted: list[str] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
+    untimed: list[str] = field(default_factory=list)  # engines that gave no latency, and why
+    agreement: Agreement | None = None  # of the outputs, where there were images to compare them on
+
+    @property
+    def converted(self) -> list[SiteComparison]:
+        """The sites that were replaced."""
+        return [site for site in self.sites if site.eligible]
+
+    def add_fit(self, report: FitReport) -> None:
+        """Take in what a fit to images gave."""
+        self.agreement = report.agreement
+        for site in self.sites:
+            site.error = report.get(site.name)
+            site.kept_copy = report.copied.get(site.name, "")
+
+    def add(self, timing: Timing) -> None:
+        """Take in a timing; the first one's forms are the sites'."""
+        self.timings.append(timing)
+        for site in self.sites:
+            site.form = site.form or timing.forms.get(site.name)
+
+    @property
+    def speedup(self) -> float | None:
+        """Median latency before / after fusing of the first timing; None if there is none, or if the
+        p10-p90 intervals overlap."""
+        return self.timings[0].speedup if self.timings else None
+
+    @property
+    def macs_ratio(self) -> float:
+        """MACs before / after: no speed-up can be expected to go past it."""
+        return self.before.macs / self.after.macs
+
+    def __str__(self) -> str:
+        """The table, as the command line prints it."""
+        from spconvify.report import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """The table, for a notebook."""
+        from spconvify.report import as_html
+
+        return as_html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON has it.
+
+        `engine` to `batch`, `latency_ms` and `speedup` are the first timing's; `after` is fused there.
+        """
+        first = self.timings[0] if self.timings else None
+        return {
+            "model": self.model,
+            "input_shape": list(self.input_shape),
+            "ratio": self.ratio,
+            "groups": self.groups,
+            "fusion": self.fusion,
+            "engine": first and first.engine,
+            "threads": first and first.threads,
+            "batch": first.batch if first else self.input_shape[0],
+            "before": {**self.before.to_dict(), "latency_ms": first and first.before.to_dict()},
+            "after": {**self.after.to_dict(), "latency_ms": first and first.fused.to_dict()},
+            "macs_ratio": self.macs_ratio,
+            "agreement": self.agreement and self.agreement.to_dict(),
+            "speedup": self.speedup,
+            "timings": [
+                {**timing.to_dict(), "share_of_bound": timing.ratio / self.macs_ratio}
+                for timing in self.timings
+            ],
+            "sites": [vars(site) for site in self.sites],
+            "uncounted": self.uncounted,
+            "untimed": self.untimed,
+        }
+
+
+def compared(
+    name: str,
+    shape: Sequence[int],
+    cost_before: Cost,
+    after: nn.Layer,
+    sites: list[SiteComparison],
+    settings: Mapping[str, Any],
+) -> Comparison:
+    """Both networks' cost side by side, site by site; `settings` as `common_settings` gives them."""
+    from spconvify.network.counting import cost
+
+    cost_after = cost(after, shape)
+    fill_costs(sites, cost_before, cost_after)
+    sides = Side.of(cost_before), Side.of(cost_after)
+    uncounted = list(cost_after.uncounted)
+    return Comparison(name, tuple(shape), *sides, **settings, sites=sites, uncounted=uncounted)
+
+
+def common_settings(plan: Plan) -> dict[str, Any]:
+    """ratio, groups and fusion of a plan, each where all of its sites agree, else None."""
+    values = {}
+    for key in ("ratio", "groups", "fusion"):
+        different = {getattr(settings, key) for settings in plan.sites.values()}
+        values[key] = different.pop() if len(different) == 1 else None
+    return values
+
+
+def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
+    """A row for every convolution of `before`, without costs yet."""
+    from spconvify.network.replacement import Replacement
+    from spconvify.surgery.sites import find_sites
+
+    rows = []
+    for site in find_sites(before):
+        conv: Any = site.layer
+        if isinstance(conv, Replacement):
+            channels, stride = (conv.in_channels, conv.out_channels), conv.stride
+        else:
+            channels, stride = (conv._in_channels, conv._out_channels), conv._stride[0]
+        settings = plan.sites.get(site.name)
+        reason = "" if settings else plan.skipped.get(site.name) or site.reason or "left as it is"
+        row = SiteComparison(site.name, settings is not None, reason, *channels, stride)
+        if settings is not None:
+            kept = representative_channels(channels[0], settings.ratio, settings.groups)
+            row.effective_ratio, row.groups = kept / channels[0], settings.groups
+        rows.append(row)
+    return rows
+
+
+def fill_costs(
+    rows: list[SiteComparison], before: Cost | None = None, after: Cost | None = None
+) -> None:
+    """Put each site's parameters and MACs into its row, for the sides that are given."""
+    for side, cost in (("before", before), ("after", after)):
+        layers = {layer.name: layer for layer in cost.layers} if cost else {}
+        for row in rows:
+            if row.name in layers:
+                setattr(row, f"params_{side}", layers[row.name].params)
+                setattr(row, f"macs_{side}", layers[row.name].macs)

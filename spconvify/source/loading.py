@@ -1,0 +1,198 @@
+"""From a name, a factory or a checkpoint to a network, and from a network to a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spconvify.checkpoint import SUFFIXES, write_state
+from spconvify.checkpoint.channels import check_channels
+from spconvify.checkpoint.formats import is_prefix
+from spconvify.errors import ArgumentError, CheckpointError, Option
+from spconvify.source.parts import identify_part, read_part, shapes_of, take_part
+from spconvify.zoo import (
+    Architecture,
+    CustomArchitecture,
+    PaddleClasArchitecture,
+    names,
+    resolve,
+    spconv_sites,
+)
+from spconvify.zoo.paddleclas import PREFIX
+
+if TYPE_CHECKING:
+    import numpy as np
+    from paddle import nn
+
+
+@dataclass
+class Source:
+    """Where a network comes from: an architecture, and the weights if there is a checkpoint."""
+
+    name: str
+    architecture: Architecture | PaddleClasArchitecture | CustomArchitecture
+    state: dict[str, np.ndarray] | None = None
+
+    @property
+    def converted(self) -> bool:
+        """Whether the checkpoint is that of a converted network."""
+        return self.state is not None and bool(spconv_sites(shapes_of(self.state)))
+
+    def build(self) -> nn.Layer:
+        """The network with its weights, which are handed over: call it once.
+
+        Raises:
+            CheckpointError: if the weights don't fit the architecture; it names the first keys.
+        """
+        if self.state is None:
+            return self.architecture.build()
+        model = self.architecture.build(lazy=True)
+        state, self.state = self.state, None
+        return fill(model, state, self.name)
+
+    def build_dense(self) -> nn.Layer:
+        """The architecture before any conversion, with random weights."""
+        return self.architecture.build()
+
+
+def open_source(
+    source: str,
+    arch: str | None = None,
+    *,
+    weights: str | None = None,
+    ignore: Iterable[str] | str = (),
+) -> Source:
+    """Find out what a command was given: a checkpoint, a name of the zoo, or ``module:factory``.
+
+    `weights` and `ignore` pick a part of a checkpoint, see `load`.
+
+    Raises:
+        ArgumentError: for a name that is none of these.
+        CheckpointError: if the file can't be read, or no architecture has its keys and no `arch` is
+            given.
+    """
+    if not is_checkpoint(source):
+        for name, value in (("arch", arch), ("weights", weights), ("ignore", ignore)):
+            if value:
+                raise ArgumentError(Option(name), f" goes with a checkpoint, and {source!r} isn't one")
+        return Source(source, resolve(source))
+    state = read_part(source, weights, ignore)
+    if arch is None or ":" not in arch or arch.startswith(PREFIX):
+        architecture: Any = identify_part(state, source, arch)
+    else:
+        architecture = resolve(arch)
+    return Source(f"{Path(source).name} ({architecture.name})", architecture, state)
+
+
+def is_checkpoint(source: str) -> bool:
+    """Whether `source` is meant to be a file: by its suffix, or because it is there.
+
+    A folder and the prefix of a program's files count too, so that they are called what they are; but
+    not where they are called like a network.
+    """
+    path = Path(source)
+    if path.suffix in SUFFIXES or path.is_file() or (path.suffix != "" and ":" not in source):
+        return True
+    return source not in names() and (path.is_dir() or is_prefix(path))
+
+
+def fill(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
+    """Give `model` the weights of `state`, after the surgery that the state's keys tell of.
+
+    `state` is emptied as it goes, so that no second copy of the weights stays alive.
+
+    Raises:
+        CheckpointError: if they don't fit.
+    """
+    hint = take_part(state, model, source)
+    try:
+        check_channels(state, source)
+        return _filled(model, state, source)
+    except CheckpointError as error:
+        raise CheckpointError(error, f"; {hint}") if hint else error from None
+
+
+def _filled(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
+    from spconvify.checkpoint.apply import apply_state
+    from spconvify.operators.spconv.layer import SPConv2D
+    from spconvify.surgery.apply import apply_plan
+    from spconvify.surgery.planning import plan_from_keys
+    from spconvify.surgery.sites import find_sites
+
+    already = {site.name for site in find_sites(model) if isinstance(site.layer, SPConv2D)}
+    found = spconv_sites(shapes_of(state))
+    plan = plan_from_keys({name: keys for name, keys in found.items() if name not in already})
+    if plan.sites:
+        try:
+            model = apply_plan(model, plan, init="none", inplace=True, verify=False)
+        except ArgumentError as error:
+            raise CheckpointError(f"{source} doesn't fit this network: ", error) from error
+    apply_state(model, state, source)
+    return model
+
+
+def load(
+    path: str | os.PathLike[str],
+    model_or_arch: nn.Layer | str | None = None,
+    *,
+    weights: str | None = None,
+    ignore: Iterable[str] | str = (),
+) -> nn.Layer:
+    """Load a checkpoint, dense or converted, into a network that is ready to run.
+
+    A checkpoint may hold more than the network: the network's keys may have a prefix (``Student.``,
+    ``module.``, or the keys of dictionaries around the state dict), and moving averages, an optimizer's
+    state or auxiliary heads may lie beside them. What is unambiguous is left out, with a warning.
+
+    Args:
+        path: a ``.pdparams`` or ``.safetensors`` file; it is read without executing anything in it.
+        model_or_arch: the network to fill (dense or converted; it is changed in place), the name of
+            an architecture of ``spconvify.zoo``, or ``"package.module:factory"``. None identifies
+            the architecture from the keys and shapes.
+        weights: take the keys with this prefix alone.
+        ignore: globs; leave out the keys that match, or begin so.
+
+    Returns:
+        The network; where a given model is itself a Conv2D, its replacement.
+
+    Raises:
+        CheckpointError: if the file is damaged, isn't a checkpoint, doesn't fit the network, or holds
+            several parts that do.
+        ArgumentError: if there is no such architecture, or `weights` or `ignore` matches no key.
+
+    Warns:
+        CheckpointWarning: if only a part of the checkpoint was taken.
+    """
+    if model_or_arch is None or isinstance(model_or_arch, str):
+        return open_source(os.fspath(path), model_or_arch, weights=weights, ignore=ignore).build()
+    return fill(model_or_arch, read_part(path, weights, ignore), str(path))
+
+
+def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Write the weights of `model`, atomically: the file is complete or not there.
+
+    Args:
+        model: the network, converted or not.
+        path: ends in ``.pdparams`` (read by ``paddle.load`` too) or ``.safetensors``.
+        overwrite: replace an existing file.
+
+    Raises:
+        ArgumentError: if the suffix is another one.
+        CheckpointError: if the file can't be written, or exists and `overwrite` is off, or if weights
+            aren't finite; an old one is then as it was.
+    """
+    save_at(model, path, None, overwrite)
+    return Path(path)
+
+
+def save_at(model: nn.Layer, path: str | os.PathLike[str], place: Path | None, overwrite: bool) -> None:
+    """`save`, with `path` found out before the work: see `spconvify.files.places.place_to_fill`."""
+    from spconvify.checkpoint.apply import state_of
+    from spconvify.network.finite import check_finite
+
+    check_finite(model, CheckpointError, "so nothing was saved")
+    state, bfloat16 = state_of(model)
+    write_state(path, state, bfloat16=bfloat16, overwrite=overwrite, place=place)

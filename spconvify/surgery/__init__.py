@@ -1,0 +1,1 @@
+"""What may be replaced, the plan, carrying it out, and the check that nothing else changed."""

@@ -1,0 +1,108 @@
+"""init="lstsq": fit every SPConv to calibration images, layer by layer, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, Optional
+
+import paddle
+from paddle import nn
+
+from spconvify.calibration.fit_report import FitReport
+from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.trace import Calls, trace
+from spconvify.caution import warn
+from spconvify.network.failures import does_not_run
+from spconvify.network.placement import as_input
+from spconvify.network.run import evaluating
+from spconvify.operators.spconv.fitter import Fitter, Unfitted
+from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.surgery.sites import find_sites
+
+# name of the layer that comes next, layers done, layers in all; at the end: "", all, all
+Progress = Callable[[str, int, int], None]
+
+
+class CalibrationWarning(UserWarning):
+    """The calibration went on, but not everywhere as well as it could."""
+
+
+def calibrate(
+    original: nn.Layer,
+    replacements: Mapping[str, SPConv2D],
+    converted: nn.Layer,
+    batches: Iterable[Any],
+    *,
+    seed: int = 0,
+    progress: Optional[Progress] = None,
+) -> FitReport:
+    """Give the SPConv2D layers of a converted network the weights that reproduce the original best.
+
+    Sequential: each layer is fitted on what the already converted network feeds it, to what the
+    original network has there, so that it makes up for the errors before it. A shortcut that is added
+    behind the layer's BatchNorm is found from the operators that run, and the layer is fitted to
+    the sum, less the drifted shortcut. A ReLU behind it is taken into account: negative values only
+    have to stay negative. Each layer's channels are chosen anew (`SPConv2D.channels`). With fusion
+    "gap" the same fit sets both BatchNorms so that the gate's mean is 1/2, and its rounds take back
+    what the gate does. Every pass stops at the layer in question. Deterministic for a seed.
+
+    Args:
+        original: the dense network.
+        replacements: site name -> the new layer, already in place in `converted`.
+        converted: the network to fit, changed in place.
+        batches: images, see `CalibrationImages`.
+        seed: of the sample of positions on large maps.
+        progress: called before every layer, and at the end.
+
+    Returns:
+        The relative reconstruction error of every layer that was fitted: the share of the variance
+        of what the original network has there (behind BatchNorm, shortcut and ReLU) that is missed.
+
+    Raises:
+        ArgumentError: if the images can't be used, or the network doesn't run on them.
+
+    Warns:
+        CalibrationWarning: for layers that were never reached, or whose input never changes (both keep
+            the weights they have), and where the images are too few to determine the weights.
+    """
+    images = CalibrationImages(batches)
+    layers = {site.name: site.layer for site in find_sites(original) if site.name in replacements}
+    errors, few = FitReport(), dict[str, str]()
+    with evaluating(original), evaluating(converted), paddle.no_grad():
+        calls = _trace(original, layers, as_input(original, images.first()))
+        for done, (name, use) in enumerate(calls.items()):
+            if progress is not None:
+                progress(name, done, len(calls))
+            fitter = Fitter(original, converted, layers[name], replacements[name], use)
+            try:
+                errors[name] = fitter.fit(images, seed)
+            except Unfitted as reason:
+                errors.copied[name] = str(reason)
+                if reason.error is not None:
+                    errors[name] = reason.error
+                _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
+            if fitter.few:
+                few[name] = fitter.few
+    if progress is not None:
+        progress("", len(calls), len(calls))
+    if few:
+        name, text = next(iter(few.items()))
+        others = f" and {len(few) - 1} others" if len(few) > 1 else ""
+        _warn(f"layer {name!r}{others}: {text}; give more calibration images")
+    missing = [name for name in replacements if name not in calls]
+    if missing:
+        _warn(f"never reached by the calibration images, so not fitted: {', '.join(map(repr, missing))}")
+        errors.copied.update(dict.fromkeys(missing, "never reached by the calibration images"))
+    return errors
+
+
+def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> dict[str, Calls]:
+    try:
+        return trace(original, layers, image)
+    except Exception as error:  # whatever the user's network raises
+        remedy = "give calibration images of the size, channels and layout that it takes"
+        raise does_not_run(image.shape, error, remedy) from error
+
+
+def _warn(message: str) -> None:
+    warn(message, CalibrationWarning)

@@ -1,0 +1,207 @@
+"""convert: plan, replace, initialise and verify, in one call."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Callable
+
+from paddle import nn
+
+from spconvify.calibration.fit_report import FitReport
+from spconvify.calibration.images import CalibrationImages
+from spconvify.caution import warn
+from spconvify.errors import AgreementWarning, ArgumentError, ConversionError, NoEffectWarning
+from spconvify.evaluation.agreement import agreement
+from spconvify.input_check.check import check_inputs
+from spconvify.network.copying import copied
+from spconvify.network.finite import check_finite
+from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.settings import DEFAULT_INIT, INITS
+from spconvify.surgery.apply import apply_plan
+from spconvify.surgery.calibrate import calibrate
+from spconvify.surgery.planning import Plan
+from spconvify.surgery.planning import plan as make_plan
+from spconvify.surgery.reach import reached_part
+from spconvify.surgery.sites import check_model
+
+Progress = Callable[[str, int, int], None]
+POOR_ADVICE = (
+    "Its outputs are hardly the original's any more: a higher ratio, more calibration images or "
+    "`recover` help"
+)
+
+
+def convert(
+    model: nn.Layer,
+    ratio: float = DEFAULT_RATIO,
+    groups: int = DEFAULT_GROUPS,
+    *,
+    fusion: str = DEFAULT_FUSION,
+    init: str = DEFAULT_INIT,
+    calibration: Iterable[Any] | None = None,
+    include: Iterable[str] | str | None = None,
+    exclude: Iterable[str] | str | None = None,
+    ratios: Mapping[str, float] | None = None,
+    plan: Plan | None = None,
+    inplace: bool = False,
+    input_shape: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> nn.Layer:
+    """Replace the dense 3x3 convolutions of a trained network with SPConv.
+
+    Everything else stays: shared layers, training mode, dtype, place, frozen parameters and
+    ParamAttr settings. One forward before and one after check that the new layers are really used;
+    if they aren't, the network comes back as it was. Converting a second time changes nothing.
+
+    An optimizer made before the conversion holds the old parameters and would never train the new
+    ones, without an error: make the optimizer afterwards.
+
+    Args:
+        model: the network; its input is (N, C, H, W), or (N, H, W, C) for NHWC networks.
+        ratio: share of the input channels that keep a 3x3, in (0, 1).
+        groups: groups of that 3x3.
+        fusion: "gap" (the paper's gate) or "sum" (one linear layer; faster to deploy).
+        init: "copy" keeps the kernels that stay 3x3 and sums the taps of the others; "lstsq" fits each
+            layer to what the original one does on the calibration images, which keeps most of the
+            accuracy without training; "none" is Paddle's random initialiser, for training from
+            scratch.
+        calibration: image batches for "lstsq": any iterable of arrays or tensors (N, C, H, W), or of
+            (image, label) pairs, as a ``paddle.io.DataLoader`` gives; labels are ignored. They are the
+            network's input: floats, scaled and normalised as in training; nothing is done to them, and
+            integers, which would be pixels, are refused. A few hundred images do. A quarter of four or
+            more (drawn by `seed`) is left out of the fit, to compare the outputs of both networks on;
+            see Warns.
+        include: globs over structured names; only what matches is converted.
+        exclude: globs; what matches is left alone.
+        ratios: glob -> ratio, for some of the sites.
+        plan: a ready plan; it replaces all the settings above but `init`.
+        inplace: change `model` instead of a copy. A model that is itself a Conv2D can't be changed in
+            place: use what is returned.
+        input_shape: an input for the check; None tries usual image sizes.
+        seed: of "lstsq"'s sample of positions on large maps, and of the images left out.
+        progress: called with (layer, done, total) while "lstsq" fits.
+
+    Raises:
+        ArgumentError: for a setting that can't be, or a glob that matches nothing.
+        ConversionError: if a layer can't be replaced safely; the message names it.
+
+    Warns:
+        NoEffectWarning: if the network has nothing to convert.
+        NotCheckedWarning: if the network runs on no usual image, and no `input_shape` is given.
+        UnreachedWarning: for layers that are left alone, since eval mode never runs them.
+        MergeFirstWarning: for blocks whose branches should be merged beforehand.
+        CalibrationWarning: for layers that keep the copied weights, since a fit would do worse on
+            positions that it hasn't seen, or since there was nothing to fit.
+        AgreementWarning: if the outputs of the fitted network are far from the original's on the images
+            left out.
+    """
+    check_model(model)
+    check_init(init, calibration)
+    if plan is None:
+        plan = make_plan(
+            model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
+        )
+    if not plan.sites:
+        warnings.warn(nothing_to_convert(plan), NoEffectWarning, stacklevel=2)
+        return model if inplace else copied(model)
+    converted, _ = carry_out(
+        model,
+        plan,
+        init=init,
+        calibration=calibration,
+        inplace=inplace,
+        input_shape=input_shape,
+        seed=seed,
+        progress=progress,
+    )
+    return converted
+
+
+def carry_out(
+    model: nn.Layer,
+    plan: Plan,
+    *,
+    init: str,
+    calibration: Any = None,
+    inplace: bool = False,
+    input_shape: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[nn.Layer, FitReport]:
+    """`convert` for a ready plan; also says what the fit ("lstsq") gave, layer by layer and at the end.
+
+    Raises:
+        ConversionError: also if the network's own weights aren't finite.
+    """
+    check_finite(model, ConversionError, "so there is nothing to convert; is the checkpoint damaged?")
+    report = FitReport()
+    images = None if init != "lstsq" else CalibrationImages.of(calibration)
+    if images is not None and input_shape is None:
+        input_shape = images.first().shape
+    plan = reached_part(model, plan, input_shape)
+    if not plan.sites:
+        warn(nothing_to_convert(plan), NoEffectWarning)
+        return model if inplace else copied(model), report
+    if images is None:
+        converted = apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape)
+        return converted, report
+    original = copied(model) if inplace else model
+    to_fit, left_out = images.split(seed)
+    where = "that the weights were fitted to" if left_out is None else "left out of the fit"
+
+    def fit(converted: nn.Layer, new: dict[str, SPConv2D]) -> None:
+        check_inputs(original, images)
+        found = calibrate(original, new, converted, to_fit, seed=seed, progress=progress)
+        report.update(found)
+        report.copied = found.copied
+        report.agreement = agreement(original, converted, left_out or to_fit, where)
+        if report.agreement.poor:
+            text = "; ".join(report.agreement.lines)
+            warn(f"{text}. {POOR_ADVICE}", AgreementWarning)
+
+    converted = apply_plan(
+        model,
+        _with_room(plan),
+        init="copy",
+        inplace=inplace,
+        input_shape=input_shape,
+        fit=fit,
+    )
+    return converted, report
+
+
+def _with_room(plan: Plan) -> Plan:
+    """The plan with what a fit makes use of: an order of the channels, and (`sum`) an intercept."""
+    sites = {
+        name: replace(settings, reorder=True, bias=settings.fusion == "sum")
+        for name, settings in plan.sites.items()
+    }
+    return Plan(sites, plan.skipped)
+
+
+def check_init(init: str, calibration: Any) -> None:
+    """Refuse an unknown init, one that lacks its data, and data that would go unused.
+
+    Raises:
+        ArgumentError: with the known names, or the init to use.
+    """
+    if init not in INITS:
+        raise ArgumentError(f"init {init!r} is unknown; use one of: {', '.join(INITS)}")
+    if init == "lstsq" and calibration is None:
+        raise ArgumentError('init "lstsq" needs calibration images; give calibration=batches')
+    if init != "lstsq" and calibration is not None:
+        raise ArgumentError(f'init {init!r} uses no calibration images; use init "lstsq" with them')
+
+
+def nothing_to_convert(plan: Plan) -> str:
+    """Why a plan is empty, in one line."""
+    if not plan.skipped:
+        return "nothing to convert: the network has no Conv2D"
+    reasons = Counter(plan.skipped.values())
+    common = "; ".join(f"{count}x {reason}" for reason, count in reasons.most_common(3))
+    return f"nothing to convert: none of the {len(plan.skipped)} convolutions is eligible ({common})"

@@ -1,0 +1,158 @@
+"""Check a surgery with one forward before and one after: nothing stale, nothing left out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from spconvify.caution import warn
+from spconvify.errors import ConversionError, NotCheckedWarning, Option
+from spconvify.network.failures import does_not_run, first_line
+from spconvify.network.graph import tensors_in
+from spconvify.network.operations import Operation, watching
+from spconvify.network.replacement import ReplacedConvError, Replacement
+from spconvify.network.run import guess_input_shapes, random_input, trying
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one forward did."""
+
+    shapes: list[tuple[int, ...]]  # of the outputs
+    finite: bool  # whether every output is
+    used: set[int]  # which of the watched weights took part in an operator
+    called: set[int]  # ids of the layers that were called
+
+
+class Expectation:
+    """What a network did before the surgery, to hold the converted one to.
+
+    Args:
+        model: the network before the surgery.
+        convs: the convolutions that are going to be replaced, each with the one that it's a copy of
+            (a closure of a copied network may still hold that one).
+        input_shape: (N, C, H, W); None tries usual sizes, and gives up the check if none runs.
+
+    Raises:
+        ArgumentError: if `input_shape` is given and the network doesn't run on it.
+
+    Warns:
+        NotCheckedWarning: if the network runs on no usual input.
+    """
+
+    def __init__(
+        self,
+        model: nn.Layer,
+        convs: Sequence[tuple[Any, Any]],
+        input_shape: Sequence[int] | None,
+    ):
+        self._weights = {id(conv.weight): index for index, pair in enumerate(convs) for conv in pair}
+        self._before: _Run | None = None
+        self._varying: set[tuple[int, int]] = set()  # (output, axis) whose size the values decide
+        if not convs:
+            return
+        problem: Exception | None = None
+        shapes = [tuple(input_shape)] if input_shape else list(guess_input_shapes(model))
+        for shape in shapes:
+            dtype = convs[0][0].weight.dtype
+            self._input = random_input(shape, dtype)
+            try:
+                self._before = self._run(model, self._input)
+            except Exception as error:  # whatever the user's network raises: try the next size
+                if input_shape:
+                    raise does_not_run(shape, error) from error
+                problem = error
+                continue
+            with contextlib.suppress(Exception):  # whatever it raises on other values
+                self._varying = _differences(
+                    self._before.shapes, self._run(model, random_input(shape, dtype, seed=1)).shapes
+                )
+            return
+        why = f": {first_line(problem)}" if problem else ""
+        warn(
+            f"the conversion isn't checked, since the network runs on no usual input{why}; give "
+            "input_shape=(N, C, H, W) for a check that every new layer is really used",
+            NotCheckedWarning,
+        )
+
+    def _run(self, model: nn.Layer, image: paddle.Tensor) -> _Run:
+        used: set[int] = set()
+
+        def note(operation: Operation) -> None:
+            for argument in (*operation.args, *operation.kwargs.values()):
+                if id(argument) in self._weights:
+                    used.add(self._weights[id(argument)])
+
+        with trying(model), watching(note) as called:
+            outputs = list(tensors_in(model(image)))
+        shapes = [tuple(tensor.shape) for tensor in outputs]
+        return _Run(shapes, all(map(_is_finite, outputs)), used, set(called))
+
+    def check(self, converted: nn.Layer, replacements: Mapping[str, Replacement]) -> None:
+        """Run the converted network; `replacements` by site name, in the order of `convs`.
+
+        Raises:
+            ConversionError: if a new layer isn't called though the old one was, an old weight is still
+                used, an output's shape changed or isn't finite any more, or the network reads the
+                weight of a convolution that is gone.
+        """
+        before = self._before
+        if before is None:
+            return
+        try:
+            after = self._run(converted, self._input)
+        except ReplacedConvError as error:
+            name = next((n for n, layer in replacements.items() if layer is error.layer), "?")
+            raise ConversionError(
+                f"layer {name!r}: the network reads its {error.attribute!r}, which an "
+                f"{type(error.layer).__name__} hasn't; "
+                "exclude it with ",
+                Option("exclude", name),
+            ) from error
+        except Exception as error:
+            raise ConversionError(f"the converted network doesn't run: {first_line(error)}") from error
+        for index, (name, layer) in enumerate(replacements.items()):
+            if index in after.used or (index in before.used and id(layer) not in after.called):
+                raise ConversionError(
+                    f"layer {name!r}: the network still runs the old convolution, held outside of its "
+                    "sub-layers; exclude it with ",
+                    Option("exclude", name),
+                )
+        self._check_shapes(before.shapes, after.shapes)
+        if before.finite and not after.finite:
+            raise ConversionError("the converted network's output isn't finite")
+
+    def _check_shapes(self, before: list[tuple[int, ...]], after: list[tuple[int, ...]]) -> None:
+        """Sizes that depend on the input's values, as a detector's number of boxes, may change."""
+        if [len(shape) for shape in before] != [len(shape) for shape in after]:
+            raise ConversionError(
+                f"the output's shape changed from {before} to {after}; if hooks or "
+                "closures collect the network's outputs, convert it in place (inplace=True): a copy "
+                "keeps those of the original"
+            )
+        if _differences(before, after) - self._varying:
+            raise ConversionError(
+                f"the output's shape changed from {before} to {after}, and other values of the input "
+                "don't change it; an operator that a convolution's own sizes decide can't be kept"
+            )
+
+
+def _differences(
+    first: Sequence[tuple[int, ...]], second: Sequence[tuple[int, ...]]
+) -> set[tuple[int, int]]:
+    """(output, axis) where sizes of the same number of axes differ; an empty axis tells nothing."""
+    return {
+        (index, axis)
+        for index, (one, other) in enumerate(zip(first, second))
+        for axis, sizes in enumerate(zip(one, other))
+        if sizes[0] != sizes[1]
+    }
+
+
+def _is_finite(tensor: paddle.Tensor) -> bool:
+    return "float" not in str(tensor.dtype) or bool(paddle.isfinite(tensor).all())

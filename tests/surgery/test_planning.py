@@ -1,0 +1,88 @@
+"""What gets which SPConv."""
+
+import networks as nets
+import pytest
+
+from spconvify import ArgumentError, Plan, convert, plan
+from spconvify.surgery.planning import plan_of
+
+
+def test_takes_every_eligible_site():
+    made = plan(nets.PlainNet(), 0.25, 4, fusion="sum")
+    assert list(made.sites) == ["conv1", "conv2"]
+    assert made.sites["conv1"].ratio == 0.25
+    assert made.skipped == {
+        "stem": "stem: 3 input channels are too few to split",
+        "point": "kernel 1x1",
+    }
+
+
+def test_globs():
+    model = nets.PlainNet()
+    assert list(plan(model, include="conv*").sites) == ["conv1", "conv2"]
+    assert list(plan(model, exclude=["conv1"]).sites) == ["conv2"]
+    assert plan(model, exclude=["conv1"]).skipped["conv1"] == "excluded"
+    assert plan(model, include=["conv1"]).skipped["conv2"] == "not included"
+    made = plan(model, ratios={"*": 0.75, "conv2": 0.25})
+    assert [s.ratio for s in made.sites.values()] == [0.75, 0.25]
+    assert list(plan(nets.SharedConvNet(), include="block.*").sites) == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"include": ["nope*"]},
+            "include 'nope*' matches no convolution of this network; it has 'stem', ",
+        ),
+        ({"exclude": "nope"}, "exclude 'nope' matches no convolution"),
+        ({"ratios": {"nope": 0.5}}, "ratio-for 'nope' matches no convolution"),
+        ({"ratios": {"conv1": 1.5}}, "ratio 1.5 isn't inside (0, 1)"),
+        ({"ratio": 1.0}, "ratio 1 isn't inside (0, 1)"),
+        ({"groups": 0}, "groups 0 is less than 1"),
+        ({"groups": 64}, "groups 64 fits no convolution of this network; 'conv1': 12 output channels"),
+        ({"fusion": "x"}, "fusion 'x' is unknown"),
+    ],
+)
+def test_refuses_what_cannot_be(arguments, message):
+    with pytest.raises(ArgumentError) as error:
+        plan(nets.PlainNet(), **arguments)
+    assert message in str(error.value)
+
+
+def test_skips_only_the_sites_whose_channels_do_not_fit():
+    made = plan(nets.PlainNet(), groups=8)  # conv1: 8 in, 12 out; conv2: 12 in, 16 out
+    assert list(made.sites) == ["conv2"]
+    assert made.skipped["conv1"] == "12 output channels can't be split into 8 groups"
+
+
+def test_json_round_trip():
+    made = plan(nets.PlainNet(), 0.25, fusion="sum", exclude="conv1")
+    assert Plan.from_json(made.to_json()) == made
+    assert "conv2: ratio 0.25, groups 2, sum" in str(made)
+    assert "conv1: skipped, excluded" in str(made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"format": "other"}', '{"format": "spconvify-plan-1", "sites": {"a": {"b": 1}}}'],
+)
+def test_refuses_other_json(text):
+    with pytest.raises(ArgumentError, match=r"plan"):
+        Plan.from_json(text)
+
+
+def test_refuses_json_with_settings_out_of_range():
+    text = plan(nets.PlainNet()).to_json().replace("0.5", "1.5", 1)
+    with pytest.raises(ArgumentError, match=r"ratio 1\.5"):
+        Plan.from_json(text)
+
+
+def test_is_read_off_a_converted_network():
+    model = nets.PlainNet()
+    made = plan(model, 0.25, fusion="sum")
+    read = plan_of(convert(model, plan=made))
+    assert {n: (s.groups, s.fusion) for n, s in read.sites.items()} == {
+        n: (s.groups, s.fusion) for n, s in made.sites.items()
+    }
+    assert plan_of(convert(model, plan=read)).sites == read.sites
