@@ -17,7 +17,7 @@ class ReplacedConvError(AttributeError):
 
 
 class Replacement(KeepsIntegers, OneInput):
-    """What stands in a convolution's place. What is inside of it is nobody's site, and no row of its own.
+    """What stands in a convolution's place. What is inside of it is nobody's site.
 
     Attributes:
         in_channels: C.
