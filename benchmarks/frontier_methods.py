@@ -10,15 +10,15 @@ import numpy as np
 import paddle
 import pruning
 from paddle import nn
-from slim_layers import GhostConv, HetConv, OctConv
+from slim_operators import GhostSettings, HetSettings, OctSettings
 
 import spconvify
 from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.task import Task
 from spconvify.calibration.trace import trace
 from spconvify.network.run import evaluating
 from spconvify.operators.spconv.fitter import Fitter
 from spconvify.surgery.apply import apply_plan
-from spconvify.surgery.planning import Plan
 
 SHARES = {"0.5": 0.5, "0.375": 0.375, "0.25": 0.25}
 
@@ -45,7 +45,7 @@ def half_pruned_then_spconv(ratio: float):
     def build(model: nn.Layer, images: np.ndarray) -> nn.Layer:
         pruned = pruning.by_least_squares(model, 0.5, images)
         plan = spconvify.plan(pruned, ratio, fusion="sum")
-        sites = {name: replace(site, reorder=True, bias=True) for name, site in plan.sites.items()}
+        plan = plan.with_settings(lambda _, settings: replace(settings, reorder=True, bias=True))
         batches = CalibrationImages([images])
 
         def fit(converted: nn.Layer, new: dict[str, Any]) -> None:
@@ -54,9 +54,9 @@ def half_pruned_then_spconv(ratio: float):
                 source = model if name.endswith("conv2") else pruned
                 layer, calls = seen[id(source)][name]
                 with evaluating(converted), paddle.no_grad():
-                    Fitter(source, converted, layer, new[name], calls).fit(batches, seed=0)
+                    Fitter(Task(source, converted, layer, new[name], calls, batches)).fit()
 
-        return apply_plan(pruned, Plan(sites), fit=fit, input_shape=images[:1].shape)
+        return apply_plan(pruned, plan, fit=fit, input_shape=images[:1].shape)
 
     return build
 
@@ -70,23 +70,21 @@ def _calls(network: nn.Layer, names, images: np.ndarray) -> dict[str, tuple]:
     return {name: (layers[name], calls) for name, calls in found.items()}
 
 
-def replaced(layer: Callable[[Any], Any]):
-    return lambda model, images: layerwise.replaced(model, layer, images)
+def replaced(choose: Callable[[Any], Any]):
+    return lambda model, images: layerwise.replaced(model, choose, images)
 
 
 def ghost(share: int):
-    return replaced(lambda c: GhostConv(c._in_channels, c._out_channels, c._stride[0], share))
+    return replaced(lambda _: GhostSettings(share))
 
 
 def het(parts: int):
-    return replaced(lambda c: HetConv(c._in_channels, c._out_channels, c._stride[0], parts))
+    return replaced(lambda _: HetSettings(parts))
 
 
 def octave(low: float):
     """Stride 2 stays dense: an octave convolution has no form of its own for it."""
-    return replaced(
-        lambda c: OctConv(c._in_channels, c._out_channels, low) if c._stride[0] == 1 else None
-    )
+    return replaced(lambda conv: OctSettings(low) if conv._stride[0] == 1 else None)
 
 
 METHODS: dict[str, Method] = {}

@@ -7,7 +7,7 @@ behind and a ReLU taken into account, channels chosen on the same images.
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
 from typing import Any, Callable
 
 import numpy as np
@@ -15,50 +15,44 @@ import paddle
 from paddle import nn
 from slim_layers import GhostConv, HetConv, OctConv
 
-from spconvify.calibration.capture import Call, capture
+from spconvify.calibration.capture import Call
 from spconvify.calibration.moments import Geometry
 from spconvify.calibration.observations import Observations
 from spconvify.calibration.output_path import OutputPath
-from spconvify.calibration.trace import Calls, trace
-from spconvify.network.run import evaluating
+from spconvify.calibration.task import Task
+from spconvify.calibration.trace import Calls
 from spconvify.operators.spconv.reconstruct import Request, reconstruct
-from spconvify.surgery.planning import plan
+from spconvify.surgery.apply import apply_plan
+from spconvify.surgery.calibrate import calibrate
+from spconvify.surgery.planning import Plan
 from spconvify.surgery.sites import find_sites
 
 ROUNDS, ITERATIONS = 2, 30  # of the moving targets, and of the conjugate gradients in each
 
-Build = Callable[[Any], "nn.Layer | None"]  # a Conv2D -> what takes its place, or None
 
+def replaced(model: nn.Layer, choose: Callable[[Any], Any], images: np.ndarray) -> nn.Layer:
+    """A copy of `model` with eligible convolutions replaced, and fitted to all of the images.
 
-def replaced(model: nn.Layer, build: Build, images: np.ndarray) -> nn.Layer:
-    """A copy of `model` with every eligible 3x3 replaced by what `build` makes of it, and fitted."""
+    `choose` gives an operator's settings for a Conv2D, or None to leave it alone.
+    """
     model.eval()
-    new = copy.deepcopy(model)
-    names = list(plan(model).sites)
-    originals = {site.name: site.layer for site in find_sites(model) if site.name in names}
-    copies = {site.name: site.layer for site in find_sites(new)}
-    batch = paddle.to_tensor(images)
-    with evaluating(new), paddle.no_grad():
-        uses = trace(model, originals, batch[:1])
-        for name, calls in uses.items():
-            layer = build(originals[name])
-            if layer is None:
-                continue
-            wanted = capture(model, originals[name], calls, batch, False)[0]
-            current = capture(new, copies[name], calls, batch, False)[0]
-            layer.eval()
-            fit(layer, originals[name], wanted, current, calls)
-            parent, key = _place(new, name)
-            parent._sub_layers[key] = layer
-    return new
+    chosen = {site.name: choose(site.layer) for site in find_sites(model) if site.eligible}
+    plan = Plan({name: settings for name, settings in chosen.items() if settings is not None})
+
+    def calibrated(new: nn.Layer, layers: dict[str, Any]) -> None:
+        calibrate(model, layers, new, [images])
+
+    return apply_plan(model, plan, fit=calibrated, input_shape=images[:1].shape)
 
 
-def fit(layer: nn.Layer, conv: Any, wanted: Call, current: Call, calls: Calls) -> None:
-    """Give `layer` the weights that come nearest to what `conv` did."""
+def fit(task: Task) -> float:
+    """Give the task's layer the weights that come nearest to the convolution; returns the error left."""
+    layer, conv, calls = task.layer, task.conv, task.calls
+    wanted, current = (_joined(side) for side in zip(*task.calls_by_batch()))
+    layer.eval()
     if isinstance(layer, HetConv):
-        _fit_het(layer, wanted, current, calls)
-        return
-    path = calls.tail.path(conv._out_channels)
+        return _fit_het(layer, wanted, current, calls)
+    path = calls.tail.path(layer.out_channels)
     if isinstance(layer, GhostConv):
         _start_ghost(layer, conv, wanted, path)
         solves = [[layer.cheap], [layer.primary]]
@@ -71,9 +65,21 @@ def fit(layer: nn.Layer, conv: Any, wanted: Call, current: Call, calls: Calls) -
         for parts in solves:
             problem.solve([p for part in parts for p in part.parameters()], ITERATIONS)
         problem.move_target()
+    return problem.error()
 
 
-def _fit_het(layer: HetConv, wanted: Call, current: Call, calls: Calls) -> None:
+def _joined(batches: Sequence[Sequence[Call]]) -> Call:
+    """The first calls of all batches as one."""
+    calls = [batch[0] for batch in batches]
+    addends = [call.addend for call in calls if call.addend is not None]
+    return Call(
+        np.concatenate([call.input for call in calls]),
+        np.concatenate([call.output for call in calls]),
+        np.concatenate(addends) if len(addends) == len(calls) else None,
+    )
+
+
+def _fit_het(layer: HetConv, wanted: Call, current: Call, calls: Calls) -> float:
     """HetConv is what SPConv is when every channel is representative: the same solver does it."""
     outputs = wanted.output.shape[3]
     geometry, path = Geometry(layer.stride), calls.tail.path(outputs)
@@ -85,6 +91,7 @@ def _fit_het(layer: HetConv, wanted: Call, current: Call, calls: Calls) -> None:
     layer.grouped.weight.set_value(result.gwc.astype(np.float32))
     layer.pointwise.weight.set_value(result.pwc.astype(np.float32))
     layer.pointwise.bias.set_value(result.bias.astype(np.float32))
+    return result.error
 
 
 def _start_ghost(layer: GhostConv, conv: Any, wanted: Call, path: OutputPath) -> None:
@@ -144,6 +151,14 @@ class _Problem:
         value = self._path.outward(output, self._shortcut)
         self._target = self._as_target(self._path.good_enough(self._wanted, value))
 
+    def error(self) -> float:
+        """The share of the wanted variance that is missed."""
+        value = self._path.outward(
+            self._layer(self._input).numpy().transpose(0, 2, 3, 1), self._shortcut
+        )
+        missed, power = np.square(value - self._wanted).sum(), np.square(self._wanted).sum()
+        return float(missed / max(power, 1e-30))
+
     def _as_target(self, value: np.ndarray) -> paddle.Tensor:
         array = self._path.inward(value, self._shortcut)
         return paddle.to_tensor(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
@@ -186,12 +201,3 @@ def _assign(parameters, values) -> None:
 
 def _dot(first, second) -> float:
     return float(sum((a * b).sum() for a, b in zip(first, second)))
-
-
-def _place(model: nn.Layer, name: str) -> tuple[nn.Layer, str]:
-    """The parent of a layer and its key there."""
-    *path, key = name.split(".")
-    parent = model
-    for part in path:
-        parent = parent._sub_layers[part]
-    return parent, key

@@ -10,8 +10,10 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from spconvify.network.replacement import Replacement
 
-class GhostConv(nn.Layer):
+
+class GhostConv(Replacement):
     """Some outputs from a dense 3x3, the others from those by depthwise 3x3 (Han et al., CVPR 2020).
 
     Input (N, C, H, W), output (N, L, H / stride, W / stride). The original puts BatchNorm and ReLU
@@ -26,6 +28,7 @@ class GhostConv(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, share: int = 2):
         super().__init__()
+        _describe(self, in_channels, out_channels, stride)
         dense = out_channels // share
         self.primary = nn.Conv2D(in_channels, dense, 3, stride=stride, padding=1)
         self.cheap = nn.Conv2D(dense, out_channels - dense, 3, padding=1, groups=dense)
@@ -36,7 +39,7 @@ class GhostConv(nn.Layer):
         return paddle.index_select(paddle.concat([y, self.cheap(y)], axis=1), self.order, axis=1)
 
 
-class HetConv(nn.Layer):
+class HetConv(Replacement):
     """Every filter has 3x3 kernels on one in `parts` input channels, 1x1 on the others.
 
     As a sum of a 3x3 convolution in `parts` groups and a 1x1 convolution (Singh et al., CVPR 2019).
@@ -45,7 +48,7 @@ class HetConv(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, parts: int = 4):
         super().__init__()
-        self.stride = stride
+        _describe(self, in_channels, out_channels, stride)
         self.grouped = nn.Conv2D(
             in_channels, out_channels, 3, stride=stride, padding=1, groups=parts, bias_attr=False
         )
@@ -58,7 +61,7 @@ class HetConv(nn.Layer):
         return self.grouped(x) + self.pointwise(pooled)
 
 
-class OctConv(nn.Layer):
+class OctConv(Replacement):
     """A share of the channels, in and out, at half the resolution (Chen et al., ICCV 2019).
 
     Both kinds exchange: the high-resolution input is averaged on its way to the low-resolution output,
@@ -73,6 +76,7 @@ class OctConv(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int, low: float = 0.5):
         super().__init__()
+        _describe(self, in_channels, out_channels, 1)
         low_in, low_out = int(low * in_channels), int(low * out_channels)
         self.high_in, self.high_out = in_channels - low_in, out_channels - low_out
         self.high_to_high = nn.Conv2D(self.high_in, self.high_out, 3, padding=1)
@@ -89,6 +93,12 @@ class OctConv(nn.Layer):
         high = high + _repeated(self.low_to_high(pooled[:, self.high_in :]), height, width)
         low = _repeated(self.to_low(pooled), height, width)
         return paddle.index_select(paddle.concat([high, low], axis=1), self.order_out, axis=1)
+
+
+def _describe(layer: Replacement, in_channels: int, out_channels: int, stride: int) -> None:
+    """What every replacement tells of itself."""
+    layer.in_channels, layer.out_channels = in_channels, out_channels
+    layer.stride, layer.data_format = stride, "NCHW"
 
 
 def _repeated(x, height: int, width: int):

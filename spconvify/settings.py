@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from spconvify.errors import ArgumentError
 
-INITS = ("copy", "lstsq", "none")
-DEFAULT_INIT = "copy"
 LARGEST_SEED = 2**32 - 1  # that NumPy and Paddle both take
 
 

@@ -10,10 +10,14 @@ import pytest
 import slim_layers
 from calibration_networks import images, settled
 from slim_layers import GhostConv, HetConv, OctConv
+from slim_operators import GhostSettings, HetSettings, OctSettings
 
 import spconvify
+from spconvify import Plan
 from spconvify.calibration.capture import Call
 from spconvify.calibration.output_path import OutputPath
+from spconvify.operators.registry import operator_of
+from spconvify.surgery.planning import plan_of
 from spconvify.zoo.cifar import CifarResNet
 
 IMAGES = images(count=48, channels=3, size=12)
@@ -59,9 +63,7 @@ def test_a_channel_that_says_nothing_is_pruned_first(network):
 
 
 def test_hetconv_with_one_part_is_a_dense_convolution(network):
-    new = layerwise.replaced(
-        network, lambda c: HetConv(c._in_channels, c._out_channels, c._stride[0], 1), IMAGES
-    )
+    new = layerwise.replaced(network, lambda _: HetSettings(1), IMAGES)
     np.testing.assert_allclose(outputs(new), outputs(network), atol=2e-2)
 
 
@@ -99,9 +101,7 @@ def test_stride_2_halves_odd_maps_too():
 
 
 def test_ghost_starts_with_half_of_the_outputs_and_no_channel_twice(network):
-    new = layerwise.replaced(
-        network, lambda c: GhostConv(c._in_channels, c._out_channels, c._stride[0]), IMAGES[:16]
-    )
+    new = layerwise.replaced(network, lambda _: GhostSettings(), IMAGES[:16])
     order = new.layer1[0].conv1.order.numpy()
     assert sorted(order) == list(range(16))
     assert 0.4 < macs(new) / macs(network) < 0.7
@@ -114,3 +114,29 @@ def test_the_low_resolution_is_repeated_in_place():
     x = paddle.to_tensor(np.arange(6, dtype="float32").reshape(1, 1, 2, 3))
     expected = x.numpy().repeat(2, axis=2).repeat(2, axis=3)[:, :, :3, :5]
     np.testing.assert_array_equal(slim_layers._repeated(x, 3, 5).numpy(), expected)
+
+
+SETTINGS = [GhostSettings(2), GhostSettings(4), HetSettings(2), OctSettings(0.5)]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_the_peers_are_planned_converted_saved_and_loaded_as_spconv_is(network, settings, tmp_path):
+    plan = Plan({"layer1.0.conv1": settings, "layer3.0.conv2": settings})
+    assert Plan.from_json(plan.to_json()) == plan
+    assert operator_of(spconvify.convert(network, plan=plan).layer1[0].conv1).name in str(plan)
+    new = spconvify.convert(network, plan=plan, init="lstsq", calibration=[IMAGES])
+    assert plan_of(new) == plan
+    assert [row.name for row in spconvify.cost(new, (1, 3, 12, 12)).layers].count("layer1.0.conv1") == 1
+    path = spconvify.save(new, tmp_path / "new.pdparams")
+    loaded = spconvify.load(path, CifarResNet(8))
+    np.testing.assert_array_equal(outputs(loaded), outputs(new))
+    fused = spconvify.fuse(new, input_shape=(2, 3, 12, 12))
+    assert type(fused.layer1[0].conv1) is type(new.layer1[0].conv1)
+    np.testing.assert_allclose(outputs(fused), outputs(new), rtol=1e-4, atol=1e-3)
+
+
+def test_a_peer_that_fits_no_channels_is_refused():
+    with pytest.raises(spconvify.ArgumentError, match="16 channels can't be divided by 3"):
+        spconvify.convert(CifarResNet(8), plan=Plan({"layer1.0.conv1": HetSettings(3)}))
+    with pytest.raises(spconvify.ArgumentError, match="isn't eligible: stride 2"):
+        spconvify.convert(CifarResNet(8), plan=Plan({"layer2.0.conv1": OctSettings()}))

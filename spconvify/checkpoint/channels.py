@@ -1,4 +1,4 @@
-"""Whether the `channels` of a converted checkpoint are permutations, as they must be to be gathered."""
+"""Whether the permutations in a converted checkpoint are some, as they must be to be gathered by."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from spconvify.errors import CheckpointError
-from spconvify.operators.spconv.keys import join, spconv_sites
+from spconvify.operators.recognised import join
+from spconvify.operators.registry import recognised
 
 
 def check_channels(state: dict[str, Any], source: str) -> None:
-    """Check every SPConv's `channels`, and give those that were cast to floats their integers back.
+    """Check every replaced layer's order of channels; those that were cast to floats get integers again.
 
     Args:
         state: key -> array; changed in place.
@@ -20,9 +21,9 @@ def check_channels(state: dict[str, Any], source: str) -> None:
     Raises:
         CheckpointError: names the key and the first wrong value.
     """
-    for site, keys in spconv_sites({key: tuple(array.shape) for key, array in state.items()}).items():
-        if keys.channels:
-            key = join(site, "channels")
+    for site, found in recognised({key: tuple(array.shape) for key, array in state.items()}).items():
+        for name in found.permutations:
+            key = join(site, name)
             state[key] = _permutation(source, key, state[key])
 
 

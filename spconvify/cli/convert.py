@@ -11,8 +11,8 @@ from spconvify.cli import options as o
 from spconvify.cli import values as v
 from spconvify.cli.output import note
 from spconvify.cli.signals import end_if_asked
+from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
-from spconvify.settings import DEFAULT_INIT
 
 EPILOG = """
 [bold]Examples[/bold]

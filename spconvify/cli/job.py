@@ -21,11 +21,12 @@ from spconvify.cli.values import (
 from spconvify.engines import check_engine, usable_engines
 from spconvify.errors import ArgumentError
 from spconvify.files.places import Inputs, place_to_fill
+from spconvify.operators import inits
+from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, SPConvSettings
 from spconvify.report import FORMATS, agreement_lines, print_table, to_csv, to_json, to_markdown
 from spconvify.report.comparison import Comparison, SiteComparison, site_table
 from spconvify.report.plot import check_plot, save_plot
-from spconvify.settings import DEFAULT_INIT, INITS
 from spconvify.source.loading import Source, open_source
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ class Selection:
         """
         for ratio in (self.ratio, *parse_ratios(self.ratio_for).values()):
             SPConvSettings(ratio, self.groups, self.fusion).check()
-        if self.init not in INITS:
-            raise ArgumentError(f"init {self.init!r} is unknown; use one of: {', '.join(INITS)}")
+        inits.find(self.init)
 
     def open(self, quiet: bool) -> Source:
         """Read the source and load Paddle."""

@@ -33,10 +33,10 @@ def verify(
     from spconvify.checkpoint.integrity import check_file
     from spconvify.cli.output import result, result_line
     from spconvify.errors import CheckpointError
+    from spconvify.operators.registry import recognised
     from spconvify.report import to_json
     from spconvify.report.units import quantity
     from spconvify.source.parts import identify_part, pick_part, shapes_of
-    from spconvify.zoo import spconv_sites
 
     v.check_format(format, ("table", "json"))
     found = check_file(checkpoint)
@@ -47,7 +47,7 @@ def verify(
         architecture = identify_part(state, str(checkpoint)).name
     except CheckpointError:
         architecture = None
-    converted = len(spconv_sites(shapes_of(state)))
+    converted = len(recognised(shapes_of(state)))
     if format == "json":
         facts = {
             key: getattr(found, key) for key in ("format", "checksum", "tensors", "elements", "bytes")

@@ -1,7 +1,7 @@
 """Put a layer's representative channels side by side: the layer before gives them in that order.
 
 Channels that were chosen by their errors lie scattered, and picking them costs a gather, which leaves
-oneDNN's layout. Where a convolution alone feeds an SPConv2D, the order costs nothing: it becomes the
+oneDNN's layout. Where a convolution alone feeds the layer, the order costs nothing: it becomes the
 order of that convolution's weights.
 """
 
@@ -11,16 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.deploy.folding import foldable
+from spconvify.deploy.folding import foldable, forms_of
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.network.graph import Graph, record, uses_statistics
 from spconvify.network.norms import set_value, to_float64
-from spconvify.operators.spconv.folded import fold
-from spconvify.operators.spconv.layer import SPConv2D
 from spconvify.surgery.sites import WeightOwners
 
 # Operators that do the same to every channel, whatever the others are.
@@ -33,11 +30,11 @@ _SAME_FOR_EVERY_CHANNEL = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class _Chain:
-    """A convolution, the BatchNorms behind it, and the SPConv2D that alone takes what they give."""
+    """A convolution, the BatchNorms behind it, and the scattered layer that alone takes their result."""
 
     producer: nn.Layer
     norms: tuple[nn.Layer, ...]
-    consumer: SPConv2D
+    consumer: nn.Layer
 
     @property
     def layers(self) -> tuple[nn.Layer, ...]:
@@ -45,13 +42,12 @@ class _Chain:
 
 
 def has_scattered_channels(model: nn.Layer) -> bool:
-    """Whether an SPConv2D of `model` has an order of channels of its own."""
-    layers = model.sublayers(include_self=True)
-    return any(isinstance(layer, SPConv2D) and layer.channels is not None for layer in layers)
+    """Whether a layer of `model` takes its channels in an order of its own."""
+    return any(map(_is_scattered, model.sublayers(include_self=True)))
 
 
 def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
-    """Reorder the output channels of convolutions so that SPConv2D layers find theirs side by side.
+    """Reorder the output channels of convolutions so that scattered layers find theirs side by side.
 
     In place; `model`, in eval mode, gives the same outputs. Only convolutions that mix all channels are
     reordered (a group's outputs have to stay together), and only where nothing else sees their outputs
@@ -75,20 +71,18 @@ def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
 
 
 def _chain(name: str, producer: Any, readers: Mapping[int, nn.Layer], graph: Graph) -> _Chain | None:
-    """From a convolution to the SPConv2D with scattered channels behind it.
+    """From a convolution to the layer with scattered channels behind it.
 
     `readers` has the layer that takes a tensor, by the tensor's id.
     """
-    groups = producer.groups if isinstance(producer, SPConv2D) else producer._groups
-    if groups != 1 or len(graph.outputs[name]) != 1:
+    if _per_output(producer) is None or len(graph.outputs[name]) != 1:
         return None
     tensor = graph.outputs[name][0]
     norms: list[nn.Layer] = []
     while (operation := graph.only_consumer(tensor)) is not None:
         consumer = readers.get(id(tensor))
         if consumer is not None:
-            scattered = isinstance(consumer, SPConv2D) and consumer.channels is not None
-            return _Chain(producer, tuple(norms), consumer) if scattered else None
+            return _Chain(producer, tuple(norms), consumer) if _is_scattered(consumer) else None
         if uses_statistics(operation) and graph.norm_calls(operation.layers[-1]) == 1:
             norms.append(operation.layers[-1])
             tensor = operation.result[0]
@@ -100,17 +94,27 @@ def _chain(name: str, producer: Any, readers: Mapping[int, nn.Layer], graph: Gra
 
 
 def _reorder(chain: _Chain) -> None:
-    order = fold(chain.consumer).channels
+    forms: Any = forms_of(chain.consumer)
+    order = forms.wanted_order(chain.consumer)
     for layer in (chain.producer, *chain.norms):
-        for tensor in _per_output(layer):
+        for tensor in _per_output(layer) or ():
             set_value(tensor, to_float64(tensor)[order])
-    place = np.argsort(order)  # where every channel is now
-    old = chain.consumer.channels
-    new = paddle.to_tensor(place[old.numpy()], dtype="int64", place=old.place)
-    chain.consumer.channels = new
+    forms.take_in_order(chain.consumer, order)
 
 
-def _per_output(layer: Any) -> Sequence[Any]:
-    """Everything in a convolution or a BatchNorm that has an entry for every output channel."""
-    inputs = getattr(layer, "channels", None)
-    return [tensor for tensor in [*layer.parameters(), *layer.buffers()] if tensor is not inputs]
+def _is_scattered(layer: nn.Layer) -> bool:
+    forms = forms_of(layer)
+    return forms is not None and forms.is_scattered(layer)
+
+
+def _per_output(layer: Any) -> Sequence[Any] | None:
+    """Everything in a convolution or a BatchNorm that has an entry for every output channel.
+
+    None for a convolution whose outputs have to stay in their order, as a group's have.
+    """
+    forms = forms_of(layer)
+    if forms is not None:
+        return forms.outputs(layer)
+    if isinstance(layer, nn.Conv2D) and layer._groups != 1:
+        return None
+    return [*layer.parameters(), *layer.buffers()]

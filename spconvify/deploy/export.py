@@ -26,7 +26,7 @@ from spconvify.files.places import place_of
 from spconvify.files.regular import open_regular
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.finite import check_finite
-from spconvify.operators.spconv.parts import FusedSPConv2D
+from spconvify.network.replacement import FusedReplacement
 
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
 _FULL_DISK_BYTES = 1 << 16
@@ -145,7 +145,7 @@ def _manifest(
         deleted_passes=deleted_passes,
         facts=describe(engine),
         files={file.name: file.stat().st_size for file in sorted(folder.iterdir())},
-        forms={name: layer.form for name, layer in layers if isinstance(layer, FusedSPConv2D)},
+        forms={name: layer.form for name, layer in layers if isinstance(layer, FusedReplacement)},
         params=counted.params,
         macs=counted.macs,
         latency=latency,

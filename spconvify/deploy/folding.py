@@ -8,15 +8,24 @@ from paddle import nn
 
 from spconvify.network.edges import walk
 from spconvify.network.norms import bias_of, gain_and_offset, set_value, to_float64
-from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.network.replacement import Replacement
+from spconvify.operators.forms import Forms
+from spconvify.operators.registry import operator_of
 from spconvify.surgery.sites import has_hooks
 
 
+def forms_of(layer: nn.Layer) -> Forms | None:
+    """How `layer` is deployed, if it is an operator's, and that lays its layers out."""
+    operator = operator_of(layer) if isinstance(layer, Replacement) else None
+    return None if operator is None else operator.forms
+
+
 def foldable(model: nn.Layer) -> dict[str, nn.Layer]:
-    """Every Conv2D and SPConv2D without hooks, once, by its first name."""
+    """Every Conv2D, and every layer that has forms, without hooks, once, by its first name."""
     found: dict[int, tuple[str, nn.Layer]] = {}
     for edge in walk(model):
-        if type(edge.layer) in (nn.Conv2D, SPConv2D) and not has_hooks(edge.layer):
+        can_be = type(edge.layer) is nn.Conv2D or forms_of(edge.layer) is not None
+        if can_be and not has_hooks(edge.layer):
             found.setdefault(id(edge.layer), (edge.name, edge.layer))
     return dict(found.values())
 

@@ -1,9 +1,10 @@
-"""fuse: the deployable network, with every BatchNorm folded and every SPConv2D in its form."""
+"""fuse: the deployable network, with every BatchNorm folded and every replacement in its form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import paddle
@@ -22,7 +23,7 @@ from spconvify.deploy.equality import (
     largest_error,
     what_differs,
 )
-from spconvify.deploy.folding import fold_into_convolution, foldable
+from spconvify.deploy.folding import fold_into_convolution, foldable, forms_of
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.errors import ArgumentError, ConversionError, Option
 from spconvify.network.copying import copied
@@ -34,21 +35,32 @@ from spconvify.network.placement import input_dtype
 from spconvify.network.run import guess_input_shapes, random_input
 from spconvify.network.static_functions import as_written
 from spconvify.network.untouched import untouched
-from spconvify.operators.spconv.folded import Folded, fold
-from spconvify.operators.spconv.forms import FORMS, build, candidates, default_form
-from spconvify.operators.spconv.layer import SPConv2D
-from spconvify.operators.spconv.parts import VARIANTS
+from spconvify.operators.forms import Forms
 from spconvify.surgery.sites import WeightOwners, check_model, has_hooks
 
 
 @dataclass(frozen=True, eq=False)
-class Fold:
-    """A convolution and the BatchNorm that alone takes its output (None: only an SPConv2D's own)."""
+class Fusible:
+    """A convolution, or a layer that has forms, and the BatchNorm that alone takes its output.
+
+    Without a BatchNorm there are only the layer's own ones to fold.
+    """
 
     name: str
     layer: nn.Layer
     norm: nn.Layer | None
     input_shape: tuple[int, ...]  # of its first call
+
+    @cached_property
+    def forms(self) -> Forms | None:
+        """How the layer is laid out; None for a convolution."""
+        return forms_of(self.layer)
+
+    @cached_property
+    def folded(self) -> Any:
+        """The layer with every BatchNorm folded in, as its forms take it; for a layer that has some."""
+        assert self.forms is not None
+        return self.forms.fold(self.layer, self.norm)
 
 
 def fuse(
@@ -62,16 +74,16 @@ def fuse(
 ) -> nn.Layer:
     """Make a network for deployment: equal outputs, fewer and faster operators, no more training.
 
-    Every BatchNorm that alone takes a convolution's output is folded into it, those inside an SPConv2D
-    too, and each SPConv2D becomes one fused layer in the form that suits the engine. Where a convolution
-    alone feeds an SPConv2D, it gives the channels in the order that the SPConv2D wants. A network
-    without SPConv2D is fused by the same rules.
+    Every BatchNorm that alone takes a convolution's output is folded into it, those inside a replaced
+    convolution too, and each of these becomes one fused layer in the form that suits the engine. Where a
+    convolution alone feeds one, it gives the channels in the order that is wanted there. A network
+    without replaced convolutions is fused by the same rules.
 
     Args:
         model: the network, in eval mode.
-        inplace: change `model` instead of a copy (one that is itself an SPConv2D comes back as a new
+        inplace: change `model` instead of a copy (one that is itself a replacement comes back as a new
             layer).
-        engine: "inference", "openvino", "onnxruntime" or "eager": which form an SPConv2D gets by
+        engine: "inference", "openvino", "onnxruntime" or "eager": which form a replacement gets by
             default.
         forms: the form of single layers, by name; see `spconvify.operators.spconv.forms`.
         input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
@@ -108,7 +120,7 @@ def fuse(
 def _fused(model: nn.Layer, image: paddle.Tensor, engine: str, forms: Mapping[str, str]) -> nn.Layer:
     """Fuse `model` itself."""
     put_side_by_side(model, image)
-    folds = find_folds(model, image)
+    folds = find_fusible(model, image)
     _check_forms(forms, folds)
     model = _carry_out(model, folds, engine, forms)
     for layer in model.sublayers(include_self=True):
@@ -142,8 +154,8 @@ def _is_right(
     return error <= TOLERANCE_FLOAT64
 
 
-def find_folds(model: nn.Layer, image: paddle.Tensor) -> list[Fold]:
-    """What can be folded, found from one run of `model`; every SPConv2D that is called is in it."""
+def find_fusible(model: nn.Layer, image: paddle.Tensor) -> list[Fusible]:
+    """What can be folded, found from one run of `model`; called layers that have forms always can."""
     named = foldable(model)
     graph = record(model, named, image)
     norms = {name: _norm_behind(outputs, graph) for name, outputs in graph.outputs.items()}
@@ -152,14 +164,15 @@ def find_folds(model: nn.Layer, image: paddle.Tensor) -> list[Fold]:
     folds = []
     for name, norm in norms.items():
         layer, shape = named[name], tuple(graph.inputs[name][0].shape)
-        is_tied = weights.is_tied(layer) and not isinstance(layer, SPConv2D)  # which gets new weights
+        has_forms = forms_of(layer) is not None
+        is_tied = weights.is_tied(layer) and not has_forms  # a layer in a form gets weights of its own
         if norm is not None and (id(norm) in unreachable or has_hooks(norm) or is_tied):
             norm = None
         if isinstance(layer, nn.Conv2D) and _is_read_elsewhere(layer, graph):
             norm = None
-        fusible = isinstance(layer, SPConv2D) and id(layer) not in unreachable
+        fusible = has_forms and id(layer) not in unreachable
         if fusible or (isinstance(layer, nn.Conv2D) and norm is not None):
-            folds.append(Fold(name, layer, norm, shape))
+            folds.append(Fusible(name, layer, norm, shape))
     return folds
 
 
@@ -183,14 +196,13 @@ def _norm_behind(outputs: Sequence[Any], graph: Graph) -> nn.Layer | None:
 
 
 def _carry_out(
-    model: nn.Layer, folds: Sequence[Fold], engine: str, forms: Mapping[str, str]
+    model: nn.Layer, folds: Sequence[Fusible], engine: str, forms: Mapping[str, str]
 ) -> nn.Layer:
     replacements: dict[int, nn.Layer] = {}
     for item in folds:
-        if isinstance(item.layer, SPConv2D):
-            folded = fold(item.layer, item.norm)
-            form = forms.get(item.name) or default_form(folded, engine)
-            replacements[id(item.layer)] = _build(item.name, folded, form)
+        if item.forms is not None:
+            form = forms.get(item.name) or item.forms.default(item.folded, engine)
+            replacements[id(item.layer)] = _build(item.name, item.forms, item.folded, form)
         else:
             fold_into_convolution(item.layer, item.norm)
         if item.norm is not None:
@@ -201,25 +213,21 @@ def _carry_out(
     return replacements.get(id(model), model)
 
 
-def _build(name: str, folded: Folded, form: str) -> nn.Layer:
-    if form not in candidates(folded):
+def _build(name: str, forms: Forms, folded: Any, form: str) -> nn.Layer:
+    candidates = forms.candidates(folded)
+    if form not in candidates:
         raise ArgumentError(
-            f"layer {name!r} can't have the form {form!r}; use one of: {', '.join(candidates(folded))}"
+            f"layer {name!r} can't have the form {form!r}; use one of: {', '.join(candidates)}"
         )
-    return build(folded, form)
+    return forms.build(folded, form)
 
 
-def _check_forms(forms: Mapping[str, str], folds: Sequence[Fold]) -> None:
-    names = {item.name for item in folds if isinstance(item.layer, SPConv2D)}
+def _check_forms(forms: Mapping[str, str], folds: Sequence[Fusible]) -> None:
+    by_name = {item.name: item.forms for item in folds if item.forms is not None}
     for name, form in forms.items():
-        if name not in names:
+        if name not in by_name:
             raise ArgumentError(f"forms names {name!r}, which isn't an SPConv2D of this network")
-        base, _, variant = form.partition("+")
-        if base not in FORMS or variant not in VARIANTS:
-            variants = ", ".join(f"+{variant}" for variant in VARIANTS if variant)
-            raise ArgumentError(
-                f"form {form!r} is unknown; use {', '.join(FORMS)}, each alone or with {variants}"
-            )
+        by_name[name].check(form)
 
 
 def _check_eval(model: nn.Layer) -> None:

@@ -6,12 +6,10 @@ look fast that slow a network down.
 
 from __future__ import annotations
 
-from typing import Any
-
 import paddle.nn.functional as F
 from paddle import nn
 
-from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.network.replacement import Replacement
 
 _ENDS = 4  # channels of the network's input and output: enough to be a convolution, too few to cost
 _REPEATS = 3  # of a layer that can follow itself, so that it outweighs the ends
@@ -23,13 +21,14 @@ class Surroundings(nn.Layer):
     Input (N, 4, H, W), or channels last if the layer is.
     """
 
-    def __init__(self, inner: nn.Layer, like: SPConv2D):
+    def __init__(self, inner: nn.Layer, like: Replacement):
         super().__init__()
         options = {"kernel_size": 1, "data_format": like.data_format}
         self.entry = nn.Conv2D(_ENDS, like.in_channels, **options)
         self.inner = inner
         self.leave = nn.Conv2D(like.out_channels, _ENDS, **options)
-        repeats = like.in_channels == like.out_channels and like.stride == 1 and not like.crop
+        same_size = like.stride == 1 and not getattr(like, "crop", 0)
+        repeats = like.in_channels == like.out_channels and same_size
         self._repeats = _REPEATS if repeats else 1
         self.eval()
 
@@ -42,24 +41,9 @@ class Surroundings(nn.Layer):
         return self.leave(F.relu(x))
 
 
-def input_shape(like: SPConv2D, layer_input: tuple[int, ...]) -> tuple[int, ...]:
+def input_shape(like: Replacement, layer_input: tuple[int, ...]) -> tuple[int, ...]:
     """The shape for `Surroundings`, from that of the layer's input."""
     batch, *sizes = layer_input
     if like.data_format == "NCHW":
         return (batch, _ENDS, *sizes[1:])
     return (batch, *sizes[:-1], _ENDS)
-
-
-def dense_convolution(like: SPConv2D) -> nn.Layer:
-    """The 3x3 convolution that the SPConv2D took the place of, with a bias as folding gives it one."""
-    layer: Any = like
-    return nn.Conv2D(
-        layer.in_channels,
-        layer.out_channels,
-        3,
-        stride=layer.stride,
-        padding=layer.padding,
-        dilation=layer.dilation,
-        padding_mode=layer.gwc._padding_mode,
-        data_format=layer.data_format,
-    )

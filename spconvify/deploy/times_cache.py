@@ -32,7 +32,7 @@ for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):  # whatever lies there
     _LOCK_FLAGS |= getattr(os, _name, 0)
 
 
-class Choices:
+class TimesCache:
     """The cache file: times of forms by a layer's shape, and which whole networks confirmed them.
 
     Everything in it can be measured again. So what can't be read, or isn't as this version writes it,

@@ -9,9 +9,9 @@ from paddle import nn
 
 from spconvify.deploy.checking import check_dtype
 from spconvify.deploy.fuse import fuse
-from spconvify.deploy.tune import Choice, choose_forms
+from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
-from spconvify.operators.spconv.parts import FusedSPConv2D
+from spconvify.network.replacement import FusedReplacement
 from spconvify.report.comparison import Timing
 
 
@@ -55,7 +55,9 @@ def time_networks(
 
     latency = measure(networks, shape, engine=engine, threads=threads, device=device, progress=turn)
     forms = {
-        name: layer.form for name, layer in fused.named_sublayers() if isinstance(layer, FusedSPConv2D)
+        name: layer.form
+        for name, layer in fused.named_sublayers()
+        if isinstance(layer, FusedReplacement)
     }
     return Timing(
         engine=engine,
@@ -75,7 +77,7 @@ def fuse_for_deployment(
     model: nn.Layer,
     input_shape: Sequence[int],
     engine: str,
-    choice: Choice | None = None,
+    choice: FormChoice | None = None,
     example: Any = None,
 ) -> nn.Layer:
     """A fused copy, whatever mode `model` is in."""

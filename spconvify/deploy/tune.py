@@ -11,17 +11,15 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.channel_order import has_scattered_channels, put_side_by_side
-from spconvify.deploy.fuse import Fold, find_folds, fuse
-from spconvify.deploy.surroundings import Surroundings, dense_convolution, input_shape
-from spconvify.deploy.times_cache import Choices, Times
+from spconvify.deploy.fuse import Fusible, find_fusible, fuse
+from spconvify.deploy.surroundings import Surroundings, input_shape
+from spconvify.deploy.times_cache import Times, TimesCache
 from spconvify.engines import describe, measure
 from spconvify.network.copying import copied
 from spconvify.network.failures import does_not_run
 from spconvify.network.placement import input_dtype
 from spconvify.network.run import evaluating, random_input
-from spconvify.operators.spconv.folded import fold
-from spconvify.operators.spconv.forms import build, candidates, default_form
-from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.operators.forms import Forms
 
 DENSE = "original"  # the time of the dense convolution, beside the forms'
 # A form must be this much faster than the default one: less is within what repeated timings differ.
@@ -30,8 +28,8 @@ _BLOCK_SECONDS = 0.06
 
 
 @dataclass
-class Choice:
-    """The form of every SPConv2D by name, and the layers whose dense convolution would be faster."""
+class FormChoice:
+    """The form of every replacement by name, and the layers whose dense convolution would be faster."""
 
     forms: dict[str, str] = field(default_factory=dict)
     slower: list[str] = field(default_factory=list)
@@ -57,10 +55,10 @@ def choose_forms(
     device: str = "cpu",
     *,
     measure_them: bool = True,
-    choices: Choices | None = None,
+    choices: TimesCache | None = None,
     progress: Callable[..., None] | None = None,
-) -> Choice:
-    """Find the fastest form of every SPConv2D of `model`, and where none beats the dense convolution.
+) -> FormChoice:
+    """Find the fastest form of every replacement in `model`, and where none beats the dense convolution.
 
     Each distinct layer shape is timed in small surroundings, in all forms and as the dense
     convolution; then the network with the fastest forms is timed against the one with the default
@@ -82,8 +80,8 @@ def choose_forms(
         EngineError: if the engine isn't there or can't run a form.
     """
     setting = _Setting(engine, threads, device)
-    choices = choices or Choices()
-    folds = _spconvs(model, shape)
+    choices = choices or TimesCache()
+    folds = _with_forms(model, shape)
     keys = {item.name: f"{setting.key()}, {_shape_key(item, engine)}" for item in folds}
     times = {
         keys[item.name]: choices.times(keys[item.name], {*_forms(item, engine), DENSE}) for item in folds
@@ -96,12 +94,12 @@ def choose_forms(
             item = next(item for item in folds if keys[item.name] == key)
             times[key] = _time_forms(item, setting)
         choices.remember({key: times[key] for key in missing}, {})  # type: ignore[misc]
-    choice = Choice()
+    choice = FormChoice()
     for item in folds:
         known = times[keys[item.name]]
         if known is not None:
             choice.times[item.name] = known
-            best = _best(known, default_form(fold(item.layer, item.norm), engine))
+            best = _best(known, _forms_of(item).default(item.folded, engine))
             choice.forms[item.name] = best
             if known[DENSE] < known[best]:
                 choice.slower.append(item.name)
@@ -115,7 +113,7 @@ def choose_forms(
     return choice
 
 
-def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
+def _with_forms(model: nn.Layer, shape: Sequence[int]) -> list[Fusible]:
     with evaluating(model), paddle.no_grad():
         dtype = input_dtype(model)
         image = random_input(shape, dtype)
@@ -123,35 +121,36 @@ def _spconvs(model: nn.Layer, shape: Sequence[int]) -> list[Fold]:
             model = copied(model)  # put in order, as `fuse` will see it
         try:
             put_side_by_side(model, image)
-            folds = find_folds(model, image)
+            folds = find_fusible(model, image)
         except Exception as error:  # whatever the user's network raises
             raise does_not_run(shape, error) from error
-    return [item for item in folds if isinstance(item.layer, SPConv2D)]
+    return [item for item in folds if item.forms is not None]
 
 
-def _forms(item: Fold, engine: str) -> dict[str, None]:
+def _forms(item: Fusible, engine: str) -> dict[str, None]:
     """The forms that one can have, in the order of `candidates`."""
-    return dict.fromkeys(candidates(fold(item.layer, item.norm), engine))
+    return dict.fromkeys(_forms_of(item).candidates(item.folded, engine))
 
 
-def _shape_key(item: Fold, engine: str) -> str:
+def _forms_of(item: Fusible) -> Forms:
+    assert item.forms is not None
+    return item.forms
+
+
+def _shape_key(item: Fusible, engine: str) -> str:
     """Everything that decides how long a layer takes."""
-    layer: Any = item.layer
-    forms = "/".join(_forms(item, engine))
     return (
-        f"{'x'.join(map(str, item.input_shape))} -> {layer.out_channels}, stride {layer.stride}, "
-        f"dilation {layer.dilation}, padding {layer.padding} {layer.gwc._padding_mode}, "
-        f"{layer.representative} representative, {layer.groups} groups, {layer.data_format}, "
-        f"{layer.gwc.weight.dtype}, norm {item.norm is not None}, {forms}"
+        f"{'x'.join(map(str, item.input_shape))} -> {_forms_of(item).timing_key(item.layer)}, "
+        f"norm {item.norm is not None}, {'/'.join(_forms(item, engine))}"
     )
 
 
-def _time_forms(item: Fold, setting: _Setting) -> Times:
+def _time_forms(item: Fusible, setting: _Setting) -> Times:
     layer: Any = item.layer
-    folded = fold(layer, item.norm)
-    inner = {name: build(folded, name) for name in candidates(folded, setting.engine)}
+    forms = _forms_of(item)
+    inner = {name: forms.build(item.folded, name) for name in _forms(item, setting.engine)}
     networks = {name: Surroundings(form, layer) for name, form in inner.items()}
-    networks[DENSE] = Surroundings(dense_convolution(layer), layer)
+    networks[DENSE] = Surroundings(forms.dense(layer), layer)
     found = measure(
         networks,
         input_shape(layer, item.input_shape),
@@ -170,10 +169,14 @@ def _best(times: Times, default: str) -> str:
 
 
 def _confirm(
-    model: nn.Layer, shape: Sequence[int], setting: _Setting, choice: Choice, folds: Sequence[Fold]
+    model: nn.Layer,
+    shape: Sequence[int],
+    setting: _Setting,
+    choice: FormChoice,
+    folds: Sequence[Fusible],
 ) -> bool:
     """Whether the chosen forms are at least as fast as the default ones in the whole network."""
-    defaults = {item.name: default_form(fold(item.layer, item.norm), setting.engine) for item in folds}
+    defaults = {item.name: _forms_of(item).default(item.folded, setting.engine) for item in folds}
     if choice.forms == defaults:
         return True
     with evaluating(model):

@@ -15,19 +15,19 @@ from spconvify.network.failures import check_dynamic_mode, does_not_run
 from spconvify.network.formulas import NO_ARITHMETIC, elements, macs_of
 from spconvify.network.operations import MAC_OPERATORS, Operation, watching
 from spconvify.network.placement import input_dtype
-from spconvify.network.replacement import Replacement
+from spconvify.network.replacement import FusedReplacement, Replacement
 from spconvify.network.run import random_input, trying
 
 
 @dataclass
 class LayerCost:
-    """One layer's own cost, without its sub-layers'; an SPConv2D counts as one layer."""
+    """One layer's own cost, without its sub-layers'; a replaced convolution counts as one layer."""
 
     name: str
     kind: str
     params: int = 0
     macs: int = 0
-    overhead: int = 0  # the part of `macs` that an SPConv2D spends on BN, pooling, gate, additions
+    overhead: int = 0  # the part of `macs` for a replacement's BN, pooling, gate, additions
     output_shape: tuple[int, ...] = ()
 
 
@@ -37,8 +37,8 @@ class Cost:
 
     `params` are the trainable ones (BatchNorm's running statistics aren't). `macs` are the
     multiply-accumulates of convolutions and matrix products, two an element for normalisation, and
-    everything that an SPConv2D does besides (`overhead`: one an element). `bytes` is the size of all
-    weights and buffers. `uncounted` tells how often each other operator ran.
+    everything that a replaced convolution does besides (`overhead`: one an element). `bytes` is the
+    size of all weights and buffers. `uncounted` tells how often each other operator ran.
     """
 
     layers: list[LayerCost] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Cost:
 
     @property
     def overhead(self) -> int:
-        """The part of `macs` that is SPConv2D's own pooling, gates, BatchNorms and additions."""
+        """The part of `macs` for pooling, gates, BatchNorms and additions of replaced convolutions."""
         return sum(layer.overhead for layer in self.layers)
 
 
@@ -72,7 +72,7 @@ def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
         ArgumentError: if the network doesn't run on an input of this shape.
     """
     check_dynamic_mode()
-    rows, owner = _rows(model)
+    rows, owner, slim = _rows(model)
     uncounted: Counter[str] = Counter()
 
     def count(operation: Operation) -> None:
@@ -82,7 +82,7 @@ def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
         if row is None:  # a layer that isn't registered anywhere
             row = rows[0]
         macs = macs_of(operation)
-        if row.kind == "SPConv2D" and operation.name not in MAC_OPERATORS | NO_ARITHMETIC:
+        if id(row) in slim and operation.name not in MAC_OPERATORS | NO_ARITHMETIC:
             macs = elements(operation) if macs is None else macs
             row.overhead += macs
         if macs is not None:
@@ -105,21 +105,25 @@ def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
     )
 
 
-def _rows(model: nn.Layer) -> tuple[list[LayerCost], dict[int, LayerCost]]:
-    """A row for every layer, and which row each layer's operators belong to."""
+def _rows(model: nn.Layer) -> tuple[list[LayerCost], dict[int, LayerCost], set[int]]:
+    """A row for every layer, which row each layer's operators belong to, and the ids of those rows where
+    everything counts, since a dense convolution would do none of it."""
     rows: list[LayerCost] = []
     owner: dict[int, LayerCost] = {}
     counted: set[int] = set()
+    slim: set[int] = set()
     for edge in walk(model):
         if id(edge.layer) in owner:
             continue
         row = LayerCost(edge.name, type(edge.layer).__name__)
         rows.append(row)
         inside = edge.layer.sublayers() if isinstance(edge.layer, Replacement) else []
+        if isinstance(edge.layer, Replacement) and not isinstance(edge.layer, FusedReplacement):
+            slim.add(id(row))
         for layer in (edge.layer, *inside):
             owner[id(layer)] = row
             row.params += _own_params(layer, counted)
-    return rows, owner
+    return rows, owner, slim
 
 
 def _own_params(layer: nn.Layer, counted: set[int]) -> int:

@@ -24,8 +24,10 @@ class Replacement(KeepsIntegers, OneInput):
         out_channels: L.
         stride: of the convolution, the same along both axes.
         data_format: "NCHW" or "NHWC".
+        called: what messages call it, with an article.
     """
 
+    called = "a replaced convolution"
     in_channels: int
     out_channels: int
     stride: int

@@ -13,7 +13,7 @@ from spconvify.surgery.sites import check_model, find_sites
 
 
 def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
-    """Names of the teacher's convolutions that are SPConv2D layers in the student."""
+    """Names of the teacher's convolutions that were replaced in the student."""
     dense = {site.name for site in find_sites(teacher) if not isinstance(site.layer, Replacement)}
     slim = [site.name for site in find_sites(student) if isinstance(site.layer, Replacement)]
     return [name for name in slim if name in dense]
@@ -60,7 +60,7 @@ def _other_site(name: str, spconv: Any, layer: Any) -> Iterator[str]:
     if layer is None:
         yield f"the teacher has no convolution {name!r}"
     elif isinstance(layer, Replacement):
-        yield f"the teacher's {name!r} is an SPConv2D already"
+        yield f"the teacher's {name!r} is {layer.called} already"
     else:
         own = (spconv.in_channels, spconv.out_channels, spconv.stride)
         dense = (layer._in_channels, layer._out_channels, layer._stride[0])

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spconvify.engines import Latency, speedup
-from spconvify.operators.spconv.settings import representative_channels
+from spconvify.operators import registry
 
 if TYPE_CHECKING:
     from paddle import nn
 
-    from spconvify.calibration.fit_report import FitReport
     from spconvify.evaluation.agreement import Agreement
     from spconvify.network.counting import Cost
+    from spconvify.surgery.fit_report import FitReport
     from spconvify.surgery.planning import Plan
 
 
@@ -224,7 +224,7 @@ def common_settings(plan: Plan) -> dict[str, Any]:
     """ratio, groups and fusion of a plan, each where all of its sites agree, else None."""
     values = {}
     for key in ("ratio", "groups", "fusion"):
-        different = {getattr(settings, key) for settings in plan.sites.values()}
+        different = {getattr(settings, key, None) for settings in plan.sites.values()}
         values[key] = different.pop() if len(different) == 1 else None
     return values
 
@@ -234,19 +234,20 @@ def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
     from spconvify.network.replacement import Replacement
     from spconvify.surgery.sites import find_sites
 
-    rows = []
+    planned, rows = plan.sites, []
     for site in find_sites(before):
         conv: Any = site.layer
         if isinstance(conv, Replacement):
             channels, stride = (conv.in_channels, conv.out_channels), conv.stride
         else:
             channels, stride = (conv._in_channels, conv._out_channels), conv._stride[0]
-        settings = plan.sites.get(site.name)
+        settings = planned.get(site.name)
         reason = "" if settings else plan.skipped.get(site.name) or site.reason or "left as it is"
         row = SiteComparison(site.name, settings is not None, reason, *channels, stride)
         if settings is not None:
-            kept = representative_channels(channels[0], settings.ratio, settings.groups)
-            row.effective_ratio, row.groups = kept / channels[0], settings.groups
+            operator = registry.of_settings(settings)
+            row.effective_ratio = operator.effective_ratio(channels[0], settings)
+            row.groups = getattr(settings, "groups", None)
         rows.append(row)
     return rows
 

@@ -12,6 +12,7 @@ from spconvify.checkpoint import SUFFIXES, write_state
 from spconvify.checkpoint.channels import check_channels
 from spconvify.checkpoint.formats import is_prefix
 from spconvify.errors import ArgumentError, CheckpointError, Option
+from spconvify.operators.registry import recognised
 from spconvify.source.parts import identify_part, read_part, shapes_of, take_part
 from spconvify.zoo import (
     Architecture,
@@ -19,7 +20,6 @@ from spconvify.zoo import (
     PaddleClasArchitecture,
     names,
     resolve,
-    spconv_sites,
 )
 from spconvify.zoo.paddleclas import PREFIX
 
@@ -39,7 +39,7 @@ class Source:
     @property
     def converted(self) -> bool:
         """Whether the checkpoint is that of a converted network."""
-        return self.state is not None and bool(spconv_sites(shapes_of(self.state)))
+        return self.state is not None and bool(recognised(shapes_of(self.state)))
 
     def build(self) -> nn.Layer:
         """The network with its weights, which are handed over: call it once.
@@ -117,15 +117,14 @@ def fill(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
 
 def _filled(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
     from spconvify.checkpoint.apply import apply_state
-    from spconvify.operators.spconv.layer import SPConv2D
+    from spconvify.operators.registry import operator_of
     from spconvify.surgery.apply import apply_plan
-    from spconvify.surgery.planning import plan_from_keys
+    from spconvify.surgery.planning import Plan
     from spconvify.surgery.sites import find_sites
 
-    already = {site.name for site in find_sites(model) if isinstance(site.layer, SPConv2D)}
-    found = spconv_sites(shapes_of(state))
-    plan = plan_from_keys({name: keys for name, keys in found.items() if name not in already})
-    if plan.sites:
+    already = {site.name for site in find_sites(model) if operator_of(site.layer)}
+    plan = Plan.of_checkpoint(shapes_of(state)).without(already)
+    if plan.changes:
         try:
             model = apply_plan(model, plan, init="none", inplace=True, verify=False)
         except ArgumentError as error:

@@ -8,9 +8,10 @@ from typing import Any, Callable
 
 from spconvify.checkpoint import read_state
 from spconvify.errors import CheckpointError, CheckpointWarning
+from spconvify.operators.registry import dense_shapes, recognised
 from spconvify.operators.spconv.keys import Shapes, join
 from spconvify.source.prefixes import pick, select
-from spconvify.zoo import anchors, dense_shapes, identify, spconv_sites
+from spconvify.zoo import anchors, identify
 
 
 def read_part(path: Any, weights: str | None = None, ignore: Iterable[str] | str = ()) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def take_part(state: dict[str, Any], model: Any, source: str) -> str:
 
     def fits(part: Shapes) -> bool:
         dense = dense_shapes(part)
-        optional = {join(site, "bias") for site in spconv_sites(part)}
+        optional = {join(site, "bias") for site in recognised(part)}
         missing = expected.keys() - dense.keys() - optional
         return not missing and all(expected.get(key) == shape for key, shape in dense.items())
 

@@ -14,7 +14,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Callable
 
 from spconvify.errors import ArgumentError, CheckpointError, Option
-from spconvify.operators.spconv.keys import Shapes, join, spconv_sites
+from spconvify.operators.recognised import Shapes, join
+from spconvify.operators.registry import recognised
 
 # What may be left out for a network to fit, from what never matters to what is another network's.
 # Counts of batches say nothing to Paddle, and auxiliary heads serve training alone.
@@ -154,10 +155,10 @@ def _is_companion(key: str, prefix: str) -> bool:
 
 
 def _owners(shapes: Shapes) -> dict[str, str]:
-    """Key of an SPConv -> that of the convolution's weight before the conversion."""
+    """Key of a replaced convolution -> that of the convolution's weight before the conversion."""
     return {
         join(site, key): join(site, "weight")
-        for site, keys in spconv_sites(shapes).items()
+        for site, keys in recognised(shapes).items()
         for key in keys.keys
     }
 

@@ -1,4 +1,4 @@
-"""init="lstsq": fit every SPConv to calibration images, layer by layer, without training."""
+"""init="lstsq": fit every new layer to calibration images, one after the other, without training."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any, Callable, Optional
 import paddle
 from paddle import nn
 
-from spconvify.calibration.fit_report import FitReport
 from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.task import Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
 from spconvify.caution import warn
 from spconvify.network.failures import does_not_run
 from spconvify.network.placement import as_input
+from spconvify.network.replacement import Replacement
 from spconvify.network.run import evaluating
-from spconvify.operators.spconv.fitter import Fitter, Unfitted
-from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.operators import inits, registry
+from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.sites import find_sites
 
 # name of the layer that comes next, layers done, layers in all; at the end: "", all, all
@@ -29,20 +30,21 @@ class CalibrationWarning(UserWarning):
 
 def calibrate(
     original: nn.Layer,
-    replacements: Mapping[str, SPConv2D],
+    replacements: Mapping[str, Replacement],
     converted: nn.Layer,
     batches: Iterable[Any],
     *,
+    init: str = "lstsq",
     seed: int = 0,
     progress: Optional[Progress] = None,
 ) -> FitReport:
-    """Give the SPConv2D layers of a converted network the weights that reproduce the original best.
+    """Give the new layers of a converted network the weights that reproduce the original best.
 
     Sequential: each layer is fitted on what the already converted network feeds it, to what the
     original network has there, so that it makes up for the errors before it. A shortcut that is added
     behind the layer's BatchNorm is found from the operators that run, and the layer is fitted to
     the sum, less the drifted shortcut. A ReLU behind it is taken into account: negative values only
-    have to stay negative. Each layer's channels are chosen anew (`SPConv2D.channels`). With fusion
+    have to stay negative. An SPConv's channels are chosen anew. With fusion
     "gap" the same fit sets both BatchNorms so that the gate's mean is 1/2, and its rounds take back
     what the gate does. Every pass stops at the layer in question. Deterministic for a seed.
 
@@ -51,6 +53,7 @@ def calibrate(
         replacements: site name -> the new layer, already in place in `converted`.
         converted: the network to fit, changed in place.
         batches: images, see `CalibrationImages`.
+        init: the init that fits, by name.
         seed: of the sample of positions on large maps.
         progress: called before every layer, and at the end.
 
@@ -73,16 +76,21 @@ def calibrate(
         for done, (name, use) in enumerate(calls.items()):
             if progress is not None:
                 progress(name, done, len(calls))
-            fitter = Fitter(original, converted, layers[name], replacements[name], use)
+            layer = replacements[name]
+            operator = registry.operator_of(layer)
+            assert operator is not None, "a plan's layers are an operator's"
+            task = Task(original, converted, layers[name], layer, use, images, seed)
             try:
-                errors[name] = fitter.fit(images, seed)
+                found = inits.find(init).fit(operator, task)
+                errors[name], too_few = found.error, found.few
             except Unfitted as reason:
+                too_few = reason.few
                 errors.copied[name] = str(reason)
                 if reason.error is not None:
                     errors[name] = reason.error
                 _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
-            if fitter.few:
-                few[name] = fitter.few
+            if too_few:
+                few[name] = too_few
     if progress is not None:
         progress("", len(calls), len(calls))
     if few:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Callable
 
 from paddle import nn
 
-from spconvify.calibration.fit_report import FitReport
 from spconvify.calibration.images import CalibrationImages
 from spconvify.caution import warn
-from spconvify.errors import AgreementWarning, ArgumentError, ConversionError, NoEffectWarning
+from spconvify.errors import AgreementWarning, ConversionError, NoEffectWarning
 from spconvify.evaluation.agreement import agreement
 from spconvify.input_check.check import check_inputs
 from spconvify.network.copying import copied
 from spconvify.network.finite import check_finite
-from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.network.replacement import Replacement
+from spconvify.operators import inits, registry
+from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
-from spconvify.settings import DEFAULT_INIT, INITS
 from spconvify.surgery.apply import apply_plan
 from spconvify.surgery.calibrate import calibrate
+from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.planning import Plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
@@ -101,12 +101,12 @@ def convert(
             left out.
     """
     check_model(model)
-    check_init(init, calibration)
+    inits.check(init, calibration)
     if plan is None:
         plan = make_plan(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
-    if not plan.sites:
+    if not plan.changes:
         warnings.warn(nothing_to_convert(plan), NoEffectWarning, stacklevel=2)
         return model if inplace else copied(model)
     converted, _ = carry_out(
@@ -140,11 +140,11 @@ def carry_out(
     """
     check_finite(model, ConversionError, "so there is nothing to convert; is the checkpoint damaged?")
     report = FitReport()
-    images = None if init != "lstsq" else CalibrationImages.of(calibration)
+    images = CalibrationImages.of(calibration) if inits.find(init).needs_images else None
     if images is not None and input_shape is None:
         input_shape = images.first().shape
     plan = reached_part(model, plan, input_shape)
-    if not plan.sites:
+    if not plan.changes:
         warn(nothing_to_convert(plan), NoEffectWarning)
         return model if inplace else copied(model), report
     if images is None:
@@ -154,9 +154,9 @@ def carry_out(
     to_fit, left_out = images.split(seed)
     where = "that the weights were fitted to" if left_out is None else "left out of the fit"
 
-    def fit(converted: nn.Layer, new: dict[str, SPConv2D]) -> None:
+    def fit(converted: nn.Layer, new: dict[str, Replacement]) -> None:
         check_inputs(original, images)
-        found = calibrate(original, new, converted, to_fit, seed=seed, progress=progress)
+        found = calibrate(original, new, converted, to_fit, init=init, seed=seed, progress=progress)
         report.update(found)
         report.copied = found.copied
         report.agreement = agreement(original, converted, left_out or to_fit, where)
@@ -166,36 +166,13 @@ def carry_out(
 
     converted = apply_plan(
         model,
-        _with_room(plan),
-        init="copy",
+        plan.with_settings(lambda _, settings: registry.of_settings(settings).with_room(settings)),
+        init=init,
         inplace=inplace,
         input_shape=input_shape,
         fit=fit,
     )
     return converted, report
-
-
-def _with_room(plan: Plan) -> Plan:
-    """The plan with what a fit makes use of: an order of the channels, and (`sum`) an intercept."""
-    sites = {
-        name: replace(settings, reorder=True, bias=settings.fusion == "sum")
-        for name, settings in plan.sites.items()
-    }
-    return Plan(sites, plan.skipped)
-
-
-def check_init(init: str, calibration: Any) -> None:
-    """Refuse an unknown init, one that lacks its data, and data that would go unused.
-
-    Raises:
-        ArgumentError: with the known names, or the init to use.
-    """
-    if init not in INITS:
-        raise ArgumentError(f"init {init!r} is unknown; use one of: {', '.join(INITS)}")
-    if init == "lstsq" and calibration is None:
-        raise ArgumentError('init "lstsq" needs calibration images; give calibration=batches')
-    if init != "lstsq" and calibration is not None:
-        raise ArgumentError(f'init {init!r} uses no calibration images; use init "lstsq" with them')
 
 
 def nothing_to_convert(plan: Plan) -> str:

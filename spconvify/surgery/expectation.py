@@ -109,9 +109,8 @@ class Expectation:
         except ReplacedConvError as error:
             name = next((n for n, layer in replacements.items() if layer is error.layer), "?")
             raise ConversionError(
-                f"layer {name!r}: the network reads its {error.attribute!r}, which an "
-                f"{type(error.layer).__name__} hasn't; "
-                "exclude it with ",
+                f"layer {name!r}: the network reads its {error.attribute!r}, which "
+                f"{error.layer.called} hasn't; exclude it with ",
                 Option("exclude", name),
             ) from error
         except Exception as error:

@@ -1,52 +1,82 @@
-"""The plan: which site gets which SPConv; data that can be printed, saved and replayed."""
+"""The plan: which changes a network gets; data that can be printed, saved and replayed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.operators.spconv.keys import SPConvKeys
-from spconvify.operators.spconv.layer import SPConv2D
+from spconvify.operators import registry
+from spconvify.operators.recognised import Shapes
 from spconvify.operators.spconv.settings import (
     DEFAULT_FUSION,
     DEFAULT_GROUPS,
     DEFAULT_RATIO,
     SPConvSettings,
-    representative_channels,
 )
+from spconvify.surgery.changes import KINDS, Change, Replace, change_from
 from spconvify.surgery.sites import Site, find_sites
 
-FORMAT = "spconvify-plan-1"
+FORMAT = "spconvify-plan-2"
+_FORMER_FORMAT = "spconvify-plan-1"  # site name -> settings of an SPConv
 
 
-@dataclass
+@dataclass(init=False)
 class Plan:
-    """Site name -> settings, in the order of the network, and why the other sites are left alone."""
+    """The changes in the order of the network, and why the other sites are left alone.
 
-    sites: dict[str, SPConvSettings] = field(default_factory=dict)
+    Args:
+        changes: a row of `Change`, or site name -> settings for what is replaced.
+        skipped: site name -> reason.
+    """
+
+    changes: list[Change] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    def __init__(
+        self,
+        changes: Mapping[str, Any] | Iterable[Change] = (),
+        skipped: Mapping[str, str] | None = None,
+    ):
+        if isinstance(changes, Mapping):
+            changes = [Replace(name, settings) for name, settings in changes.items()]
+        self.changes, self.skipped = list(changes), dict(skipped or {})
+
+    @property
+    def sites(self) -> dict[str, Any]:
+        """Site name -> settings of everything that is replaced, as a dictionary of its own."""
+        return {change.site: change.settings for change in self.changes if isinstance(change, Replace)}
+
     def __len__(self) -> int:
-        return len(self.sites)
+        return len(self.changes)
 
     def __str__(self) -> str:
-        lines = [
-            f"{name or '(root)'}: ratio {s.ratio:g}, groups {s.groups}, {s.fusion}"
-            for name, s in self.sites.items()
-        ]
+        lines = [str(change) for change in self.changes]
         lines += [f"{name or '(root)'}: skipped, {reason}" for name, reason in self.skipped.items()]
         return "\n".join(lines)
 
+    def without(self, names: Collection[str], reason: str = "") -> Plan:
+        """The plan without what touches some sites; they are skipped for `reason` if there is one."""
+        kept = [change for change in self.changes if not any(name in names for name in change.sites)]
+        return Plan(kept, {**self.skipped, **(dict.fromkeys(names, reason) if reason else {})})
+
+    def with_settings(self, change: Callable[[str, Any], Any]) -> Plan:
+        """The plan with other settings: `change` is called with (site, settings) of what is replaced."""
+        changes = [
+            replace(one, settings=change(one.site, one.settings)) if isinstance(one, Replace) else one
+            for one in self.changes
+        ]
+        return Plan(changes, self.skipped)
+
     def to_json(self) -> str:
         """The plan as JSON text, for `from_json`."""
-        sites = {name: asdict(settings) for name, settings in self.sites.items()}
-        return json.dumps({"format": FORMAT, "sites": sites, "skipped": self.skipped}, indent=2)
+        changes = [{"change": change.kind, **change.to_dict()} for change in self.changes]
+        return json.dumps({"format": FORMAT, "changes": changes, "skipped": self.skipped}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -57,17 +87,24 @@ class Plan:
         """
         try:
             data = json.loads(text)
-            if data["format"] != FORMAT:
+            if data["format"] not in (FORMAT, _FORMER_FORMAT):
                 raise ArgumentError(f"plan format {data['format']!r} is unknown; expected {FORMAT!r}")
-            sites = {name: SPConvSettings(**settings) for name, settings in data["sites"].items()}
-            plan = cls(sites, dict(data["skipped"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            changes = data["changes"] if data["format"] == FORMAT else _former(data["sites"])
+            return cls([change_from(change) for change in changes], dict(data["skipped"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, ArgumentError):
                 raise
             raise ArgumentError(f"this isn't a plan written by Plan.to_json: {error!r}") from error
-        for settings in sites.values():
-            settings.check()
-        return plan
+
+    @classmethod
+    def of_checkpoint(cls, shapes: Shapes) -> Plan:
+        """The plan that a converted checkpoint was made with, read off its keys and shapes."""
+        return cls([change for kind in KINDS.values() for change in kind.of_checkpoint(shapes)])
+
+
+def _former(sites: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The changes of a plan in the former format."""
+    return [{"change": Replace.kind, "site": name, **settings} for name, settings in sites.items()]
 
 
 def plan(
@@ -99,66 +136,34 @@ def plan(
     for own_ratio in (ratios or {}).values():
         SPConvSettings(own_ratio, groups, fusion).check()
     sites = find_sites(model)
+    operator = registry.of_settings(SPConvSettings())
     included, excluded = _globs(include), _globs(exclude)
     _check_globs(sites, {"include": included, "exclude": excluded, "ratio-for": list(ratios or {})})
 
-    result, unsplittable = Plan(), {}
+    result, unsplittable = Plan(), dict[str, str]()
     for site in sites:
         settings = SPConvSettings(_ratio_for(site, ratio, ratios or {}), groups, fusion)
         reason = site.reason or _left_out(site, included, excluded)
         if not reason:
-            reason = unsplittable[site.name] = _cannot_split(site, settings)
+            reason = unsplittable[site.name] = operator.why_not(site.layer, settings)
         if reason:
             result.skipped[site.name] = reason
         else:
-            result.sites[site.name] = settings
+            result.changes.append(Replace(site.name, settings))
     if unsplittable and all(unsplittable.values()):
         name, reason = next(iter(unsplittable.items()))
         raise ArgumentError(f"groups {groups} fits no convolution of this network; {name!r}: {reason}")
     return result
 
 
-def plan_from_keys(sites: Mapping[str, SPConvKeys]) -> Plan:
-    """The plan that a converted checkpoint was made with, read off its keys and shapes."""
-    return Plan(
-        {
-            name: SPConvSettings(
-                keys.representative / keys.in_channels,
-                keys.groups,
-                keys.fusion,
-                keys.bias,
-                keys.channels,
-            )
-            for name, keys in sites.items()
-        }
-    )
-
-
 def plan_of(model: nn.Layer) -> Plan:
-    """The plan that a converted network was made with, read off its SPConv2D layers."""
-    sites = {}
+    """The plan that a converted network was made with, read off its layers."""
+    changes = []
     for site in find_sites(model):
-        layer: Any = site.layer
-        if isinstance(layer, SPConv2D):
-            sites[site.name] = SPConvSettings(
-                layer.representative / layer.in_channels,
-                layer.groups,
-                layer.fusion,
-                layer.conv1x1.bias is not None,
-                layer.channels is not None,
-            )
-    return Plan(sites)
-
-
-def _cannot_split(site: Site, settings: SPConvSettings) -> str:
-    layer: Any = site.layer
-    if layer._out_channels % settings.groups:
-        return f"{layer._out_channels} output channels can't be split into {settings.groups} groups"
-    try:
-        representative_channels(layer._in_channels, settings.ratio, settings.groups)
-    except ArgumentError as error:
-        return str(error)
-    return ""
+        operator = registry.operator_of(site.layer)
+        if operator is not None:
+            changes.append(Replace(site.name, operator.settings_of(site.layer)))
+    return Plan(changes)
 
 
 def _globs(globs: Iterable[str] | str | None) -> list[str]:

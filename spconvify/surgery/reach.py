@@ -48,7 +48,8 @@ def reached_part(model: nn.Layer, plan: Plan, input_shape: Sequence[int] | None 
         UnreachedWarning: names the sites that are left alone.
         MergeFirstWarning: names the first block with branches that should be merged beforehand.
     """
-    layers = {site.name: site.layer for site in find_sites(model) if site.name in plan.sites}
+    planned = plan.sites
+    layers = {site.name: site.layer for site in find_sites(model) if site.name in planned}
     called = _called(model, list(layers.values()), input_shape)
     if called is None:
         return plan
@@ -57,15 +58,15 @@ def reached_part(model: nn.Layer, plan: Plan, input_shape: Sequence[int] | None 
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         names = ", ".join(map(repr, left[:3])) + more
         warn(f"left alone, since eval mode never runs them: {names}", UnreachedWarning)
-    kept = {name: settings for name, settings in plan.sites.items() if name not in left}
-    converted = [layer for name, layer in layers.items() if name in kept]
+    kept = plan.without(left, UNREACHED)
+    converted = [layer for name, layer in layers.items() if name not in left]
     for name, block, method in list(_blocks_to_merge(model, converted, called))[:1]:
         warn(
             f"layer {name!r} ({type(block).__name__}) has a method {method}(), which seems to make one "
             "convolution of its branches: it can't once they are converted; merge first, then convert",
             MergeFirstWarning,
         )
-    return Plan(kept, {**plan.skipped, **dict.fromkeys(left, UNREACHED)}) if left else plan
+    return kept if left else plan
 
 
 def _called(

@@ -1,4 +1,4 @@
-"""The graph walker: every Conv2D of a model, and whether it can become an SPConv2D."""
+"""The graph walker: every Conv2D of a model, and whether something can take its place."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from spconvify.network.edges import held_beside, walk
 from spconvify.network.failures import check_dynamic_mode
 from spconvify.network.replacement import Replacement
 from spconvify.network.static_functions import forward_was_replaced, is_static_call
-
-# Below this many input channels a convolution is the network's stem: there is nothing to split.
-MIN_IN_CHANNELS = 4
+from spconvify.operators import registry
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +21,8 @@ class Site:
     """One Conv2D of a model, with a verdict.
 
     `name` is its structured name ("" for a model that is itself a Conv2D), `aliases` the other
-    names under which the same layer is registered; `reason` says why it isn't eligible.
+    names under which the same layer is registered; `reason` says why it isn't eligible for the
+    operator that was asked for, and `obstacle` what keeps every operator away.
     """
 
     name: str
@@ -31,16 +30,22 @@ class Site:
     eligible: bool
     reason: str
     aliases: tuple[str, ...] = ()
+    obstacle: str = ""
 
 
-def find_sites(model: nn.Layer) -> list[Site]:
+def find_sites(model: nn.Layer, operator: str = registry.DEFAULT) -> list[Site]:
     """List every Conv2D of `model` with its verdict, in registration order.
 
-    A layer that is registered at several places is one site, with `aliases`. SPConv2D layers are
+    A layer that is registered at several places is one site, with `aliases`. Replaced ones are
     listed as ineligible, and fused ones, which is what makes a second conversion change nothing.
 
+    Args:
+        model: the network.
+        operator: by name, what is to take the convolutions' places.
+
     Raises:
-        ArgumentError: if `model` isn't a plain ``nn.Layer`` (paddle.Model, DataParallel, to_static).
+        ArgumentError: if there is no such operator, or `model` isn't a plain ``nn.Layer`` (paddle.Model,
+            DataParallel, to_static).
     """
     check_model(model)
     names: dict[int, list[str]] = {}
@@ -49,12 +54,14 @@ def find_sites(model: nn.Layer) -> list[Site]:
         if isinstance(edge.layer, (nn.Conv2D, Replacement)):
             convolutions[id(edge.layer)] = edge.layer
             names.setdefault(id(edge.layer), []).append(edge.name)
-    context = _Context(model)
+    context, kind = _Context(model), registry.find(operator)
     sites = []
     for key, layer in convolutions.items():
-        reason = _why_not(layer, context)
+        obstacle = _obstacle(layer, context)
+        # The geometry first: it reads best.
+        reason = ("" if isinstance(layer, Replacement) else kind.why_not(layer)) or obstacle
         first, *aliases = names[key]
-        sites.append(Site(first, layer, not reason, reason, tuple(aliases)))
+        sites.append(Site(first, layer, not reason, reason, tuple(aliases), obstacle))
     return sites
 
 
@@ -115,52 +122,11 @@ class _Context:
         return self._held.get(id(conv))
 
 
-def _why_not(conv: nn.Layer, context: _Context) -> str:
-    """Why `conv` can't become an SPConv2D; "" if it can. The geometry first: it reads best."""
+def _obstacle(conv: nn.Layer, context: _Context) -> str:
+    """Why nothing can take the place of `conv`, whatever its geometry; "" if something can."""
     if isinstance(conv, Replacement):
-        return "already an SPConv2D"
-    return _shape_reason(conv) or _padding_reason(conv) or _identity_reason(conv, context)
-
-
-def _shape_reason(conv: nn.Layer) -> str:
-    kernel, stride, dilation = (list(conv._kernel_size), list(conv._stride), list(conv._dilation))
-    if kernel != [3, 3]:
-        return f"kernel {kernel[0]}x{kernel[1]}"
-    if conv._groups != 1:
-        kind = "depthwise" if conv._groups == conv._in_channels else "already grouped"
-        return f"{kind}: groups={conv._groups}"
-    if stride not in ([1, 1], [2, 2]):
-        return f"stride {stride[0]}x{stride[1]}"
-    if dilation[0] != dilation[1]:
-        return f"dilation {dilation[0]}x{dilation[1]}"
-    if conv._in_channels < MIN_IN_CHANNELS:
-        return f"stem: {conv._in_channels} input channels are too few to split"
-    return ""
-
-
-def _padding_reason(conv: nn.Layer) -> str:
-    if padding_of(conv) is not None:
-        return ""
-    return f"padding {conv._padding!r} gives the 3x3 and the 1x1 branches maps of different sizes"
-
-
-def padding_of(conv: nn.Layer) -> int | str | None:
-    """The padding of a 3x3 convolution as SPConv2D takes it; None where it can't carry it.
-
-    `_updated_padding` is read since `_padding` is whatever the user wrote ('SAME', nested lists …).
-    """
-    if conv._padding_mode != "zeros":  # then Conv2D pads by itself, and `_updated_padding` is 0
-        padding = list(conv._reversed_padding_repeated_twice)
-    elif conv._padding_algorithm == "SAME":
-        return "SAME"
-    elif conv._padding_algorithm == "VALID":
-        return 0
-    else:
-        padding = conv._updated_padding
-        padding = [padding] if isinstance(padding, int) else list(padding)
-    if len(set(padding)) != 1 or padding[0] not in (0, conv._dilation[0]):
-        return None
-    return int(padding[0])
+        return f"already {conv.called}"
+    return _identity_reason(conv, context)
 
 
 def _identity_reason(conv: nn.Layer, context: _Context) -> str:

@@ -15,10 +15,12 @@ from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.evaluation.agreement import agreement
 from spconvify.network.copying import copied
 from spconvify.network.counting import cost
+from spconvify.operators import inits
+from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
-from spconvify.settings import DEFAULT_INIT, check_seed
-from spconvify.surgery.convert import carry_out, check_init, nothing_to_convert
+from spconvify.settings import check_seed
+from spconvify.surgery.convert import carry_out, nothing_to_convert
 from spconvify.surgery.planning import Plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
@@ -155,7 +157,7 @@ def check_plan(name: str, plan: Plan) -> None:
     Raises:
         SpconvifyError: says why it is empty.
     """
-    if not plan.sites:
+    if not plan.changes:
         raise SpconvifyError(f"{name}: {nothing_to_convert(plan)}")
 
 
@@ -166,7 +168,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
         SpconvifyError: if nothing is there to convert, or anything on the way fails.
     """
     check_plan(job.name, plan)
-    check_init(job.init, job.calibration)
+    inits.check(job.init, job.calibration)
     shape = job.shape
     if job.only_faster:
         plan = only_faster(job.name, model, plan, shape, job.settings, progress)

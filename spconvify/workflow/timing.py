@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from spconvify.engines import ENGINES
 from spconvify.errors import ConversionError, EngineError, Option, SpconvifyError
+from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.report.comparison import Comparison
-from spconvify.settings import DEFAULT_INIT
 from spconvify.surgery.planning import Plan
 from spconvify.workflow.progress import Progress
 
@@ -72,10 +72,8 @@ def only_faster(
     for setting in settings:
         where = setting.engine, setting.threads, setting.device
         slower.update(choose_forms(trial, setting.shape(shape), *where, progress=progress).slower)
-    sites = {site: how for site, how in plan.sites.items() if site not in slower}
-    left = dict.fromkeys(slower, "the dense convolution is faster here")
-    plan = replace(plan, sites=sites, skipped={**plan.skipped, **left})
-    if not plan.sites:
+    plan = plan.without(slower, "the dense convolution is faster here")
+    if not plan.changes:
         raise SpconvifyError(
             f"{name}: no site is faster with SPConv here; leave out ", Option("only_faster", True)
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spconvify.operators.spconv.keys import SPConvKeys, dense_shapes, spconv_sites
+from spconvify.operators.registry import dense_shapes
+from spconvify.operators.spconv.keys import SPConvKeys, spconv_sites
 from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import names
 from spconvify.zoo.custom import CustomArchitecture, build_custom, resolve

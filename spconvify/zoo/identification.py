@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from spconvify.errors import CheckpointError, Option
-from spconvify.operators.spconv.keys import Shapes, dense_shapes, join, spconv_sites
+from spconvify.operators.recognised import Shapes, join
+from spconvify.operators.registry import dense_shapes, recognised
 from spconvify.zoo.architecture import Architecture
 from spconvify.zoo.catalogue import USE_ARCH, entry, names
 from spconvify.zoo.difference import Difference, difference
@@ -30,7 +31,7 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleCl
     Raises:
         ArgumentError: if `name` is unknown.
         CheckpointError: if nothing fits; it tells what comes nearest and which keys differ. Also if
-            the keys of an SPConv are incomplete, see `spconv_sites`.
+            the keys of a replaced convolution are incomplete, see `recognised`.
     """
     if not shapes:
         raise CheckpointError("the checkpoint holds no parameters, so there is no network to identify")
@@ -61,7 +62,7 @@ def anchors() -> list[str]:
 
 def _differences(shapes: Shapes) -> dict[str, Difference]:
     # A converted convolution doesn't tell whether it had a bias, so no such bias is missing.
-    biases = frozenset(join(site, "bias") for site in spconv_sites(shapes))
+    biases = frozenset(join(site, "bias") for site in recognised(shapes))
     dense = {key: tuple(shape) for key, shape in dense_shapes(shapes).items()}
     table = load()
     return {name: difference(table[name].shapes, dense, biases) for name in names()}

@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spconvify.operators.spconv.keys import Shapes, dense_shapes
+from spconvify.operators.recognised import Shapes
+from spconvify.operators.registry import dense_shapes
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture, import_backbones
 
 PATH = Path(__file__).with_name("paddleclas.json")

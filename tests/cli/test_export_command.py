@@ -75,7 +75,7 @@ def test_only_faster_keeps_the_dense_convolution(run, monkeypatch, tmp_path):
     from spconvify.deploy import tune
 
     def slower(model, *_, **__):
-        return tune.Choice(slower=["layer1.0.conv1", "layer1.0.conv2"])
+        return tune.FormChoice(slower=["layer1.0.conv1", "layer1.0.conv2"])
 
     monkeypatch.setattr(tune, "choose_forms", slower)
     path = tmp_path / "dense.pdparams"

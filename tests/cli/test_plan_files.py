@@ -44,7 +44,8 @@ def test_a_plan_that_was_changed(run, folder):
     done(run(*SAVE, "--dry-run", "--save-plan", "plan.json"))
     assert sorted(os.listdir()) == ["net.pdparams", "plan.json"]
     data = json.loads(Path("plan.json").read_text())
-    data["sites"] = {"layer1.0.conv1": {**data["sites"]["layer1.0.conv1"], "ratio": 0.75}}
+    assert data["changes"][0]["site"] == "layer1.0.conv1"
+    data["changes"] = [{**data["changes"][0], "ratio": 0.75}]
     Path("plan.json").write_text(json.dumps(data))
     done(run(*SAVE, "--plan", "plan.json", "--out", "o.pdparams"))
     assert {name: how.ratio for name, how in plan_of(load("o.pdparams")).sites.items()} == {
@@ -56,11 +57,15 @@ def test_a_plan_that_was_changed(run, folder):
     ("change", "message"),
     [
         (
-            lambda data: {**data, "sites": {"layer9.conv": data["sites"]["layer1.0.conv1"]}},
+            lambda data: {**data, "changes": [{**data["changes"][0], "site": "layer9.conv"}]},
             "layer9.conv",
         ),
-        (lambda data: {**data, "sites": {"conv1": {"ratio": 7}}}, "ratio 7"),
-        (lambda data: {**data, "sites": {}}, "nothing to convert"),
+        (lambda data: {**data, "changes": [{**data["changes"][0], "ratio": 7}]}, "ratio 7"),
+        (lambda data: {**data, "changes": [{**data["changes"][0], "change": "x"}]}, "change 'x'"),
+        (lambda data: {**data, "changes": [{**data["changes"][0], "operator": "x"}]}, "operator 'x'"),
+        (lambda data: {**data, "changes": [{**data["changes"][0], "site": 3}]}, "isn't a plan"),
+        (lambda data: {**data, "changes": [{**data["changes"][0], "depth": 3}]}, "isn't a plan"),
+        (lambda data: {**data, "changes": []}, "nothing to convert"),
         (lambda data: {"format": "other"}, "plan format 'other' is unknown"),
         (lambda data: [], "isn't a plan"),
     ],

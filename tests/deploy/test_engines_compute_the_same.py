@@ -16,7 +16,7 @@ from spconvify.deploy.fuse import fuse
 from spconvify.engines import inference, usable_engines
 from spconvify.errors import PlainFileWarning
 from spconvify.operators.spconv.folded import fold
-from spconvify.operators.spconv.forms import build, candidates
+from spconvify.operators.spconv.forms import FORMS
 from spconvify.report.exported import export_lines
 
 CHANNELS = [5, 9, 0, 15, 3, 2, 8, 1, 4, 6, 7, 10, 11, 12, 13, 14]
@@ -40,7 +40,7 @@ def every_form(fusion, groups, **options):
             nets.trained(layer, seed=stride)
             folded = fold(layer, nets.trained(nn.BatchNorm2D(8)))
             yield layer
-            yield from (build(folded, name) for name in candidates(folded))
+            yield from (FORMS.build(folded, name) for name in FORMS.candidates(folded))
 
 
 @pytest.mark.parametrize("fusion", ["sum", "gap"])
@@ -70,8 +70,8 @@ def test_every_form_is_divided_right(tmp_path, fusion, groups):
     for stride in (1, 2):
         layer = nets.trained(SPConv2D(128, 64, stride, groups=groups, fusion=fusion), seed=stride)
         folded = fold(layer, nets.trained(nn.BatchNorm2D(64)))
-        for form in candidates(folded, "onnxruntime"):
-            forms.append(nn.Sequential(nets.conv(3, 128), nn.ReLU(), build(folded, form)))
+        for form in FORMS.candidates(folded, "onnxruntime"):
+            forms.append(nn.Sequential(nets.conv(3, 128), nn.ReLU(), FORMS.build(folded, form)))
     model = Branches(forms)
     model.eval()
     with warnings.catch_warnings():

@@ -11,7 +11,7 @@ import pytest
 from spconvify import convert
 from spconvify.deploy import choices as module
 from spconvify.deploy import tune
-from spconvify.deploy.times_cache import VERSION, Choices
+from spconvify.deploy.times_cache import VERSION, TimesCache
 from spconvify.deploy.tune import DENSE, choose_forms
 from spconvify.imports import full_path
 
@@ -27,11 +27,11 @@ DAMAGED = {
 
 def works(path):
     """Nothing is in it, and what is remembered is."""
-    choices = Choices(path)
+    choices = TimesCache(path)
     assert choices.times("x") is None
     assert choices.confirmed("n") is None
     choices.remember({"x": {"dense": 1.0}}, {"n": False})
-    again = Choices(path)
+    again = TimesCache(path)
     assert again.times("x") == {"dense": 1.0}
     assert again.confirmed("n") is False
     assert json.loads(path.read_text()).keys() == GOOD.keys()
@@ -53,7 +53,7 @@ def test_times_that_are_none_do_not_count(tmp_path, times):
     path = tmp_path / "forms.json"
     path.write_text(f'{{"version": {VERSION}, "layers": {{"x": {times}, "y": {{"a": 2}}}}, '
                     '"networks": {"n": 1, "m": true}}')  # fmt: skip
-    choices = Choices(path)
+    choices = TimesCache(path)
     assert choices.times("x") is choices.confirmed("n") is None
     assert (choices.times("y"), choices.confirmed("m")) == ({"a": 2}, True)
     choices.remember({"z": {"a": 3.0}}, {})
@@ -71,8 +71,8 @@ def test_what_is_no_file_of_ours(tmp_path, kind):
         path.write_bytes(b" " * (module._LARGEST + 10))
     else:
         path.mkdir()
-        Choices(path).remember({"x": {"dense": 1.0}}, {})
-        assert Choices(path).times("x") is None
+        TimesCache(path).remember({"x": {"dense": 1.0}}, {})
+        assert TimesCache(path).times("x") is None
         return
     works(path)
 
@@ -92,7 +92,7 @@ def test_a_lock_that_is_none(tmp_path, kind, monkeypatch):
         monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.2)
         holder = open(lock, "w")  # noqa: SIM115 - it has to stay open
         fcntl.flock(holder, fcntl.LOCK_EX)
-    choices = Choices(path)
+    choices = TimesCache(path)
     choices.remember({"x": {"dense": 1.0}}, {})
     assert choices.times("x") == {"dense": 1.0}
     assert path.exists() == (kind == "fifo")
@@ -105,7 +105,7 @@ def test_unknown_forms_are_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(
         tune, "_time_forms", lambda item, _: dict.fromkeys((*tune._forms(item, "eager"), DENSE), 1.0)
     )
-    choices = Choices(tmp_path / "forms.json")
+    choices = TimesCache(tmp_path / "forms.json")
     shape = (1, 3, 16, 16)
     first = choose_forms(model, shape, "eager", choices=choices)
     assert first.forms
@@ -115,14 +115,16 @@ def test_unknown_forms_are_not_used(tmp_path, monkeypatch):
         content["layers"] = dict.fromkeys(good, damage)
         choices.path.write_text(json.dumps(content))
         assert (
-            choose_forms(model, shape, "eager", choices=Choices(choices.path), measure_them=False).forms
+            choose_forms(
+                model, shape, "eager", choices=TimesCache(choices.path), measure_them=False
+            ).forms
             == {}
         )
     for times in good.values():
         times["evil"] = 0.1  # a form more than there are
     choices.path.write_text(json.dumps({**content, "layers": good}))
     assert (
-        choose_forms(model, shape, "eager", choices=Choices(choices.path), measure_them=False).forms
+        choose_forms(model, shape, "eager", choices=TimesCache(choices.path), measure_them=False).forms
         == {}
     )
 
@@ -130,9 +132,9 @@ def test_unknown_forms_are_not_used(tmp_path, monkeypatch):
 WRITER = """
 import sys, time
 from pathlib import Path
-from spconvify.deploy.times_cache import Choices
+from spconvify.deploy.times_cache import TimesCache
 path, number = Path(sys.argv[1]), sys.argv[2]
-choices = Choices(path)
+choices = TimesCache(path)
 (path.parent / f"ready{number}").touch()
 while not (path.parent / "go").exists():
     time.sleep(0.005)
@@ -151,7 +153,7 @@ def test_writers_lose_nothing(tmp_path):
         assert all(writer.poll() is None for writer in writers)
     (tmp_path / "go").touch()
     assert [writer.wait(60) for writer in writers] == [0] * number
-    choices = Choices(path)
+    choices = TimesCache(path)
     for index in range(number):
         assert choices.times(str(index)) == {"dense": 1.0}
         assert choices.confirmed(str(index))
@@ -159,7 +161,7 @@ def test_writers_lose_nothing(tmp_path):
 
 def test_a_cache_that_can_not_be_written_is_left(tmp_path):
     (tmp_path / "file").write_text("")
-    choices = Choices(tmp_path / "file" / "forms.json")
+    choices = TimesCache(tmp_path / "file" / "forms.json")
     choices.remember({"x": {"dense": 1.0}}, {})
     assert (tmp_path / "file").read_text() == ""
     assert choices.times("x") == {"dense": 1.0}  # for the rest of this run
@@ -174,7 +176,7 @@ def test_no_home(tmp_path, monkeypatch, home):
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # a user who isn't in passwd
     else:
         monkeypatch.setenv("HOME", home)
-    choices = Choices()
+    choices = TimesCache()
     choices.remember({"x": {"dense": 1.0}}, {})
     assert choices.times("x") == {"dense": 1.0}
     assert os.listdir(tmp_path) == []
@@ -185,4 +187,4 @@ def test_a_home_that_can_not_be_told(monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(module.platformdirs, "user_cache_dir", no_home)
-    assert Choices().path is None
+    assert TimesCache().path is None

@@ -6,7 +6,7 @@ from paddle import nn
 
 from spconvify import ArgumentError, convert
 from spconvify.deploy import tune
-from spconvify.deploy.times_cache import Choices
+from spconvify.deploy.times_cache import TimesCache
 from spconvify.deploy.tune import DENSE, choose_forms
 from spconvify.engines import Latency
 
@@ -31,7 +31,7 @@ class Clock:
 
 @pytest.fixture
 def choices(tmp_path):
-    return Choices(tmp_path / "cache" / "forms.json")
+    return TimesCache(tmp_path / "cache" / "forms.json")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_remembers(monkeypatch, model, choices):
     clock = Clock(monkeypatch, **{"pointwise_last+split": 1.0})
     first = choose_forms(model, SHAPE, "eager", choices=choices)
     number = len(clock.calls)
-    again = Choices(choices.path)
+    again = TimesCache(choices.path)
     assert choose_forms(model, SHAPE, "eager", choices=again).forms == first.forms
     assert choose_forms(model, SHAPE, "eager", choices=again, measure_them=False).forms == first.forms
     assert len(clock.calls) == number

@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from spconvify import compare, convert
-from spconvify.calibration.fit_report import FitReport
 from spconvify.engines import Latency
 from spconvify.evaluation.agreement import Agreement, OutputAgreement
 from spconvify.report import (
@@ -25,6 +24,7 @@ from spconvify.report import (
 from spconvify.report.comparison import Comparison, Side, SiteComparison, Timing
 from spconvify.report.rows import captions
 from spconvify.report.units import change, factor, interval, median, quantity
+from spconvify.surgery.fit_report import FitReport
 
 
 def sample(before=(33.0, 32.0, 34.0), after=(16.5, 16.0, 17.0)):

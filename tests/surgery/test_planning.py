@@ -4,6 +4,7 @@ import networks as nets
 import pytest
 
 from spconvify import ArgumentError, Plan, convert, plan
+from spconvify.operators.spconv.settings import SPConvSettings
 from spconvify.surgery.planning import plan_of
 
 
@@ -70,6 +71,12 @@ def test_json_round_trip():
 def test_refuses_other_json(text):
     with pytest.raises(ArgumentError, match=r"plan"):
         Plan.from_json(text)
+
+
+def test_reads_the_former_format():
+    text = """{"format": "spconvify-plan-1", "skipped": {"stem": "excluded"},
+               "sites": {"conv1": {"ratio": 0.25, "groups": 2, "fusion": "sum", "bias": null}}}"""
+    assert Plan.from_json(text) == Plan({"conv1": SPConvSettings(0.25, 2, "sum")}, {"stem": "excluded"})
 
 
 def test_refuses_json_with_settings_out_of_range():

@@ -1,88 +1,72 @@
-"""One layer of a calibration: observe, fit, check against the copied weights, write."""
+"""Fit one SPConv to calibration images: observe, fit, check against the copied weights, write."""
 
 from __future__ import annotations
 
-import numpy as np
-from paddle import nn
+from typing import Any
 
-from spconvify.calibration.capture import capture
-from spconvify.calibration.images import CalibrationImages
+import numpy as np
+
 from spconvify.calibration.moments import Geometry
 from spconvify.calibration.observations import Observations
-from spconvify.calibration.trace import Calls
+from spconvify.calibration.task import LayerFit, Task, Unfitted
 from spconvify.network.finite import not_finite
-from spconvify.network.placement import as_input
 from spconvify.operators.spconv.assign import assign_fit
-from spconvify.operators.spconv.layer import SPConv2D
 from spconvify.operators.spconv.prior import judge_copy
 from spconvify.operators.spconv.reconstruct import Reconstruction, Request, reconstruct
 
 
-class Unfitted(Exception):
-    """Why a layer keeps the copied weights, and their error on positions that were left out."""
-
-    def __init__(self, reason: str, error: float | None = None):
-        super().__init__(reason)
-        self.error = error
-
-
 class Fitter:
-    """One layer: the original convolution, its replacement, and the networks around them."""
+    """One layer of a calibration."""
 
-    def __init__(
-        self, original: nn.Layer, converted: nn.Layer, conv: nn.Layer, spconv: SPConv2D, calls: Calls
-    ):
-        self._networks = ((original, conv), (converted, spconv))
-        self._conv, self._spconv, self._calls = conv, spconv, calls
-        self.few = ""  # how few positions there are, where they don't determine the weights
+    def __init__(self, task: Task):
+        self._task = task
+        self._spconv: Any = task.layer
 
-    def fit(self, images: CalibrationImages, seed: int) -> float:
-        """Observe, fit and write the weights; return the error to expect on other images.
+    def fit(self) -> LayerFit:
+        """Observe, fit and write the weights.
 
         Raises:
             Unfitted: if the copied weights have to stay.
         """
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            observations = self._observe(images, seed)
-            _check_usable(observations)
-            self._count(observations)
-            kernel, bias = self._dense()
-            try:
-                found = reconstruct(observations, self._request(), kernel)
-            except np.linalg.LinAlgError as error:
-                raise Unfitted(f"its weights can't be determined ({error})") from error
-            self._check_better(found, observations, kernel, bias)
-        self._write(found)
-        return found.error
+        few = ""
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                observations = self._observe()
+                _check_usable(observations)
+                few = self._how_few(observations)
+                kernel, bias = self._task.dense()
+                try:
+                    found = reconstruct(observations, self._request(), kernel)
+                except np.linalg.LinAlgError as error:
+                    raise Unfitted(f"its weights can't be determined ({error})") from error
+                self._check_better(found, observations, kernel, bias)
+            self._write(found)
+        except Unfitted as reason:
+            reason.few = few
+            raise
+        return LayerFit(found.error, few)
 
-    def _observe(self, images: CalibrationImages, seed: int) -> Observations:
-        spconv = self._spconv
+    def _observe(self) -> Observations:
+        spconv, task = self._spconv, self._task
         padding_mode = spconv.gwc._padding_mode
-        geometry = Geometry(spconv.stride, spconv.padding, spconv.dilation, padding_mode)
         observations = Observations(
-            geometry,
-            images.count,
-            self._calls.tail.path(spconv.out_channels),
-            calls=self._calls.number,
-            seed=seed,
+            Geometry(spconv.stride, spconv.padding, spconv.dilation, padding_mode),
+            task.images.count,
+            task.calls.tail.path(spconv.out_channels),
+            calls=task.calls.number,
+            seed=task.seed,
             image_means=spconv.fusion == "gap",
         )
-        for batch in images:
-            observations.add(*(self._capture(model, layer, batch) for model, layer in self._networks))
+        for wanted, current in task.calls_by_batch():
+            observations.add(wanted, current)
         return observations
 
-    def _dense(self) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel (L, C, 3, 3) and bias (L,) of the convolution that was replaced."""
-        kernel = self._conv.weight.astype("float32").numpy()
-        if self._conv.bias is None:
-            return kernel, np.zeros(len(kernel), np.float32)
-        return kernel, self._conv.bias.astype("float32").numpy()
-
-    def _count(self, observations: Observations) -> None:
+    def _how_few(self, observations: Observations) -> str:
         spconv = self._spconv
         unknowns = spconv.representative // spconv.groups * 9 + spconv.in_channels
-        if observations.rows < 2 * unknowns:
-            self.few = f"{observations.rows} positions for {unknowns} weights per output"
+        if observations.rows >= 2 * unknowns:
+            return ""
+        return f"{observations.rows} positions for {unknowns} weights per output"
 
     def _check_better(
         self, found: Reconstruction, observations: Observations, kernel: np.ndarray, bias: np.ndarray
@@ -106,10 +90,6 @@ class Fitter:
         if bad:
             self._spconv.set_state_dict(before)
             raise Unfitted(f"its fitted {bad[0]!r} would not be finite")
-
-    def _capture(self, model: nn.Layer, layer: nn.Layer, batch: np.ndarray):
-        channels_last = self._spconv.data_format == "NHWC"
-        return capture(model, layer, self._calls, as_input(model, batch), channels_last)
 
     def _request(self) -> Request:
         spconv = self._spconv

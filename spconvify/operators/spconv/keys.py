@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spconvify.errors import CheckpointError
-
-Shapes = Mapping[str, tuple[int, ...]]
+from spconvify.operators.recognised import Shapes, join
+from spconvify.operators.spconv.settings import SPConvSettings
 
 _WEIGHTS = ("gwc.weight", "pwc.weight", "conv1x1.weight")
 _NORMS = tuple(
@@ -43,6 +42,17 @@ class SPConvKeys:
         optional = [*([_BIAS] if self.bias else []), *([_CHANNELS] if self.channels else [])]
         return frozenset([*_WEIGHTS, *optional, *(_NORMS if self.fusion == "gap" else [])])
 
+    @property
+    def settings(self) -> SPConvSettings:
+        """What the layer was made with; the ratio is the effective one."""
+        ratio = self.representative / self.in_channels
+        return SPConvSettings(ratio, self.groups, self.fusion, self.bias, self.channels)
+
+    @property
+    def permutations(self) -> frozenset[str]:
+        """The order of the input channels."""
+        return frozenset({_CHANNELS} if self.channels else ())
+
 
 def spconv_sites(shapes: Shapes) -> dict[str, SPConvKeys]:
     """Every SPConv in a state dict by the name of its site; "" is the root itself.
@@ -54,27 +64,6 @@ def spconv_sites(shapes: Shapes) -> dict[str, SPConvKeys]:
         CheckpointError: if the keys of a site are incomplete, or their shapes don't fit each other.
     """
     return {site: _read(site, shapes) for site in _site_names(shapes)}
-
-
-def dense_shapes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-    """The shapes before the conversion: every SPConv becomes ``SITE.weight`` (L, C, 3, 3) again.
-
-    Whether the original convolution had a bias can't be told: there is none in the result.
-
-    Raises:
-        CheckpointError: see `spconv_sites`.
-    """
-    dense = dict(shapes)
-    for site, keys in spconv_sites(shapes).items():
-        for key in keys.keys:
-            del dense[join(site, key)]
-        dense[join(site, "weight")] = (keys.out_channels, keys.in_channels, 3, 3)
-    return dense
-
-
-def join(site: str, key: str) -> str:
-    """The structured name of `key` in the layer `site`."""
-    return f"{site}.{key}" if site else key
 
 
 def _site_names(shapes: Shapes) -> list[str]:

@@ -57,6 +57,8 @@ class SPConv2D(Replacement):
     IJCAI 2020, section 3 (equations 2 to 7).
     """
 
+    called = "an SPConv2D"
+
     def __init__(
         self,
         in_channels: int,

@@ -28,6 +28,7 @@ VARIANTS = {
 class FusedSPConv2D(FusedReplacement):
     """A folded SPConv2D in one form; eval mode only. Input and output as the SPConv2D's."""
 
+    called = "an SPConv2D"
     name, fusion = "", ""
     variants: tuple[str, ...] = tuple(VARIANTS)
 

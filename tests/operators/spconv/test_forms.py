@@ -9,7 +9,7 @@ from paddle import nn
 from spconvify import SPConv2D
 from spconvify.network.graph import record
 from spconvify.operators.spconv.folded import fold
-from spconvify.operators.spconv.forms import FORMS, build, candidates, default_form
+from spconvify.operators.spconv.forms import BY_NAME, FORMS
 
 
 def layer_of(seed=0, in_channels=16, out_channels=12, **options):
@@ -18,11 +18,11 @@ def layer_of(seed=0, in_channels=16, out_channels=12, **options):
 
 def assert_every_form_equals(layer, x, norm=None):
     folded = fold(layer, norm)
-    names = candidates(folded)
+    names = FORMS.candidates(folded)
     with paddle.no_grad():
         expected = layer(x) if norm is None else norm(layer(x))
         for name in names:
-            actual = build(folded, name)(x)
+            actual = FORMS.build(folded, name)(x)
             assert actual.shape == expected.shape, name
             error = float((actual - expected).abs().max()) / float(expected.abs().max())
             assert error < 2e-5, (name, error)
@@ -72,48 +72,48 @@ def test_neighbouring_channels_are_sliced():
     backwards = [*range(7, -1, -1), *range(8, 16)]
     for groups, gathers in ((2, True), (1, False)):  # in two groups, the second's channels come first
         folded = fold(layer_of(fusion="sum", groups=groups, channels=backwards))
-        take = build(folded, "pointwise-last").affine.spread.take
+        take = FORMS.build(folded, "pointwise-last").affine.spread.take
         assert bool(take.pick) == gathers
-        assert any("select" in name for name in candidates(folded)) == gathers
+        assert any("select" in name for name in FORMS.candidates(folded)) == gathers
 
 
 @pytest.mark.parametrize("fusion", ["sum", "gap"])
 def test_scattered_channels_stay_in_onednns_layout_by_default(fusion):
     scattered = fold(layer_of(fusion=fusion, channels=[*range(0, 16, 2), *range(1, 16, 2)]))
-    form = default_form(scattered, "inference")
+    form = FORMS.default(scattered, "inference")
     assert form.partition("+")[2] == ("split" if paddle.__version__.startswith("2.") else "select")
-    assert "+" not in default_form(scattered, "onnxruntime")
-    assert default_form(scattered, "openvino") == {"sum": "pointwise-last", "gap": "two-means"}[fusion]
-    assert "select" not in default_form(fold(layer_of(fusion=fusion)), "inference")
+    assert "+" not in FORMS.default(scattered, "onnxruntime")
+    assert FORMS.default(scattered, "openvino") == {"sum": "pointwise-last", "gap": "two-means"}[fusion]
+    assert "select" not in FORMS.default(fold(layer_of(fusion=fusion)), "inference")
 
 
 def test_gaps_1x1_takes_all_channels_where_the_rest_is_not_one_piece():
     middle = [*range(4, 12), *range(0, 4), *range(12, 16)]
     for stride in (1, 2):
         layer = layer_of(fusion="gap", channels=middle, stride=stride)
-        assert build(fold(layer), "two-parts").conv1x1.weight.shape == [12, 16, 1, 1]
+        assert FORMS.build(fold(layer), "two-parts").conv1x1.weight.shape == [12, 16, 1, 1]
         assert_every_form_equals(layer, paddle.randn([3, 16, 7, 5]))
 
 
 def test_one_split_serves_all_parts():
     for stride, splits in ((1, 1), (2, 2)):  # with stride 2 the 3x3 sees another map than the 1x1s
-        form = build(fold(layer_of(fusion="gap", stride=stride)), "two-parts")
+        form = FORMS.build(fold(layer_of(fusion="gap", stride=stride)), "two-parts")
         graph = record(form, {}, paddle.randn([1, 16, 8, 8]))
         assert [operation.name for operation in graph.operations].count("split") == splits
 
 
 def test_a_form_knows_its_name():
     folded = fold(layer_of(fusion="gap"))
-    for name in candidates(folded):
-        assert build(folded, name).form == name
-        assert f"form={name}" in repr(build(folded, name))
+    for name in FORMS.candidates(folded):
+        assert FORMS.build(folded, name).form == name
+        assert f"form={name}" in repr(FORMS.build(folded, name))
     for engine in ("inference", "onnxruntime", "eager", "tensorrt"):
-        assert default_form(folded, engine) in candidates(folded)
+        assert FORMS.default(folded, engine) in FORMS.candidates(folded)
 
 
 def test_forms_are_named_after_their_fusion():
-    assert {form.fusion for form in FORMS.values()} == {"sum", "gap"}
-    assert all(form.name == name for name, form in FORMS.items())
+    assert {form.fusion for form in BY_NAME.values()} == {"sum", "gap"}
+    assert all(form.name == name for name, form in BY_NAME.items())
 
 
 @pytest.mark.parametrize("dtype", ["float64"])
@@ -122,8 +122,8 @@ def test_a_form_has_the_layers_dtype(dtype):
     layer.to(dtype=dtype)
     x = paddle.randn([2, 16, 6, 6]).astype(dtype)
     folded = fold(layer)
-    for name in candidates(folded):
-        actual, expected = build(folded, name)(x), layer(x)
+    for name in FORMS.candidates(folded):
+        actual, expected = FORMS.build(folded, name)(x), layer(x)
         assert actual.dtype == expected.dtype
         np.testing.assert_allclose(actual.numpy(), expected.numpy(), rtol=1e-9, atol=1e-9)
 
@@ -131,6 +131,6 @@ def test_a_form_has_the_layers_dtype(dtype):
 def test_openvino_gets_no_groups_as_convolutions_of_their_own():
     for fusion in ("sum", "gap"):
         folded = fold(layer_of(fusion=fusion))
-        assert any(name.endswith("+split") for name in candidates(folded))
-        assert not any(name.endswith("+split") for name in candidates(folded, "openvino"))
-        assert default_form(folded, "openvino") in candidates(folded, "openvino")
+        assert any(name.endswith("+split") for name in FORMS.candidates(folded))
+        assert not any(name.endswith("+split") for name in FORMS.candidates(folded, "openvino"))
+        assert FORMS.default(folded, "openvino") in FORMS.candidates(folded, "openvino")

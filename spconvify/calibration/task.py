@@ -1,0 +1,76 @@
+"""One layer to fit: the two networks, the two layers, and what happens to the output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from paddle import nn
+
+from spconvify.calibration.capture import Call, capture
+from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.trace import Calls
+from spconvify.network.placement import as_input
+from spconvify.network.replacement import Replacement
+
+
+class Unfitted(Exception):
+    """Why a layer keeps the weights that it has, and their error on positions that were left out.
+
+    `few` is as in `LayerFit`.
+    """
+
+    def __init__(self, reason: str, error: float | None = None, few: str = ""):
+        super().__init__(reason)
+        self.error, self.few = error, few
+
+
+@dataclass(frozen=True)
+class LayerFit:
+    """What a fit gave: the relative error to expect on other images, and how few positions there were,
+    where they don't determine the weights."""
+
+    error: float
+    few: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One layer to fit, on what the converted network feeds it, to what the original one has there.
+
+    Attributes:
+        original: the network before the conversion.
+        converted: the network after it, fitted up to this layer.
+        conv: the convolution in `original`.
+        layer: what stands in its place in `converted`.
+        calls: how often it runs, and what its output goes through.
+        images: calibration images.
+        seed: of samples.
+    """
+
+    original: nn.Layer
+    converted: nn.Layer
+    conv: nn.Layer
+    layer: Replacement
+    calls: Calls
+    images: CalibrationImages
+    seed: int = 0
+
+    def calls_by_batch(self) -> Iterator[tuple[list[Call], list[Call]]]:
+        """What goes in and comes out in the original and in the converted network, batch by batch."""
+        channels_last = self.layer.data_format == "NHWC"
+        for batch in self.images:
+            wanted, current = (
+                capture(model, layer, self.calls, as_input(model, batch), channels_last)
+                for model, layer in ((self.original, self.conv), (self.converted, self.layer))
+            )
+            yield wanted, current
+
+    def dense(self) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (L, C, 3, 3) and bias (L,) of the convolution, in float32."""
+        conv: nn.Conv2D = self.conv
+        kernel = conv.weight.astype("float32").numpy()
+        if conv.bias is None:
+            return kernel, np.zeros(len(kernel), np.float32)
+        return kernel, conv.bias.astype("float32").numpy()
