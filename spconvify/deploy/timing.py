@@ -9,10 +9,10 @@ from paddle import nn
 
 from spconvify.deploy.checking import check_dtype
 from spconvify.deploy.fuse import fuse
+from spconvify.deploy.latencies import Timing
 from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
 from spconvify.network.replacement import FusedReplacement
-from spconvify.report.comparison import Timing
 
 
 def time_networks(

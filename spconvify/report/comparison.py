@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spconvify.engines import Latency, speedup
+from spconvify.deploy.latencies import Timing
 from spconvify.operators import registry
 
 if TYPE_CHECKING:
@@ -44,52 +44,6 @@ class Side:
             "spconv_overhead_macs": self.overhead,
             "bytes": self.bytes,
             "top1": self.top1,
-        }
-
-
-@dataclass
-class Timing:
-    """Latencies of one run, and how they were measured: one engine, batch and number of threads.
-
-    `before` is the original network and `after` the converted one as it is; `fused` is the converted
-    one with its BatchNorms folded and its layers in their `forms` (by site name), which is what
-    `spconvify.export` deploys. The original is fused by the same rules, so that its folding isn't
-    counted as SPConv's gain.
-    """
-
-    engine: str
-    threads: int
-    batch: int
-    device: str
-    before: Latency
-    after: Latency
-    fused: Latency
-    forms: dict[str, str] = field(default_factory=dict)
-    slower: list[str] = field(default_factory=list)  # sites where the dense convolution is faster
-    facts: dict[str, str] = field(default_factory=dict)  # engine version, processor, dtype
-
-    @property
-    def speedup(self) -> float | None:
-        """Median latency before / fused; None if the p10-p90 intervals overlap."""
-        return speedup(self.before, self.fused)
-
-    @property
-    def ratio(self) -> float:
-        """Median latency before / fused, whatever the intervals say."""
-        return self.before.median / self.fused.median
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {
-            "engine": self.engine,
-            "threads": self.threads,
-            "batch": self.batch,
-            "device": self.device,
-            **{f"engine_{key}": value for key, value in self.facts.items()},
-            **{f"{name}_ms": getattr(self, name).to_dict() for name in ("before", "after", "fused")},
-            "speedup": self.speedup,
-            "forms": self.forms,
-            "slower_than_dense": self.slower,
         }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spconvify.deploy.latencies import Timing
 from spconvify.engines import ENGINES, speedup
-from spconvify.report.comparison import Comparison, SiteComparison, Timing
+from spconvify.report.comparison import Comparison, SiteComparison
 from spconvify.report.units import change, factor, interval, median, quantity, verdict
 
 HEADER = ("", "before", "after", "change", "factor")

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from spconvify import ConversionError, EngineError, save, zoo
+from spconvify.deploy.latencies import Timing
 from spconvify.engines import Latency
-from spconvify.report.comparison import Timing
 
 WHY = "running the network 'fused' failed: it resizes"
 

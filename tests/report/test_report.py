@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from spconvify import compare, convert
+from spconvify.deploy.latencies import Timing
 from spconvify.engines import Latency
 from spconvify.evaluation.agreement import Agreement, OutputAgreement
 from spconvify.report import (
@@ -21,7 +22,7 @@ from spconvify.report import (
     to_json,
     to_markdown,
 )
-from spconvify.report.comparison import Comparison, Side, SiteComparison, Timing
+from spconvify.report.comparison import Comparison, Side, SiteComparison
 from spconvify.report.rows import captions
 from spconvify.report.units import change, factor, interval, median, quantity
 from spconvify.surgery.fit_report import FitReport

@@ -10,9 +10,9 @@ from paddle import nn
 
 import spconvify
 from spconvify import ArgumentError, SpconvifyError
+from spconvify.deploy.latencies import Timing
 from spconvify.engines import Latency
 from spconvify.evaluation.accuracy import top1
-from spconvify.report.comparison import Timing
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIPPED = EXAMPLES / "resnet20_fashion_mnist.pdparams"
