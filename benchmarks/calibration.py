@@ -174,8 +174,8 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def show(layer: str, done: int, total: int) -> None:
-    print(f"\r{done}/{total} {layer:40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+def show(done: int, total: int, text: str) -> None:
+    print(f"\r{done}/{total} {text:48}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

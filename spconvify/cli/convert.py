@@ -91,8 +91,11 @@ def convert(
     """Replace the dense 3x3 convolutions of a trained network with SPConv."""
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
-    from spconvify.cli.job import Measurement, Output, Selection, run
+    from spconvify.cli.job import run
+    from spconvify.cli.measurement import Measurement
     from spconvify.cli.plan_file import PlanOutput
+    from spconvify.cli.selection import Selection
+    from spconvify.cli.showing import Output
     from spconvify.errors import ArgumentError
     from spconvify.files.places import place_to_fill
     from spconvify.source.loading import is_checkpoint, save_at

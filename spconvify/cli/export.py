@@ -57,8 +57,8 @@ def export(
     debug: o.Debug = False,
 ) -> None:
     """Write a network for deployment: fused, in its fastest forms, and checked."""
-    from spconvify.cli.job import Selection
     from spconvify.cli.output import progress_bar, result, result_line, working
+    from spconvify.cli.selection import Selection
     from spconvify.deploy.folder import check_folder
     from spconvify.engines import check_engine
     from spconvify.operators.spconv.settings import DEFAULT_GROUPS, DEFAULT_RATIO

@@ -36,8 +36,9 @@ def inspect(
     debug: o.Debug = False,
 ) -> None:
     """List every convolution of a network with its verdict. Runs nothing and writes nothing."""
-    from spconvify.cli.job import Selection, inspect_sites
+    from spconvify.cli.job import inspect_sites
     from spconvify.cli.output import result, stdout
+    from spconvify.cli.selection import Selection
     from spconvify.report import FORMATS, inspect_table, sites_to_markdown, to_csv, to_json
 
     selection = Selection(

@@ -13,7 +13,7 @@ from rich.text import Text
 from spconvify.cli.signals import end_if_asked
 from spconvify.cli.streams import Streams
 from spconvify.printable import one_line, printable
-from spconvify.workflow.progress import Progress, bar
+from spconvify.progress import Progress, bar
 
 # Piped output isn't 80 columns wide: don't break its lines.
 _PIPE_WIDTH = 160

@@ -228,12 +228,10 @@ def _progress(quiet: bool) -> Iterator[Any]:
     with progress_bar("recovering", quiet) as move:
 
         def report(now: Any) -> None:
-            text = f"step {now.step}/{now.steps}, loss {now.loss:.4f}"
-            text += "" if now.top1 is None else f", top-1 {now.top1:.2f} %"
-            move(now.step, now.steps, text)
+            move(now.step, now.steps, now.text)
             last = now.step == now.steps
             due = now.top1 is not None or now.step % max(1, now.steps // _LINES) == 0
             if (due or last) and not stderr.is_terminal:
-                note(f"{text}, {now.seconds_left:.0f} s left", quiet)
+                note(f"{now.text}, {now.seconds_left:.0f} s left", quiet)
 
         yield report

@@ -61,7 +61,10 @@ def report(
     debug: o.Debug = False,
 ) -> None:
     """Show a network before and after SPConv: parameters, MACs, latency. Writes no checkpoint."""
-    from spconvify.cli.job import Measurement, Output, Selection, run
+    from spconvify.cli.job import run
+    from spconvify.cli.measurement import Measurement
+    from spconvify.cli.selection import Selection
+    from spconvify.cli.showing import Output
 
     selection = Selection(
         network,

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import paddle
 from paddle import nn
@@ -27,6 +27,7 @@ from spconvify.files.regular import open_regular
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.finite import check_finite
 from spconvify.network.replacement import FusedReplacement
+from spconvify.progress import Wanted, showing
 
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
 _FULL_DISK_BYTES = 1 << 16
@@ -43,7 +44,7 @@ def export(
     dynamic_batch: bool = False,
     overwrite: bool = False,
     example: Any = None,
-    progress: Callable[..., None] | None = None,
+    progress: Wanted = None,
 ) -> Path:
     """Write a network for deployment into a new folder, and check the files against the network.
 
@@ -64,7 +65,8 @@ def export(
         overwrite: replace a folder that an earlier export made and that holds nothing else.
         example: images (N, C, H, W), prepared as the network wants them, to check the files on: a few of
             the calibration images. Random numbers by default.
-        progress: called with (done, total, message).
+        progress: called with (done, total, text); None shows a bar on a terminal and in a notebook, and
+            False nothing.
 
     Returns:
         The folder.
@@ -85,29 +87,29 @@ def export(
     images_for(shape, example)
     check_finite(model, EngineError, "so nothing was exported")
     check_dtype(model, engine)
-    choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=progress)
-    fused = fuse_for_deployment(model, shape, engine, choice, example)
-    with scratch_folder(place) as folder:
-        try:
-            hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
-            job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
-            error, latency, how = check(model, fused, job, shape, example)
-            if engine == "inference":
-                keep(folder, how)
-            if dynamic_batch:
-                other = (_OTHER_BATCH, *shape[1:])
-                error = max(error, check(model, fused, job, other, example)[0])
-        except EngineError as problem:
-            if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
-                raise EngineError(f"can't write {target}: no space left on its disk") from problem
-            raise
-        deleted = how.get("deleted_passes", [])
-        manifest = _manifest(
-            fused, folder, shape, dynamic_batch, engine, threads, error, latency, deleted
-        )
-        if progress is not None:
-            progress(1, 1, "putting the files in place")
-        put_in_place(folder, place, overwrite, manifest.to_dict())
+    with showing(progress, "exporting") as report:
+        choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=report)
+        fused = fuse_for_deployment(model, shape, engine, choice, example)
+        with scratch_folder(place) as folder:
+            try:
+                hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
+                job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
+                error, latency, how = check(model, fused, job, shape, example)
+                if engine == "inference":
+                    keep(folder, how)
+                if dynamic_batch:
+                    other = (_OTHER_BATCH, *shape[1:])
+                    error = max(error, check(model, fused, job, other, example)[0])
+            except EngineError as problem:
+                if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
+                    raise EngineError(f"can't write {target}: no space left on its disk") from problem
+                raise
+            deleted = how.get("deleted_passes", [])
+            manifest = _manifest(
+                fused, folder, shape, dynamic_batch, engine, threads, error, latency, deleted
+            )
+            report(1, 1, "putting the files in place")
+            put_in_place(folder, place, overwrite, manifest.to_dict())
     return target
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import paddle
@@ -23,44 +21,19 @@ from spconvify.deploy.equality import (
     largest_error,
     what_differs,
 )
-from spconvify.deploy.folding import fold_into_convolution, foldable, forms_of
-from spconvify.deploy.markers import held_elsewhere
+from spconvify.deploy.folding import fold_into_convolution
+from spconvify.deploy.fusible import Fusible, find_fusible
 from spconvify.errors import ArgumentError, ConversionError, Option
 from spconvify.network.copying import copied
 from spconvify.network.edges import replaceable
 from spconvify.network.failures import depends_on_input, does_not_run, first_line
-from spconvify.network.graph import Graph, record, uses_statistics
 from spconvify.network.norms import without_normalising
 from spconvify.network.placement import input_dtype
 from spconvify.network.run import guess_input_shapes, random_input
 from spconvify.network.static_functions import as_written
 from spconvify.network.untouched import untouched
 from spconvify.operators.forms import Forms
-from spconvify.surgery.sites import WeightOwners, check_model, has_hooks
-
-
-@dataclass(frozen=True, eq=False)
-class Fusible:
-    """A convolution, or a layer that has forms, and the BatchNorm that alone takes its output.
-
-    Without a BatchNorm there are only the layer's own ones to fold.
-    """
-
-    name: str
-    layer: nn.Layer
-    norm: nn.Layer | None
-    input_shape: tuple[int, ...]  # of its first call
-
-    @cached_property
-    def forms(self) -> Forms | None:
-        """How the layer is laid out; None for a convolution."""
-        return forms_of(self.layer)
-
-    @cached_property
-    def folded(self) -> Any:
-        """The layer with every BatchNorm folded in, as its forms take it; for a layer that has some."""
-        assert self.forms is not None
-        return self.forms.fold(self.layer, self.norm)
+from spconvify.surgery.sites import check_model
 
 
 def fuse(
@@ -152,47 +125,6 @@ def _is_right(
     except Exception:  # of a network that makes float32 tensors of its own
         return are_equal(expected, found, None, TOLERANCE)
     return error <= TOLERANCE_FLOAT64
-
-
-def find_fusible(model: nn.Layer, image: paddle.Tensor) -> list[Fusible]:
-    """What can be folded, found from one run of `model`; called layers that have forms always can."""
-    named = foldable(model)
-    graph = record(model, named, image)
-    norms = {name: _norm_behind(outputs, graph) for name, outputs in graph.outputs.items()}
-    involved = [named[name] for name in norms] + [norm for norm in norms.values() if norm]
-    unreachable, weights = held_elsewhere(model, involved, image), WeightOwners(model)
-    folds = []
-    for name, norm in norms.items():
-        layer, shape = named[name], tuple(graph.inputs[name][0].shape)
-        has_forms = forms_of(layer) is not None
-        is_tied = weights.is_tied(layer) and not has_forms  # a layer in a form gets weights of its own
-        if norm is not None and (id(norm) in unreachable or has_hooks(norm) or is_tied):
-            norm = None
-        if isinstance(layer, nn.Conv2D) and _is_read_elsewhere(layer, graph):
-            norm = None
-        fusible = has_forms and id(layer) not in unreachable
-        if fusible or (isinstance(layer, nn.Conv2D) and norm is not None):
-            folds.append(Fusible(name, layer, norm, shape))
-    return folds
-
-
-def _is_read_elsewhere(layer: nn.Layer, graph: Graph) -> bool:
-    """Whether anything but the layer itself computes with its weights, which folding would change."""
-    own = layer.parameters(include_sublayers=False)
-    users = [operation for weight in own for operation in graph.consumers.get(id(weight), [])]
-    return any(not operation.layers or operation.layers[-1] is not layer for operation in users)
-
-
-def _norm_behind(outputs: Sequence[Any], graph: Graph) -> nn.Layer | None:
-    """The BatchNorm that takes every one of `outputs`, and nothing else."""
-    consumers = [graph.only_consumer(output) for output in outputs]
-    if not all(operation and uses_statistics(operation) for operation in consumers):
-        return None
-    norms = {id(operation.layers[-1]): operation.layers[-1] for operation in consumers if operation}
-    if len(norms) != 1:
-        return None
-    (norm,) = norms.values()
-    return norm if graph.norm_calls(norm) == len(outputs) else None
 
 
 def _carry_out(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Callable
+from typing import Any
 
 from paddle import nn
 
@@ -13,6 +13,7 @@ from spconvify.deploy.latencies import Timing
 from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
 from spconvify.network.replacement import FusedReplacement
+from spconvify.progress import Progress, nothing
 
 
 def time_networks(
@@ -24,7 +25,7 @@ def time_networks(
     device: str = "cpu",
     *,
     tune: bool = False,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = nothing,
 ) -> Timing:
     """Measure the original network fused, the converted one as it is, and the converted one fused.
 
@@ -37,7 +38,7 @@ def time_networks(
         device: "cpu" or "gpu:0".
         tune: measure which form of each layer is fastest; without it, earlier choices for the same
             engine, processor and shapes are used, and defaults where there are none.
-        progress: called with (done, total, message).
+        progress: called with (done, total, text).
 
     Raises:
         ArgumentError: if a network doesn't run on the input, or the engine is unknown.
@@ -50,8 +51,7 @@ def time_networks(
     networks = {"before": fuse_for_deployment(before, shape, engine), "after": after, "fused": fused}
 
     def turn(done: int, total: int) -> None:
-        if progress is not None:
-            progress(done, total, f"timing in {engine}")
+        progress(done, total, f"timing in {engine}")
 
     latency = measure(networks, shape, engine=engine, threads=threads, device=device, progress=turn)
     forms = {

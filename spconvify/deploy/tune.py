@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 import paddle
 from paddle import nn
 
 from spconvify.deploy.channel_order import has_scattered_channels, put_side_by_side
-from spconvify.deploy.fuse import Fusible, find_fusible, fuse
+from spconvify.deploy.fuse import fuse
+from spconvify.deploy.fusible import Fusible, find_fusible
 from spconvify.deploy.surroundings import Surroundings, input_shape
 from spconvify.deploy.times_cache import Times, TimesCache
 from spconvify.engines import describe, measure
@@ -20,6 +21,7 @@ from spconvify.network.failures import does_not_run
 from spconvify.network.placement import input_dtype
 from spconvify.network.run import evaluating, random_input
 from spconvify.operators.forms import Forms
+from spconvify.progress import Progress, nothing
 
 DENSE = "original"  # the time of the dense convolution, beside the forms'
 # A form must be this much faster than the default one: less is within what repeated timings differ.
@@ -56,7 +58,7 @@ def choose_forms(
     *,
     measure_them: bool = True,
     choices: TimesCache | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = nothing,
 ) -> FormChoice:
     """Find the fastest form of every replacement in `model`, and where none beats the dense convolution.
 
@@ -73,7 +75,7 @@ def choose_forms(
         device: "cpu" or "gpu:0".
         measure_them: False uses what is remembered and measures nothing.
         choices: where times are remembered; the user's cache folder by default.
-        progress: called with (done, total, message).
+        progress: called with (done, total, text).
 
     Raises:
         ArgumentError: if the network doesn't run on the input.
@@ -89,8 +91,7 @@ def choose_forms(
     missing = [key for key, known in times.items() if known is None]
     if measure_them:
         for done, key in enumerate(missing):
-            if progress is not None:
-                progress(done, len(missing) + 1, f"timing forms of layer {done + 1} of {len(missing)}")
+            progress(done, len(missing) + 1, f"timing forms of layer {done + 1} of {len(missing)}")
             item = next(item for item in folds if keys[item.name] == key)
             times[key] = _time_forms(item, setting)
         choices.remember({key: times[key] for key in missing}, {})  # type: ignore[misc]

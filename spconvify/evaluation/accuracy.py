@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Callable
 
 import numpy as np
 import paddle
@@ -14,6 +13,7 @@ from spconvify.evaluation.labels import check_labels
 from spconvify.network.failures import does_not_run
 from spconvify.network.outputs import flatten
 from spconvify.network.run import trying
+from spconvify.progress import Progress, nothing
 
 
 def top1(
@@ -21,7 +21,7 @@ def top1(
     images: np.ndarray,
     labels: np.ndarray,
     batch_size: int = 250,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = nothing,
 ) -> float:
     """Share of the images (N, C, H, W) whose largest logit is their label (N,), in per cent.
 
@@ -45,8 +45,7 @@ def top1(
             check_labels(own, len(batch), "labels", logits.shape[1], start)
             found = logits.argmax(axis=1)
             right += int((found == own).sum())
-            if progress is not None:
-                progress(start + len(found), len(images))
+            progress(start + len(found), len(images))
     return 100.0 * right / len(images)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 from spconvify.errors import ArgumentError
+from spconvify.progress import showing
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,29 @@ class RecoveryProgress:
     top1: Optional[float]
     seconds_left: float
 
+    @property
+    def text(self) -> str:
+        """Step, loss and accuracy in a line."""
+        text = f"step {self.step}/{self.steps}, loss {self.loss:.4f}"
+        return text if self.top1 is None else f"{text}, top-1 {self.top1:.2f} %"
+
 
 Report = Callable[[RecoveryProgress], None]
 Tell = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def reporting(wanted: Report | bool | None) -> Iterator[Report | None]:
+    """Yields what is called after every step: the caller's own function, or one that moves a bar."""
+    if callable(wanted):
+        yield wanted
+        return
+    with showing(wanted, "recovering") as move:
+
+        def report(now: RecoveryProgress) -> None:
+            move(now.step, now.steps, now.text)
+
+        yield report
 
 
 def tell(message: str) -> None:

@@ -19,7 +19,7 @@ from spconvify.recovery.lock import only_run
 from spconvify.recovery.matching import check_outputs, match_outputs
 from spconvify.recovery.pairs import check_pair, replaced_layers
 from spconvify.recovery.processes import Processes
-from spconvify.recovery.progress import Report, Tell, tell
+from spconvify.recovery.progress import Report, Tell, reporting, tell
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, identity
@@ -51,7 +51,7 @@ def recover(
     seed: int = 0,
     loss: str | None = None,
     same_network: bool = True,
-    progress: Report | None = None,
+    progress: Report | bool | None = None,
 ) -> nn.Layer:
     """Train a converted network to do what the original one does: distillation, without labels.
 
@@ -102,7 +102,8 @@ def recover(
             classes, as coordinates, need "mse".
         same_network: False accepts a student that differs from the teacher elsewhere too, such as a
             pruned one; then only the outputs must match.
-        progress: called after every step with a `RecoveryProgress`.
+        progress: called after every step with a `RecoveryProgress`; None shows a bar on a terminal and
+            in a notebook, and False nothing.
 
     Returns:
         The student.
@@ -137,8 +138,8 @@ def recover(
         None if checkpoint is None else Path(checkpoint),
         None if log_dir is None else Path(log_dir),
     )
-    with only_run(schedule.checkpoint):
-        distil(student, teacher, batches, recipe, schedule, eval_data, same_network, progress)
+    with only_run(schedule.checkpoint), reporting(progress) as report:
+        distil(student, teacher, batches, recipe, schedule, eval_data, same_network, report)
     return student
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Optional
+from typing import Any
 
 import paddle
 from paddle import nn
@@ -17,11 +17,9 @@ from spconvify.network.placement import as_input
 from spconvify.network.replacement import Replacement
 from spconvify.network.run import evaluating
 from spconvify.operators import inits, registry
+from spconvify.progress import Progress, nothing
 from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.sites import find_sites
-
-# name of the layer that comes next, layers done, layers in all; at the end: "", all, all
-Progress = Callable[[str, int, int], None]
 
 
 class CalibrationWarning(UserWarning):
@@ -36,7 +34,7 @@ def calibrate(
     *,
     init: str = "lstsq",
     seed: int = 0,
-    progress: Optional[Progress] = None,
+    progress: Progress = nothing,
 ) -> FitReport:
     """Give the new layers of a converted network the weights that reproduce the original best.
 
@@ -55,7 +53,7 @@ def calibrate(
         batches: images, see `CalibrationImages`.
         init: the init that fits, by name.
         seed: of the sample of positions on large maps.
-        progress: called before every layer, and at the end.
+        progress: called with (done, total, text) before every layer, and at the end.
 
     Returns:
         The relative reconstruction error of every layer that was fitted: the share of the variance
@@ -74,8 +72,7 @@ def calibrate(
     with evaluating(original), evaluating(converted), paddle.no_grad():
         calls = _trace(original, layers, as_input(original, images.first()))
         for done, (name, use) in enumerate(calls.items()):
-            if progress is not None:
-                progress(name, done, len(calls))
+            progress(done, len(calls), f"fitting {name}")
             layer = replacements[name]
             operator = registry.operator_of(layer)
             assert operator is not None, "a plan's layers are an operator's"
@@ -91,8 +88,7 @@ def calibrate(
                 _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
             if too_few:
                 few[name] = too_few
-    if progress is not None:
-        progress("", len(calls), len(calls))
+    progress(len(calls), len(calls), "fitted")
     if few:
         name, text = next(iter(few.items()))
         others = f" and {len(few) - 1} others" if len(few) > 1 else ""

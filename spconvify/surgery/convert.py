@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable
+from typing import Any
 
 from paddle import nn
 
@@ -20,6 +20,7 @@ from spconvify.network.replacement import Replacement
 from spconvify.operators import inits, registry
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.progress import Progress, Wanted, nothing, showing
 from spconvify.surgery.apply import apply_plan
 from spconvify.surgery.calibrate import calibrate
 from spconvify.surgery.fit_report import FitReport
@@ -28,7 +29,6 @@ from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
 
-Progress = Callable[[str, int, int], None]
 POOR_ADVICE = (
     "Its outputs are hardly the original's any more: a higher ratio, more calibration images or "
     "`recover` help"
@@ -50,7 +50,7 @@ def convert(
     inplace: bool = False,
     input_shape: Sequence[int] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> nn.Layer:
     """Replace the dense 3x3 convolutions of a trained network with SPConv.
 
@@ -84,7 +84,8 @@ def convert(
             place: use what is returned.
         input_shape: an input for the check; None tries usual image sizes.
         seed: of "lstsq"'s sample of positions on large maps, and of the images left out.
-        progress: called with (layer, done, total) while "lstsq" fits.
+        progress: called with (done, total, text) while "lstsq" fits; None shows a bar on a terminal and
+            in a notebook, and False nothing.
 
     Raises:
         ArgumentError: for a setting that can't be, or a glob that matches nothing.
@@ -109,16 +110,17 @@ def convert(
     if not plan.changes:
         warnings.warn(nothing_to_convert(plan), NoEffectWarning, stacklevel=2)
         return model if inplace else copied(model)
-    converted, _ = carry_out(
-        model,
-        plan,
-        init=init,
-        calibration=calibration,
-        inplace=inplace,
-        input_shape=input_shape,
-        seed=seed,
-        progress=progress,
-    )
+    with showing(progress, "converting", calibration is not None) as report:
+        converted, _ = carry_out(
+            model,
+            plan,
+            init=init,
+            calibration=calibration,
+            inplace=inplace,
+            input_shape=input_shape,
+            seed=seed,
+            progress=report,
+        )
     return converted
 
 
@@ -131,7 +133,7 @@ def carry_out(
     inplace: bool = False,
     input_shape: Sequence[int] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = nothing,
 ) -> tuple[nn.Layer, FitReport]:
     """`convert` for a ready plan; also says what the fit ("lstsq") gave, layer by layer and at the end.
 

@@ -11,6 +11,7 @@ from spconvify.calibration.images import CalibrationImages
 from spconvify.deploy.timing import time_networks
 from spconvify.evaluation.agreement import agreement
 from spconvify.network.counting import cost
+from spconvify.progress import Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
 from spconvify.surgery.planning import Plan, plan_of
 
@@ -27,7 +28,7 @@ def compare(
     plan: Plan | None = None,
     tune: bool = False,
     images: Any = None,
-    progress: Any = None,
+    progress: Wanted = None,
 ) -> Comparison:
     """Put a network and its converted twin side by side: parameters, MACs and latency.
 
@@ -47,7 +48,8 @@ def compare(
         tune: measure which form of each layer is fastest first.
         images: batches (N, C, H, W), as `convert` takes them for calibration, on which to compare the
             outputs of both networks; better not those that the weights were fitted to.
-        progress: called with (done, total, message) while latency is measured.
+        progress: called with (done, total, text) while latency is measured; None shows a bar on a
+            terminal and in a notebook, and False nothing.
 
     Raises:
         ArgumentError: if a network doesn't run on the input, or the engine or device is unknown.
@@ -60,7 +62,7 @@ def compare(
     if images is not None:
         comparison.agreement = agreement(before, after, CalibrationImages(images))
     if engine is not None:
-        comparison.add(
-            time_networks(before, after, shape, engine, threads, device, tune=tune, progress=progress)
-        )
+        with showing(progress, f"timing in {engine}") as report:
+            where = engine, threads, device
+            comparison.add(time_networks(before, after, shape, *where, tune=tune, progress=report))
     return comparison

@@ -18,6 +18,7 @@ from spconvify.network.counting import cost
 from spconvify.operators import inits
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.progress import Progress, Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
 from spconvify.settings import check_seed
 from spconvify.surgery.convert import carry_out, nothing_to_convert
@@ -25,7 +26,6 @@ from spconvify.surgery.planning import Plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
-from spconvify.workflow.progress import Progress, Wanted, showing
 from spconvify.workflow.timing import Setting, add_timings, only_faster
 
 
@@ -190,7 +190,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
         inplace=True,
         input_shape=shape,
         seed=job.seed,
-        progress=lambda name, done, total: progress(done, total, f"fitting {name}"),
+        progress=progress,
     )
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
     comparison.add_fit(report)

@@ -9,9 +9,9 @@ from typing import Any
 from spconvify.engines import ENGINES
 from spconvify.errors import ConversionError, EngineError, Option, SpconvifyError
 from spconvify.operators.inits import DEFAULT_INIT
+from spconvify.progress import Progress
 from spconvify.report.comparison import Comparison
 from spconvify.surgery.planning import Plan
-from spconvify.workflow.progress import Progress
 
 
 @dataclass(frozen=True)

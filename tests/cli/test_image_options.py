@@ -84,7 +84,7 @@ def test_wrong_labels_are_found_before_anything_is_read(run, files, monkeypatch,
     def nothing(*_, **__):
         raise AssertionError("the network was read")
 
-    monkeypatch.setattr("spconvify.cli.job.open_source", nothing)
+    monkeypatch.setattr("spconvify.cli.selection.open_source", nothing)
     monkeypatch.setattr("spconvify.cli.recovery_job.open_source", nothing)
     arrays = {"images": np.zeros((24, 28, 28), "uint8")} | ({} if labels is None else {"labels": labels})
     np.savez(files / "bad.npz", **arrays)

@@ -16,8 +16,8 @@ def checkpoint(tmp_path, network, monkeypatch):
     path = tmp_path / "net.pdparams"
     path.write_bytes(network)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("spconvify.cli.job.load_paddle", loaded_too_early)
-    monkeypatch.setattr("spconvify.cli.recovery_job.load_paddle", loaded_too_early)
+    for module in ("measurement", "recovery_job", "selection"):
+        monkeypatch.setattr(f"spconvify.cli.{module}.load_paddle", loaded_too_early)
     return path
 
 

@@ -42,7 +42,7 @@ def test_a_signal_while_paddle_is_loaded_waits_for_our_handler(tmp_path, name):
 
 def test_no_module_of_the_command_line_loads_paddle_itself():
     """`load_paddle` has to come first: it sets what Paddle reads when it is loaded."""
-    modules = "convert export inspect job recover recovery_job report verify".split()
+    modules = "convert export inspect job measurement recover recovery_job report verify".split()
     code = f"import sys; {'; '.join(f'import spconvify.cli.{name}' for name in modules)}"
     code += "; import spconvify.source.loading, spconvify.checkpoint.integrity"
     code += "; sys.exit('paddle' in sys.modules)"

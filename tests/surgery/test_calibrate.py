@@ -161,8 +161,8 @@ def test_progress_names_every_layer_and_the_end():
     model, seen = block(), []
     new, sites = converted(model)
     calibrate(model, sites, new, [images()], progress=lambda *step: seen.append(step))
-    names = [*sites, ""]
-    assert seen == [(name, index, 4) for index, name in enumerate(names)]
+    texts = [*(f"fitting {name}" for name in sites), "fitted"]
+    assert seen == [(index, 4, text) for index, text in enumerate(texts)]
 
 
 def test_channels_last():

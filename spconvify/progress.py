@@ -13,17 +13,18 @@ Wanted = Union[Progress, bool, None]
 
 
 @contextlib.contextmanager
-def showing(wanted: Wanted, text: str) -> Iterator[Progress]:
+def showing(wanted: Wanted, text: str, takes_long: bool = True) -> Iterator[Progress]:
     """Yields the callback to report to.
 
     Args:
         wanted: the caller's own callback; None and True for a bar where it is seen; False for none.
         text: what is done.
+        takes_long: whether it is worth a bar, more than about a second, that is.
     """
     if callable(wanted):
         yield wanted
-    elif wanted is False:
-        yield _nothing
+    elif wanted is False or not takes_long:
+        yield nothing
     else:
         from rich.console import Console
 
@@ -49,5 +50,5 @@ def bar(text: str, console: Any, hidden: bool = False) -> Iterator[Progress]:
         yield move
 
 
-def _nothing(*_: Any) -> None:
-    pass
+def nothing(*_: Any) -> None:
+    """Where nobody wants to know."""

@@ -1,0 +1,68 @@
+"""Measurement: the options that say what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spconvify.cli.options import ALL_ENGINES
+from spconvify.cli.paddle_setup import load_paddle
+from spconvify.cli.values import parse_batches, parse_shape, parse_threads
+from spconvify.engines import check_engine, usable_engines
+from spconvify.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from spconvify.workflow.timing import Setting
+
+
+@dataclass
+class Measurement:
+    """What to measure; `engine` None leaves the latency out. Batches and threads make a grid."""
+
+    input: str | None
+    batch: str | None
+    engine: str | None
+    threads: str = "1"
+    device: str = "cpu"
+    tune: bool = False
+    only_faster: bool = False
+
+    def check(self) -> None:
+        """Find wrong values before Paddle is loaded.
+
+        Raises:
+            ArgumentError: names the value and what would do.
+        """
+        parse_shape(self.input, self.batches[0], (1, 1, 1, 1))
+        parse_threads(self.threads)
+        if self.device != "cpu":
+            load_paddle()  # which is asked for its GPUs
+        if self.engine not in (None, ALL_ENGINES):
+            check_engine(self.engine, self.device)
+        if self.only_faster and self.engine is None:
+            raise ArgumentError("--only-faster measures: it doesn't go with --no-latency")
+
+    @property
+    def batches(self) -> Sequence[int | None]:
+        """The batches that were asked for; [None] if none was."""
+        return [None] if self.batch is None else parse_batches(self.batch)
+
+    @property
+    def engines(self) -> list[str]:
+        """Those that "all" means, or the one."""
+        if self.engine is None:
+            return []
+        return usable_engines(self.device) if self.engine == ALL_ENGINES else [self.engine]
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Every engine, batch and number of threads to time in."""
+        from spconvify.workflow.timing import Setting
+
+        return [
+            Setting(engine, threads, batch, self.device)
+            for engine in self.engines
+            for batch in self.batches
+            for threads in parse_threads(self.threads)
+        ]
