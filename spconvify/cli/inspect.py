@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from spconvify.cli import options as o
-from spconvify.cli import values as v
 from spconvify.operators.spconv.settings import DEFAULT_GROUPS, DEFAULT_RATIO
 
 EPILOG = """
@@ -39,7 +38,7 @@ def inspect(
     from spconvify.cli.job import inspect_sites
     from spconvify.cli.output import result, stdout
     from spconvify.cli.selection import Selection
-    from spconvify.report import FORMATS, inspect_table, sites_to_markdown, to_csv, to_json
+    from spconvify.report import FORMATS
 
     selection = Selection(
         network,
@@ -55,11 +54,6 @@ def inspect(
     selection.check()
     v.check_format(format, FORMATS)
     name, sites = inspect_sites(selection, quiet)
-    if format == "table":
-        inspect_table(stdout(), name, sites)
-    elif format == "json":
-        result(to_json({"model": name, "sites": [vars(site) for site in sites]}))
-    elif format == "csv":
-        result(to_csv(sites))
-    else:
-        result(sites_to_markdown(sites))
+    text = FORMATS[format].sites(stdout(), name, sites)
+    if text is not None:
+        result(text)

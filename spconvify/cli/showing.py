@@ -8,7 +8,7 @@ from pathlib import Path
 from spconvify.cli.output import note, result, stdout
 from spconvify.cli.values import check_format
 from spconvify.files.places import Inputs, place_to_fill
-from spconvify.report import FORMATS, agreement_lines, print_table, to_csv, to_json, to_markdown
+from spconvify.report import FORMATS
 from spconvify.report.comparison import Comparison
 from spconvify.report.plot import check_plot, save_plot
 
@@ -41,14 +41,9 @@ class Output:
 
     def show(self, comparison: Comparison) -> None:
         """Print the comparison, and draw the plot."""
-        if self.format == "table":
-            print_table(stdout(), comparison, self.per_layer)
-        elif self.format == "json":
-            result(to_json(comparison))
-        elif self.format == "csv":
-            result(to_csv(comparison.sites, agreement_lines(comparison)))
-        else:
-            result(to_markdown(comparison, self.per_layer))
+        text = FORMATS[self.format].comparison(stdout(), comparison, self.per_layer)
+        if text is not None:
+            result(text)
         if self.plot is not None:
             save_plot(comparison, self.plot, self.force, self.place)
             note(f"drew {self.plot}", self.quiet)

@@ -125,7 +125,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     return numbers[0], numbers[-1]
 
 
-def check_format(name: str, formats: tuple[str, ...]) -> None:
+def check_format(name: str, formats: Collection[str]) -> None:
     """Refuse an unknown output format.
 
     Raises:

@@ -21,7 +21,7 @@ from spconvify.operators import inits, registry
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 from spconvify.progress import Progress, Wanted, nothing, showing
-from spconvify.surgery.apply import apply_plan
+from spconvify.surgery.apply import apply_plan, planned_sites
 from spconvify.surgery.calibrate import calibrate
 from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.planning import Plan
@@ -140,6 +140,7 @@ def carry_out(
     Raises:
         ConversionError: also if the network's own weights aren't finite.
     """
+    planned_sites(model, plan)
     check_finite(model, ConversionError, "so there is nothing to convert; is the checkpoint damaged?")
     report = FitReport()
     images = CalibrationImages.of(calibration) if inits.find(init).needs_images else None

@@ -28,7 +28,9 @@ def one_fails(request, monkeypatch):
 
 
 def test_the_table_says_why(run, checkpoint, one_fails, monkeypatch):
-    monkeypatch.setattr("spconvify.cli.measurement.usable_engines", lambda device: ["inference", "eager"])
+    monkeypatch.setattr(
+        "spconvify.cli.measurement.usable_engines", lambda device: ["inference", "eager"]
+    )
     code, text, _ = run("report", checkpoint, "--engine", "all")
     assert code == 0
     assert f"No latency in Paddle Inference: {WHY}" in " ".join(text.split())
