@@ -7,10 +7,12 @@ from typing import Annotated, Optional
 
 import typer
 
+from spconvify.cli import completion
 from spconvify.cli import options as o
 from spconvify.cli import values as v
 from spconvify.cli.output import note
 from spconvify.cli.signals import end_if_asked
+from spconvify.operators import inits
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 
@@ -53,6 +55,7 @@ def convert(
             "--init",
             help="Weights to start from: lstsq (fitted to images), copy, or none (random) "
             "(default: lstsq with --calibration, else copy).",
+            autocompletion=completion.inits,
             rich_help_panel=o.CONVERSION,
         ),
     ] = None,
@@ -110,9 +113,12 @@ def convert(
         seed,
     )
     init = init or ("lstsq" if calibration else DEFAULT_INIT)
-    if init == "lstsq" and calibration is None:
-        raise ArgumentError("--init lstsq needs images: --calibration FOLDER (or an .npy or .npz file)")
-    if init != "lstsq" and calibration is not None:
+    fits = inits.find(init).needs_images
+    if fits and calibration is None:
+        raise ArgumentError(
+            f"--init {init} needs images: --calibration FOLDER (or an .npy or .npz file)"
+        )
+    if not fits and calibration is not None:
         raise ArgumentError(f"--init {init} uses no images; leave out --calibration or --init")
     selection = Selection(
         checkpoint,

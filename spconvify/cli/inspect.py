@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli import values as v
 from spconvify.operators.spconv.settings import DEFAULT_GROUPS, DEFAULT_RATIO
 
 EPILOG = """

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from spconvify.cli import completion
 from spconvify.cli.values import MOST_IMAGES, parse_file
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
@@ -24,7 +25,13 @@ Ratio = Annotated[
 ]
 Groups = Annotated[int, _option(CONVERSION, "--groups", help="Groups of that 3x3.")]
 Fusion = Annotated[
-    str, _option(CONVERSION, "--fusion", help="gap: the paper's gate; sum: one linear layer.")
+    str,
+    _option(
+        CONVERSION,
+        "--fusion",
+        help="gap: the paper's gate; sum: one linear layer.",
+        autocompletion=completion.fusions,
+    ),
 ]
 Include = Annotated[
     Optional[list[str]],
@@ -122,6 +129,7 @@ Engine = Annotated[
         MEASUREMENT,
         "--engine",
         help="What runs the networks: inference, openvino, onnxruntime, eager, tensorrt, or all.",
+        autocompletion=completion.engines,
     ),
 ]
 Threads = Annotated[
@@ -157,6 +165,7 @@ Arch = Annotated[
         "--arch",
         metavar="NAME",
         help="Its network: a name, or package.module:factory (default: found from its keys).",
+        autocompletion=completion.architectures,
     ),
 ]
 Weights = Annotated[
@@ -167,7 +176,10 @@ Ignore = Annotated[
     Optional[list[str]],
     typer.Option("--ignore", metavar="GLOB", help="Leave out a checkpoint's keys; repeatable."),
 ]
-Format = Annotated[str, _option(OUTPUT, "--format", help="table, json, csv or md.")]
+Format = Annotated[
+    str,
+    _option(OUTPUT, "--format", help="table, json, csv or md.", autocompletion=completion.formats),
+]
 PerLayer = Annotated[bool, _option(OUTPUT, "--per-layer", help="A line for every convolution.")]
 Plot = Annotated[
     Optional[Path],
