@@ -9,7 +9,7 @@ import networks as nets
 import pytest
 
 from spconvify import convert
-from spconvify.deploy import choices as module
+from spconvify.deploy import times_cache as module
 from spconvify.deploy import tune
 from spconvify.deploy.times_cache import VERSION, TimesCache
 from spconvify.deploy.tune import DENSE, choose_forms

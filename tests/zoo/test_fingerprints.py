@@ -3,7 +3,8 @@ import json
 import pytest
 
 from spconvify import zoo
-from spconvify.zoo import fingerprints, table
+from spconvify.zoo import fingerprint_table as table
+from spconvify.zoo import fingerprints
 
 
 @pytest.mark.parametrize("name", ["LeNet", "vgg11_bn", "squeezenet1_1", "resnet20", "googlenet"])
