@@ -32,7 +32,7 @@ with atomic(Path("x.bin")) as file, scratch_folder(Path("out")) as folder:
 
 @pytest.fixture
 def maker(tmp_path):
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-c", MAKES],
         cwd=tmp_path,

@@ -17,7 +17,7 @@ from spconvify import convert, load, recover
 from spconvify.errors import InputWarning
 from spconvify.input_check.check import check_inputs
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def unit(pixels):
