@@ -26,7 +26,7 @@ import spconvify
 from spconvify import SPConv2D
 from spconvify.checkpoint.writing import atomic
 from spconvify.deploy.timing import time_networks
-from spconvify.engines.process import KEEP_TENSORS
+from spconvify.engines.memory import KEEP_TENSORS
 
 NETWORKS = {"resnet18": {}, "vgg16": {"batch_norm": True}, "resnet50": {}}
 FUSIONS = ("sum", "gap")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from spconvify.errors import ArgumentError
 
+DEFAULT_ENGINE = "inference"
+UNTRACED_ENGINE = "eager"  # runs what no other engine can trace
 LARGEST_SEED = 2**32 - 1  # that NumPy and Paddle both take
 
 

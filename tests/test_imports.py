@@ -109,7 +109,7 @@ def test_the_converter_runs_nothing_of_the_current_folder(folder, tmp_path_facto
     from spconvify.engines import onnxruntime
 
     target = tmp_path_factory.mktemp("target")
-    onnxruntime.write(nets.PlainNet(), target, (1, 3, 16, 16))
+    onnxruntime.ENGINE.write(nets.PlainNet(), target, (1, 3, 16, 16))
     assert (target / "model.onnx").exists()
     assert not (folder / "canary").exists()
 

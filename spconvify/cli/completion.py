@@ -17,9 +17,15 @@ def _architectures() -> Iterable[str]:
 
 
 def _engines() -> Iterable[str]:
-    from spconvify.engines import ENGINES
+    from spconvify.engines import registry
 
-    return [*ENGINES, "all"]
+    return [*registry.names(), "all"]
+
+
+def _exporting_engines() -> Iterable[str]:
+    from spconvify.engines import registry
+
+    return registry.exporting()
 
 
 def _formats() -> Iterable[str]:
@@ -41,4 +47,5 @@ def _inits() -> Iterable[str]:
 
 
 architectures, engines, formats = _starting(_architectures), _starting(_engines), _starting(_formats)
+exporting_engines = _starting(_exporting_engines)
 fusions, inits = _starting(_fusions), _starting(_inits)

@@ -15,6 +15,7 @@ from spconvify.cli.signals import end_if_asked
 from spconvify.operators import inits
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.settings import DEFAULT_ENGINE
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -74,7 +75,7 @@ def convert(
     latency: Annotated[
         bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)
     ] = False,
-    engine: o.Engine = "inference",
+    engine: o.Engine = DEFAULT_ENGINE,
     threads: o.Threads = "1",
     batch: o.Batch = None,
     device: o.Device = "cpu",

@@ -9,6 +9,7 @@ import typer
 
 from spconvify.cli import options as o
 from spconvify.cli import values as v
+from spconvify.settings import DEFAULT_ENGINE
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -38,9 +39,7 @@ def export(
         typer.Option("--out", "-o", metavar="FOLDER", help="The folder to make (default: NAME-ENGINE)."),
     ] = None,
     input: o.Input = None,
-    engine: Annotated[
-        str, typer.Option("--engine", help="inference (Paddle Inference), openvino or onnxruntime.")
-    ] = "inference",
+    engine: o.ExportEngine = DEFAULT_ENGINE,
     threads: Annotated[
         int, typer.Option("--threads", min=1, max=v.MOST_THREADS, help="CPU threads to tune for.")
     ] = 1,

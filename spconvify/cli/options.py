@@ -9,6 +9,8 @@ import typer
 
 from spconvify.cli import completion
 from spconvify.cli.values import MOST_IMAGES, parse_file
+from spconvify.engines import registry
+from spconvify.settings import DEFAULT_ENGINE
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 ALL_ENGINES = "all"
@@ -17,6 +19,20 @@ _STATISTICS = "Of pixels in 0..1 (or 0..255; default: the file's, ImageNet's, or
 
 def _option(panel: str, *names: str, help: str, **more):
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+def _all_engines() -> list[str]:
+    """By name; those that export first, which are what networks are deployed with."""
+    exporting = registry.exporting()
+    return [*exporting, *(name for name in registry.names() if name not in exporting)]
+
+
+def _exporting_engines() -> str:
+    """As a text, with the default one's full name."""
+    label = registry.engine(DEFAULT_ENGINE).label
+    *names, last = registry.exporting()
+    shown = [f"{name} ({label})" if name == DEFAULT_ENGINE else name for name in names]
+    return f"{', '.join(shown)} or {last}"
 
 
 Ratio = Annotated[
@@ -128,8 +144,14 @@ Engine = Annotated[
     _option(
         MEASUREMENT,
         "--engine",
-        help="What runs the networks: inference, openvino, onnxruntime, eager, tensorrt, or all.",
+        help=f"What runs the networks: {', '.join(_all_engines())}, or {ALL_ENGINES}.",
         autocompletion=completion.engines,
+    ),
+]
+ExportEngine = Annotated[
+    str,
+    typer.Option(
+        "--engine", help=f"{_exporting_engines()}.", autocompletion=completion.exporting_engines
     ),
 ]
 Threads = Annotated[

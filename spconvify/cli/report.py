@@ -9,6 +9,7 @@ import typer
 from spconvify.cli import options as o
 from spconvify.cli.idle import refuse_idle
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
+from spconvify.settings import DEFAULT_ENGINE
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -47,7 +48,7 @@ def report(
             "--latency/--no-latency", help="Time both networks.", rich_help_panel=o.MEASUREMENT
         ),
     ] = True,
-    engine: o.Engine = "inference",
+    engine: o.Engine = DEFAULT_ENGINE,
     threads: o.Threads = "1",
     batch: o.Batch = None,
     device: o.Device = "cpu",

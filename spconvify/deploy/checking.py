@@ -10,15 +10,15 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.equality import Outputs, are_equal, arrays, differences, rounding, what_differs
-from spconvify.engines import Latency
+from spconvify.engines import Engine, Latency, registry
 from spconvify.engines.process import Worker
+from spconvify.engines.registry import EngineName
 from spconvify.engines.worker import random_values
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.placement import as_input, input_dtype
 from spconvify.network.run import evaluating
 
-TOLERANCE = 1e-4  # of the output's scale, between the exported network and the one in Python
 _SECONDS = 0.5
 
 
@@ -27,6 +27,7 @@ def check(
 ) -> tuple[float, Latency, dict[str, Any]]:
     """The exported network's largest error in parts of the output's scale, its latency, and how the
     engine runs it."""
+    engine = registry.engine(job["engine"])
     with scratch_folder() as place, evaluating(model), paddle.no_grad():
         values = images_for(shape, example)
         np.save(place / "input.npy", values)
@@ -45,7 +46,7 @@ def check(
         def rounded() -> Mapping[str, float] | None:
             return rounding(model, image, expected, arrays(fused(image)))
 
-        return checked_error(expected, found, rounded), latency, how
+        return checked_error(expected, found, rounded, engine.tolerance), latency, how
 
 
 def images_for(shape: Sequence[int], example: Any) -> np.ndarray:
@@ -64,6 +65,7 @@ def checked_error(
     expected: Outputs,
     found: Sequence[np.ndarray],
     rounded: Callable[[], Mapping[str, float] | None] = lambda: None,
+    tolerance: float = Engine.tolerance,
 ) -> float:
     """The largest of the outputs' differences, which has to be a small one.
 
@@ -71,6 +73,7 @@ def checked_error(
         expected: the network's outputs by name, in the order of Paddle's exported programs.
         found: the exported network's.
         rounded: called if they differ: how far rounding alone takes them.
+        tolerance: the largest error that is right, in parts of an output's scale.
 
     Raises:
         EngineError: if the outputs have other shapes, or the error is above the tolerance.
@@ -78,23 +81,23 @@ def checked_error(
     names = list(expected) if len(expected) == len(found) else map(str, range(len(found)))
     named = dict(zip(names, found))
     error = max(differences(expected, named).values(), default=0.0)
-    if error <= TOLERANCE or (
-        len(named) == len(expected) and are_equal(expected, named, rounded(), TOLERANCE)
+    if error <= tolerance or (
+        len(named) == len(expected) and are_equal(expected, named, rounded(), tolerance)
     ):
         return error
     raise EngineError(
-        f"the exported network's {what_differs(expected, named)} (at most {TOLERANCE:g} is right); "
+        f"the exported network's {what_differs(expected, named)} (at most {tolerance:g} is right); "
         "nothing was written. Is the network deterministic?"
     )
 
 
-def check_dtype(model: nn.Layer, engine: str) -> None:
+def check_dtype(model: nn.Layer, engine: EngineName) -> None:
     """Refuse a network in float64 for engines that don't run such.
 
     Raises:
         EngineError: with the remedy.
     """
-    if engine != "eager" and "float64" in str(input_dtype(model)):
+    if "float64" in str(input_dtype(model)) and not registry.engine(engine).runs_float64:
         raise EngineError(
             "the network computes in float64, which engines don't; cast it with "
             "network.to(dtype='float32'), and save that"

@@ -13,14 +13,14 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.checking import check, check_dtype, images_for
-from spconvify.deploy.folder import EXPORTED_BY, MANIFEST, check_folder, put_in_place
+from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
-from spconvify.engines import Latency, check_engine, describe
-from spconvify.engines.inference import keep
+from spconvify.engines import Latency, check_engine, describe, registry
 from spconvify.engines.measure import hand_over
-from spconvify.engines.process import environment, memory_settings
+from spconvify.engines.process import environment
+from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.files.places import place_of
 from spconvify.files.regular import open_regular
@@ -28,6 +28,7 @@ from spconvify.files.scratch import scratch_folder
 from spconvify.network.finite import check_finite
 from spconvify.network.replacement import FusedReplacement
 from spconvify.progress import Wanted, showing
+from spconvify.settings import DEFAULT_ENGINE
 
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
 _FULL_DISK_BYTES = 1 << 16
@@ -37,7 +38,7 @@ def export(
     model: nn.Layer,
     path: str | os.PathLike[str],
     input_shape: Sequence[int],
-    engine: str = "inference",
+    engine: EngineName = DEFAULT_ENGINE,
     tune: bool = True,
     *,
     threads: int = 1,
@@ -57,8 +58,7 @@ def export(
         model: a converted network, or any other; comes back unchanged.
         path: the folder to make.
         input_shape: (N, C, H, W).
-        engine: "inference" (model.json or, on Paddle 2, model.pdmodel; model.pdiparams), "openvino"
-            (model.pdmodel, model.pdiparams) or "onnxruntime" (model.onnx).
+        engine: what will run the files, by name: one of `spconvify.engines.registry.exporting`.
         tune: measure which form of each layer is fastest here; see `spconvify.deploy.tune`.
         threads: CPU threads to choose and to measure with.
         dynamic_batch: write files that take any batch, not only N.
@@ -77,8 +77,10 @@ def export(
         EngineError: if the engine isn't installed, can't run the network, or computes something else, or
             if weights aren't finite.
     """
-    if engine not in EXPORTED_BY:
-        raise ArgumentError(f"engine {engine!r} has no files to export; use {' or '.join(EXPORTED_BY)}")
+    runner = registry.engine(engine)
+    if not runner.exports:
+        usable = " or ".join(registry.exporting())
+        raise ArgumentError(f"engine {engine!r} has no files to export; use {usable}")
     check_engine(engine)
     target = Path(path)
     check_folder(target, overwrite)
@@ -95,8 +97,7 @@ def export(
                 hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
                 job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
                 error, latency, how = check(model, fused, job, shape, example)
-                if engine == "inference":
-                    keep(folder, how)
+                runner.keep(folder, how)
                 if dynamic_batch:
                     other = (_OTHER_BATCH, *shape[1:])
                     error = max(error, check(model, fused, job, other, example)[0])
@@ -124,7 +125,7 @@ def _manifest(
     folder: Path,
     shape: tuple[int, ...],
     dynamic_batch: bool,
-    engine: str,
+    engine: EngineName,
     threads: int,
     error: float,
     latency: Latency,
@@ -135,7 +136,7 @@ def _manifest(
 
     counted = cost(fused, shape)
     layers = fused.named_sublayers()
-    variables = environment(threads)
+    variables = environment(threads, engine=engine)
     return Manifest(
         spconvify=__version__,
         paddle=paddle.__version__,
@@ -143,7 +144,7 @@ def _manifest(
         input_shape=shape,
         dynamic_batch=dynamic_batch,
         threads=threads,
-        environment={name: variables[name] for name in memory_settings(engine=engine)},
+        environment={name: variables[name] for name in registry.engine(engine).memory()},
         deleted_passes=deleted_passes,
         facts=describe(engine),
         files={file.name: file.stat().st_size for file in sorted(folder.iterdir())},

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spconvify.engines import registry
+from spconvify.engines.program_files import STEM
 from spconvify.errors import ArgumentError, Option, SpconvifyError
 from spconvify.files.places import check_place, check_removable
 from spconvify.files.placing import put_folder
@@ -18,8 +20,6 @@ from spconvify.files.regular import open_regular
 from spconvify.printable import json_text
 
 MANIFEST = "manifest.json"
-EXPORTED_BY = ("inference", "openvino", "onnxruntime")
-_STEM = "model"  # of the files' names
 _LARGEST_MANIFEST = 1 << 24
 _NAMED = 3  # of the files that are in the way
 
@@ -95,10 +95,10 @@ def exported_files(folder: Path) -> dict[str, int] | None:
         return None
     if not isinstance(data, dict):
         return None
-    if not isinstance(data.get("spconvify"), str) or data.get("engine") not in EXPORTED_BY:
+    if not isinstance(data.get("spconvify"), str) or data.get("engine") not in registry.exporting():
         return None
     sizes = data.get("bytes")
-    if not isinstance(sizes, dict) or not all(name.startswith(f"{_STEM}.") for name in sizes):
+    if not isinstance(sizes, dict) or not all(name.startswith(f"{STEM}.") for name in sizes):
         return None
     return sizes
 

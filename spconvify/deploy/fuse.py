@@ -23,6 +23,8 @@ from spconvify.deploy.equality import (
 )
 from spconvify.deploy.folding import fold_into_convolution
 from spconvify.deploy.fusible import Fusible, find_fusible
+from spconvify.engines import registry
+from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, ConversionError, Option
 from spconvify.network.copying import copied
 from spconvify.network.edges import replaceable
@@ -33,6 +35,7 @@ from spconvify.network.run import guess_input_shapes, random_input
 from spconvify.network.static_functions import as_written
 from spconvify.network.untouched import untouched
 from spconvify.operators.forms import Forms
+from spconvify.settings import DEFAULT_ENGINE
 from spconvify.surgery.sites import check_model
 
 
@@ -40,7 +43,7 @@ def fuse(
     model: nn.Layer,
     inplace: bool = False,
     *,
-    engine: str = "inference",
+    engine: EngineName = DEFAULT_ENGINE,
     forms: Mapping[str, str] | None = None,
     input_shape: Sequence[int] | None = None,
     example: Any = None,
@@ -56,8 +59,7 @@ def fuse(
         model: the network, in eval mode.
         inplace: change `model` instead of a copy (one that is itself a replacement comes back as a new
             layer).
-        engine: "inference", "openvino", "onnxruntime" or "eager": which form a replacement gets by
-            default.
+        engine: what will run the network, by name: which form a replacement gets by default.
         forms: the form of single layers, by name; see `spconvify.operators.spconv.forms`.
         input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
         example: the check's input itself, an array or a tensor (N, C, H, W): a few calibration images,
@@ -72,6 +74,7 @@ def fuse(
     """
     check_model(model)
     _check_eval(model)
+    registry.engine(engine)  # or it is refused, before anything is done
     fused = copied(model)
     with paddle.no_grad(), as_written():
         image, result = _run(fused, input_shape, example)
@@ -133,7 +136,7 @@ def _carry_out(
     replacements: dict[int, nn.Layer] = {}
     for item in folds:
         if item.forms is not None:
-            form = forms.get(item.name) or item.forms.default(item.folded, engine)
+            form = forms.get(item.name) or item.forms.default(item.folded, registry.engine(engine))
             replacements[id(item.layer)] = _build(item.name, item.forms, item.folded, form)
         else:
             fold_into_convolution(item.layer, item.norm)

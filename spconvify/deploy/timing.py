@@ -12,15 +12,17 @@ from spconvify.deploy.fuse import fuse
 from spconvify.deploy.latencies import Timing
 from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
+from spconvify.engines.registry import EngineName
 from spconvify.network.replacement import FusedReplacement
 from spconvify.progress import Progress, nothing
+from spconvify.settings import DEFAULT_ENGINE
 
 
 def time_networks(
     before: nn.Layer,
     after: nn.Layer,
     input_shape: Sequence[int],
-    engine: str = "inference",
+    engine: EngineName = DEFAULT_ENGINE,
     threads: int = 1,
     device: str = "cpu",
     *,
@@ -33,7 +35,7 @@ def time_networks(
         before: the original network; comes back unchanged, as `after` does.
         after: the converted one.
         input_shape: (N, C, H, W).
-        engine: what runs them; see `spconvify.engines`.
+        engine: what runs them, by name; see `spconvify.engines.registry`.
         threads: CPU threads.
         device: "cpu" or "gpu:0".
         tune: measure which form of each layer is fastest; without it, earlier choices for the same
@@ -76,7 +78,7 @@ def time_networks(
 def fuse_for_deployment(
     model: nn.Layer,
     input_shape: Sequence[int],
-    engine: str,
+    engine: EngineName,
     choice: FormChoice | None = None,
     example: Any = None,
 ) -> nn.Layer:

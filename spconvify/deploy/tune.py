@@ -15,13 +15,15 @@ from spconvify.deploy.fuse import fuse
 from spconvify.deploy.fusible import Fusible, find_fusible
 from spconvify.deploy.surroundings import Surroundings, input_shape
 from spconvify.deploy.times_cache import Times, TimesCache
-from spconvify.engines import describe, measure
+from spconvify.engines import describe, measure, registry
+from spconvify.engines.registry import EngineName
 from spconvify.network.copying import copied
 from spconvify.network.failures import does_not_run
 from spconvify.network.placement import input_dtype
 from spconvify.network.run import evaluating, random_input
 from spconvify.operators.forms import Forms
 from spconvify.progress import Progress, nothing
+from spconvify.settings import DEFAULT_ENGINE
 
 DENSE = "original"  # the time of the dense convolution, beside the forms'
 # A form must be this much faster than the default one: less is within what repeated timings differ.
@@ -40,7 +42,7 @@ class FormChoice:
 
 @dataclass(frozen=True)
 class _Setting:
-    engine: str
+    engine: EngineName
     threads: int
     device: str
 
@@ -52,7 +54,7 @@ class _Setting:
 def choose_forms(
     model: nn.Layer,
     shape: Sequence[int],
-    engine: str = "inference",
+    engine: EngineName = DEFAULT_ENGINE,
     threads: int = 1,
     device: str = "cpu",
     *,
@@ -70,7 +72,7 @@ def choose_forms(
     Args:
         model: a converted network; comes back unchanged.
         shape: (N, C, H, W) of its input.
-        engine: see `spconvify.engines`.
+        engine: what runs it, by name; see `spconvify.engines.registry`.
         threads: CPU threads.
         device: "cpu" or "gpu:0".
         measure_them: False uses what is remembered and measures nothing.
@@ -100,7 +102,7 @@ def choose_forms(
         known = times[keys[item.name]]
         if known is not None:
             choice.times[item.name] = known
-            best = _best(known, _forms_of(item).default(item.folded, engine))
+            best = _best(known, _forms_of(item).default(item.folded, registry.engine(engine)))
             choice.forms[item.name] = best
             if known[DENSE] < known[best]:
                 choice.slower.append(item.name)
@@ -128,9 +130,9 @@ def _with_forms(model: nn.Layer, shape: Sequence[int]) -> list[Fusible]:
     return [item for item in folds if item.forms is not None]
 
 
-def _forms(item: Fusible, engine: str) -> dict[str, None]:
+def _forms(item: Fusible, engine: EngineName) -> dict[str, None]:
     """The forms that one can have, in the order of `candidates`."""
-    return dict.fromkeys(_forms_of(item).candidates(item.folded, engine))
+    return dict.fromkeys(_forms_of(item).candidates(item.folded, registry.engine(engine)))
 
 
 def _forms_of(item: Fusible) -> Forms:
@@ -138,7 +140,7 @@ def _forms_of(item: Fusible) -> Forms:
     return item.forms
 
 
-def _shape_key(item: Fusible, engine: str) -> str:
+def _shape_key(item: Fusible, engine: EngineName) -> str:
     """Everything that decides how long a layer takes."""
     return (
         f"{'x'.join(map(str, item.input_shape))} -> {_forms_of(item).timing_key(item.layer)}, "
@@ -177,7 +179,8 @@ def _confirm(
     folds: Sequence[Fusible],
 ) -> bool:
     """Whether the chosen forms are at least as fast as the default ones in the whole network."""
-    defaults = {item.name: _forms_of(item).default(item.folded, setting.engine) for item in folds}
+    engine = registry.engine(setting.engine)
+    defaults = {item.name: _forms_of(item).default(item.folded, engine) for item in folds}
     if choice.forms == defaults:
         return True
     with evaluating(model):

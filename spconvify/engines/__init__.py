@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from spconvify.engines.base import Engine
 from spconvify.engines.latency import Latency, speedup
 from spconvify.engines.measure import measure
-from spconvify.engines.support import ENGINES, check_engine, describe, usable_engines
+from spconvify.engines.registry import register
+from spconvify.engines.support import check_engine, describe, usable_engines
 
-__all__ = ["ENGINES", "Latency", "check_engine", "describe", "measure", "speedup", "usable_engines"]
+__all__ = [
+    "Engine",
+    "Latency",
+    "check_engine",
+    "describe",
+    "measure",
+    "register",
+    "speedup",
+    "usable_engines",
+]

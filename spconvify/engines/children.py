@@ -172,6 +172,16 @@ def become_like_parent() -> None:
             os.chdir(_start["cwd"])
 
 
+def import_as_in_parent(module: str) -> None:
+    """Import a module, and what it imports, from exactly where the parent has found them.
+
+    Nothing else of the parent's folders is looked into.
+    """
+    if _start:
+        sys.meta_path.insert(0, AsInParent(_start["own_modules"]))
+    importlib.import_module(module)
+
+
 def end_with(parent: int) -> None:
     """Let the kernel end this process when `parent`, the process that started it, ends.
 

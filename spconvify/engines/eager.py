@@ -1,111 +1,56 @@
-"""Engine "eager": the network as Python runs it, handed to its process as a pickle of our own."""
+"""Engine "eager": the network as Python runs it."""
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-import numpy as np
-import paddle
-from paddle import nn
-from paddle.base.framework import EagerParamBase
+from spconvify.engines.base import Engine
+from spconvify.engines.devices import gpu_index
 
-from spconvify.engines.children import become_like_parent
-from spconvify.engines.support import gpu_index
-from spconvify.errors import EngineError, Option
-from spconvify.network.failures import first_line
-from spconvify.network.graph import tensors_in
-
-_FILE = "network.pickle"
+if TYPE_CHECKING:
+    import numpy as np
+    from paddle import nn
 
 
-class _Pickler(pickle.Pickler):
-    """Pickles layers: tensors as arrays, places and dtypes by name."""
+class Eager(Engine):
+    """Paddle without an engine: it runs whatever runs in Python, in any dtype, and exports nothing."""
 
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, paddle.Tensor):
-            # bfloat16 comes as uint16, and becomes bfloat16 again.
-            return _tensor, (obj.numpy(), _name(obj.dtype), isinstance(obj, EagerParamBase))
-        if isinstance(obj, paddle.dtype):
-            return _dtype, (_name(obj),)
-        if type(obj).__name__ in ("Place", "CPUPlace", "CUDAPlace"):
-            return paddle.CPUPlace, ()
-        if getattr(obj, "__module__", None) == "__main__" and hasattr(obj, "__qualname__"):
-            # Another process has another __main__.
-            raise pickle.PicklingError(
-                f"{obj.__qualname__!r} is defined in the main script; move it into a module"
-            )
-        return NotImplemented
+    name, label = "eager", "Paddle eager"
+    runs_float64 = True
 
+    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+        """Pickle it; an eager network takes any `input_shape`."""
+        from spconvify.engines.pickled import write
 
-def _name(dtype: Any) -> str:
-    return str(dtype).rpartition(".")[2]
+        write(network, folder)
 
+    def load(
+        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "cpu"
+    ) -> Callable[[], list[Any]]:
+        """The pickled network, on the device."""
+        import paddle
 
-def _dtype(name: str) -> Any:
-    return getattr(paddle, name)
+        from spconvify.engines.pickled import read
+        from spconvify.network.graph import tensors_in
 
-
-def _tensor(array: np.ndarray, dtype: str, is_parameter: bool) -> paddle.Tensor:
-    tensor = paddle.to_tensor(array).astype(dtype)
-    return EagerParamBase.from_tensor(tensor, trainable=False) if is_parameter else tensor
-
-
-def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
-    """Pickle `network` for the worker; an eager network takes any `input_shape`.
-
-    Raises:
-        EngineError: if something in it can't be pickled; names the attribute.
-    """
-    del input_shape
-    try:
-        with open(folder / _FILE, "wb") as file:
-            _Pickler(file).dump(network)
-    except Exception as error:  # an object's own __reduce__ or __getstate__ may raise anything
-        raise EngineError(
-            f"{type(network).__name__} can't be handed to a process of its own: {_culprit(network)}"
-            f"{first_line(error)}; try ",
-            Option("engine", "inference"),
-        ) from error
-
-
-def _culprit(network: nn.Layer) -> str:
-    """ "layer '0', attribute 'act': " for the first that can't be pickled by itself."""
-    for name, layer in network.named_sublayers(include_self=True):
-        for attribute, value in vars(layer).items():
-            if attribute != "_sub_layers" and not _can_be_pickled(value):
-                return f"layer {name!r}, attribute {attribute!r}: "
-    return ""
-
-
-def _can_be_pickled(value: Any) -> bool:
-    try:
-        _Pickler(io.BytesIO()).dump(value)
-    except Exception:
-        return False
-    return True
-
-
-def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[Any]]:
-    """The pickled network, as a function that runs it once on the device and gives its outputs."""
-    on_gpu = job["device"] != "cpu"
-    paddle.set_device(job["device"])
-    become_like_parent()  # the network's own modules may come from anywhere
-    with open(Path(job["folder"]) / _FILE, "rb") as file:
-        network = pickle.load(file)  # written by our own parent process a moment ago
-    if on_gpu:
-        network.to(device=job["device"])
-    network.eval()
-    x = paddle.to_tensor(values)
-
-    def run() -> list[Any]:
-        with paddle.no_grad():
-            outputs = network(x)
+        on_gpu = device != "cpu"
+        paddle.set_device(device)
+        network = read(folder)
         if on_gpu:
-            paddle.device.cuda.synchronize(gpu_index(job["device"]))
-        return list(tensors_in(outputs))
+            network.to(device=device)
+        network.eval()
+        x = paddle.to_tensor(values)
 
-    return run
+        def run() -> list[Any]:
+            with paddle.no_grad():
+                outputs = network(x)
+            if on_gpu:
+                paddle.device.cuda.synchronize(gpu_index(device))
+            return list(tensors_in(outputs))
+
+        return run
+
+
+ENGINE = Eager()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 
 @dataclass(frozen=True)
 class Latency:
@@ -24,6 +22,8 @@ class Latency:
     @classmethod
     def of(cls, milliseconds: Sequence[float]) -> Latency:
         """Summarise single runs."""
+        import numpy as np  # only whoever measures waits for it
+
         p10, median, p90 = np.percentile(list(milliseconds), [10, 50, 90])
         return cls(float(median), float(p10), float(p90), len(milliseconds))
 

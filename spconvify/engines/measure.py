@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
+from spconvify.engines import registry
 from spconvify.engines.latency import Latency
 from spconvify.engines.process import Worker
+from spconvify.engines.registry import EngineName
 from spconvify.engines.support import check_engine
 from spconvify.errors import ArgumentError
 from spconvify.files.scratch import scratch_folder
+from spconvify.settings import DEFAULT_ENGINE
 
 ROUNDS = 8
 # A block must be long enough to reach its steady state, and the whole stay a matter of seconds.
@@ -23,7 +25,7 @@ def measure(
     networks: Mapping[str, Any],
     input_shape: Sequence[int],
     *,
-    engine: str = "inference",
+    engine: EngineName = DEFAULT_ENGINE,
     threads: int = 1,
     device: str = "cpu",
     seconds: float = BLOCK_SECONDS,
@@ -37,7 +39,7 @@ def measure(
     Args:
         networks: name -> ``nn.Layer``; they come back unchanged.
         input_shape: (N, C, H, W).
-        engine: "inference" (Paddle Inference with its defaults) or "eager".
+        engine: what runs them, by name; see `spconvify.engines.registry`.
         threads: CPU threads.
         device: "cpu" or "gpu:0" (synchronised around every run).
         seconds: of each network's turn, of which there are `ROUNDS`; at least one run.
@@ -65,9 +67,9 @@ def measure(
         return _take_turns(workers, seconds, progress)
 
 
-def hand_over(engine: str, network: Any, folder: Path, input_shape: Sequence[int]) -> None:
+def hand_over(engine: EngineName, network: Any, folder: Path, input_shape: Sequence[int]) -> None:
     """Write `network` into `folder` in the form that the engine's `load` reads in the worker."""
-    importlib.import_module(f"spconvify.engines.{engine}").write(network, folder, input_shape)
+    registry.engine(engine).write(network, folder, input_shape)
 
 
 def _take_turns(

@@ -26,7 +26,7 @@ _BINARY = {"Add", "Div", "Mul", "Sub"}
 _LARGE = 4096  # elements; no shape depends on the values of a constant as large as this
 
 
-class Graph:
+class OnnxGraph:
     """A readable ``onnx.ModelProto`` without its Identity nodes, which it loses by this."""
 
     def __init__(self, model: Any):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spconvify.engines.onnx_graph import Graph, attributes, channel_axis, copy_of, is_plain, replace
+from spconvify.engines.onnx_graph import OnnxGraph, attributes, channel_axis, copy_of, is_plain, replace
 
 BLOCK = 16  # channels; ONNX Runtime leaves its layout for a convolution with other numbers of them
 # One more operator takes ONNX Runtime about as long as to split a map of so many elements.
@@ -30,7 +30,7 @@ def divide(model: Any) -> int:
     """
     if not is_plain(model):
         return 0
-    graph = Graph(model)
+    graph = OnnxGraph(model)
     whole: set[str] = set()
     while True:
         cuts = _cuts(graph, whole)
@@ -41,7 +41,7 @@ def divide(model: Any) -> int:
         whole |= refused
 
 
-def _cuts(graph: Graph, whole: set[str]) -> dict[str, list[int]]:
+def _cuts(graph: OnnxGraph, whole: set[str]) -> dict[str, list[int]]:
     """Where parts begin and the last one ends, of every kind of maps; of those in `whole`, of each map.
 
     A group of a convolution's rows needs a group of its inputs, so a cut in its outputs may ask for one
@@ -64,7 +64,7 @@ def _cuts(graph: Graph, whole: set[str]) -> dict[str, list[int]]:
     return {key: sorted(found) for key, found in cuts.items()}
 
 
-def _group_cuts(graph: Graph, conv: Any) -> list[tuple[str, int]]:
+def _group_cuts(graph: OnnxGraph, conv: Any) -> list[tuple[str, int]]:
     groups = attributes(conv).get("group", 1)
     if groups == 1:
         return []
@@ -74,7 +74,7 @@ def _group_cuts(graph: Graph, conv: Any) -> list[tuple[str, int]]:
     return outputs + [(source, start + group * width) for group in range(groups + 1)]
 
 
-def _pays(graph: Graph, kind: str, cuts: dict[str, list[int]], whole: set[str]) -> bool:
+def _pays(graph: OnnxGraph, kind: str, cuts: dict[str, list[int]], whole: set[str]) -> bool:
     """Whether maps of that kind can be made in parts, with less work than to split them."""
     edges, nodes = cuts[kind], graph.makers[kind]
     if any(width % BLOCK for width in np.diff(edges)):
@@ -98,7 +98,7 @@ def _pays(graph: Graph, kind: str, cuts: dict[str, list[int]], whole: set[str]) 
 class _Rewriting:
     """The graph once more, with every map that is cut as its parts."""
 
-    def __init__(self, graph: Graph, cuts: dict[str, list[int]], whole: set[str]):
+    def __init__(self, graph: OnnxGraph, cuts: dict[str, list[int]], whole: set[str]):
         self.graph, self.cuts, self.whole = graph, cuts, whole
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}

@@ -2,34 +2,107 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-import numpy as np
-from paddle import nn
-
-from spconvify.engines import children, tracing
-from spconvify.engines.onnx_converter import PLAIN, problem_in
-from spconvify.engines.support import gpu_index
+from spconvify.engines import children
+from spconvify.engines.base import Engine
+from spconvify.engines.devices import CPU, gpu_index
+from spconvify.engines.memory import KEEP_MEMORY
+from spconvify.engines.program_files import program_files
 from spconvify.errors import EngineError, PlainFileWarning
+
+if TYPE_CHECKING:
+    import numpy as np
+    from paddle import nn
 
 FILE = "model.onnx"
 _OPSET = 14
+_PACKAGES = ("paddle2onnx", "onnxruntime")  # the extra "onnx" brings them
 
 
-def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
-    """Export `network` in eval mode to ONNX; a batch of -1 makes a file that takes any.
+class OnnxRuntime(Engine):
+    """ONNX Runtime; the file is ``model.onnx``."""
 
-    Splits of channels are divided among the convolutions before them where that is faster: `onnx_parts`.
+    name, label = "onnxruntime", "ONNX Runtime"
+    exports = True
 
-    Raises:
-        EngineError: if it can't be traced, or has an operator that ONNX hasn't.
-    """
-    tracing.write(network, folder, input_shape)
-    program, parameters = tracing.program_files(folder)
+    def check_installed(self) -> None:
+        """It and the converter are packages of their own."""
+        for package in _PACKAGES:
+            if importlib.util.find_spec(package) is None:
+                raise EngineError(
+                    f"engine {self.name} needs {package}, which isn't installed: "
+                    "pip install 'spconvify[onnx]'"
+                )
+
+    def check(self, device: str = "cpu") -> None:
+        """A GPU needs another package, too."""
+        super().check(device)
+        if device == "cpu":
+            return
+        import onnxruntime
+
+        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            raise EngineError(
+                f"device {device}: this ONNX Runtime is built for the CPU; install onnxruntime-gpu, "
+                "or use ",
+                CPU,
+            )
+
+    def version(self) -> str:
+        """ONNX Runtime's own."""
+        from importlib.metadata import version
+
+        return version("onnxruntime")
+
+    def memory(self, device: str = "cpu") -> Mapping[str, str]:
+        """It has no tensors of Paddle's."""
+        return KEEP_MEMORY
+
+    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+        """Convert a trace to ONNX. Splits of channels are divided among the convolutions before them
+        where that is faster: `onnx_parts`."""
+        from spconvify.engines import tracing
+        from spconvify.engines.onnx_converter import PLAIN
+
+        tracing.write(network, folder, input_shape)
+        said = _convert(type(network).__name__, folder, input_shape)
+        for line in said.splitlines():
+            if line.startswith(PLAIN):
+                warnings.warn(f"{type(network).__name__}: {line}", PlainFileWarning, stacklevel=2)
+        for file in program_files(folder):
+            file.unlink()
+
+    def load(
+        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "cpu"
+    ) -> Callable[[], list[np.ndarray]]:
+        """A session on the exported file."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        providers: list[Any] = ["CPUExecutionProvider"]
+        if device != "cpu":
+            providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu_index(device)}))
+        session = onnxruntime.InferenceSession(str(folder / FILE), options, providers=providers)
+        name = session.get_inputs()[0].name
+        return lambda: session.run(None, {name: values})
+
+    def load_hint(self, folder: Path, files: Sequence[str], how: Mapping[str, Any]) -> Sequence[str]:
+        """A session."""
+        return [f'onnxruntime.InferenceSession("{folder / FILE}")']
+
+
+def _convert(network: str, folder: Path, input_shape: Sequence[int]) -> str:
+    """Have the converter write `FILE` of the program in `folder`; what it has printed."""
+    from spconvify.engines.onnx_converter import problem_in
+
+    program, parameters = program_files(folder)
     target = folder / FILE
     job = {
         "program": str(program.absolute()),
@@ -42,28 +115,10 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
     try:
         code, said = children.run("spconvify.engines.onnx_converter", job, folder, variables)
     except EngineError as problem:
-        name = type(network).__name__
-        raise EngineError(f"{name} can't be written as ONNX: {problem}") from problem
+        raise EngineError(f"{network} can't be written as ONNX: {problem}") from problem
     if code or not target.exists():
-        text = problem_in(said, code)
-        raise EngineError(f"{type(network).__name__} can't be written as ONNX: {text}")
-    for line in said.splitlines():
-        if line.startswith(PLAIN):
-            warnings.warn(f"{type(network).__name__}: {line}", PlainFileWarning, stacklevel=2)
-    for file in (program, parameters):
-        file.unlink()
+        raise EngineError(f"{network} can't be written as ONNX: {problem_in(said, code)}")
+    return said
 
 
-def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[np.ndarray]]:
-    """A session on the exported file, as a function that runs it once and gives its outputs."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = job["threads"], 1
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if job["device"] != "cpu":
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu_index(job["device"])}))
-    path = str(Path(job["folder"]) / FILE)
-    session = onnxruntime.InferenceSession(path, options, providers=providers)
-    name = session.get_inputs()[0].name
-    return lambda: session.run(None, {name: values})
+ENGINE = OnnxRuntime()

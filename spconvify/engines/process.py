@@ -12,22 +12,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from spconvify.engines import registry
 from spconvify.engines.children import end, start
 from spconvify.engines.patience import SLICE_SECONDS, Patience
+from spconvify.engines.registry import EngineName
 from spconvify.errors import EngineError
+from spconvify.settings import DEFAULT_ENGINE
 
 # Set by the command line for its own speed; a timed network runs with Paddle's defaults.
 MKL_VARIABLE = "MKL_DEBUG_CPU_TYPE"
-# A server keeps its memory, so timed networks do. By default glibc gives large blocks back to the system
-# after every run and fetches them again, page by page, in some processes and not in others; and Paddle
-# has a second thread free every tensor as soon as it is used up, which costs networks of many small
-# operators most (`benchmarks/latency.py --free-tensors`). The user's own settings come first.
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
-    "MALLOC_TOP_PAD_": str(64 << 20),
-}
-KEEP_TENSORS = {"FLAGS_eager_delete_tensor_gb": "-1"}
 _SECONDS_TO_END = 10.0  # for a process that was killed, or has closed its output
 _LAST_BYTES = 1 << 16  # of what it has written
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -42,6 +35,7 @@ class Worker:
     """
 
     def __init__(self, job: dict[str, Any], name: str):
+        home = registry.home(job["engine"])
         self._name = name
         self._mark = os.urandom(8).hex()  # of answers: whatever else is printed isn't one
         self._answers: queue.Queue[str | None] = queue.Queue()
@@ -49,9 +43,9 @@ class Worker:
         folder = Path(job["folder"]).absolute()
         self._process = start(
             "spconvify.engines.worker",
-            {**job, "folder": str(folder), "mark": self._mark},
+            {**job, "folder": str(folder), "mark": self._mark, "home": home},
             folder,
-            environment(job["threads"], job["device"]),
+            environment(job["threads"], job["device"], job["engine"]),
             self._errors,
         )
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -148,18 +142,14 @@ class Worker:
         return (telling or lines or [f"its process ended with code {code}"])[-1]
 
 
-def environment(threads: int, device: str = "cpu") -> dict[str, str]:
+def environment(
+    threads: int, device: str = "cpu", engine: EngineName = DEFAULT_ENGINE
+) -> dict[str, str]:
     """This process's environment, with thread counts, memory kept, and without what changes timings."""
     variables = {
-        **memory_settings(device),
+        **registry.engine(engine).memory(device),
         **os.environ,
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
     }
     variables.pop(MKL_VARIABLE, None)
     return variables
-
-
-def memory_settings(device: str = "cpu", engine: str = "") -> dict[str, str]:
-    """The variables that make a process keep its memory; a GPU's tensors are freed as usual."""
-    tensors = {} if device != "cpu" or engine == "onnxruntime" else KEEP_TENSORS
-    return {**KEEP_MEMORY, **tensors}

@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Callable
 
-import numpy as np
-
-from spconvify.engines.inference import _GPU_MEMORY_MB, runner
-from spconvify.engines.support import gpu_index
-from spconvify.engines.tracing import program_files, write
+from spconvify.engines.base import Engine
+from spconvify.engines.devices import gpu_index
+from spconvify.engines.program_files import program_files
 from spconvify.errors import EngineError
+from spconvify.settings import DEFAULT_ENGINE
 
-__all__ = ["load", "write"]
+if TYPE_CHECKING:
+    import numpy as np
+    from paddle import nn
+
 _WORKSPACE_BYTES = 1 << 30
 _MIN_OPERATORS = 3  # Paddle's own default: a smaller subgraph isn't worth the copies
 
 
-def load(job: dict[str, Any], values: np.ndarray) -> Callable[[], list[np.ndarray]]:
-    """A predictor with TensorRT subgraphs in float32.
+class TensorRT(Engine):
+    """TensorRT inside Paddle 2's predictor, in float32."""
 
-    Raises:
-        EngineError: for a program of Paddle 3, whose predictor takes no TensorRT subgraphs.
-    """
-    from paddle import inference
+    name, label = "tensorrt", "Paddle Inference with TensorRT"
+    devices = ("gpu",)
 
-    program, parameters = program_files(Path(job["folder"]))
-    if program.suffix == ".json":
-        raise EngineError(
-            "Paddle 3 makes no TensorRT subgraphs of a .json file; take Paddle 2.6, or inference"
+    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+        """Trace it."""
+        from spconvify.engines import tracing
+
+        tracing.write(network, folder, input_shape)
+
+    def load(
+        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "gpu:0"
+    ) -> Callable[[], list[np.ndarray]]:
+        """A predictor with TensorRT subgraphs in float32.
+
+        Raises:
+            EngineError: for a program of Paddle 3, whose predictor takes no TensorRT subgraphs.
+        """
+        from paddle import inference
+
+        from spconvify.engines.predictor import GPU_MEMORY_MB, runner
+
+        program, parameters = program_files(folder)
+        if program.suffix == ".json":
+            raise EngineError(
+                "Paddle 3 makes no TensorRT subgraphs of a .json file; take Paddle 2.6, or "
+                f"{DEFAULT_ENGINE}"
+            )
+        config = inference.Config(str(program), str(parameters))
+        config.disable_glog_info()
+        config.enable_use_gpu(GPU_MEMORY_MB, gpu_index(device))
+        config.enable_tensorrt_engine(
+            workspace_size=_WORKSPACE_BYTES,
+            max_batch_size=values.shape[0],
+            min_subgraph_size=_MIN_OPERATORS,
+            precision_mode=inference.PrecisionType.Float32,
         )
-    config = inference.Config(str(program), str(parameters))
-    config.disable_glog_info()
-    config.enable_use_gpu(_GPU_MEMORY_MB, gpu_index(job["device"]))
-    config.enable_tensorrt_engine(
-        workspace_size=_WORKSPACE_BYTES,
-        max_batch_size=values.shape[0],
-        min_subgraph_size=_MIN_OPERATORS,
-        precision_mode=inference.PrecisionType.Float32,
-    )
-    return runner(inference.create_predictor(config), values)
+        return runner(inference.create_predictor(config), values)
+
+
+ENGINE = TensorRT()

@@ -14,13 +14,13 @@ from typing import Any, Callable
 import paddle
 from paddle import nn
 
+from spconvify.engines.program_files import STEM
 from spconvify.errors import EngineError, Option
 from spconvify.files.scratch import scratch_folder
 from spconvify.held_signals import held_back
 from spconvify.network.failures import first_line
 from spconvify.network.run import evaluating
-
-STEM = "model"  # of the files' names
+from spconvify.settings import UNTRACED_ENGINE
 
 
 class _Traced(nn.Layer):
@@ -82,7 +82,7 @@ def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
         raise EngineError(
             f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"
             f"{first_line(error)}; try ",
-            Option("engine", "eager"),
+            Option("engine", UNTRACED_ENGINE),
         ) from error
 
 
@@ -172,10 +172,3 @@ def _where(error: Exception) -> str:
     not_ours = (str(Path(paddle.__file__).parent), __file__)
     frames = [(file, line) for file, line in frames if not file.startswith(not_ours)]
     return f"{frames[-1][0]}, line {frames[-1][1]}: " if frames else ""
-
-
-def program_files(folder: Path) -> tuple[Path, Path]:
-    """What `write` has written: the program (.json, or .pdmodel of Paddle 2) and its parameters."""
-    stem = folder / STEM
-    program = next(p for p in (stem.with_suffix(".json"), stem.with_suffix(".pdmodel")) if p.exists())
-    return program, stem.with_suffix(".pdiparams")

@@ -1,7 +1,8 @@
 """The worker's side: `children.start` has it run one network when asked to.
 
-Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}; an "input" is the .npy with
-what the network is run on, in place of random numbers. When the network is loaded it says
+Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}; a "home" is the module that
+has registered the engine, where that isn't spconvify's own, and an "input" the .npy with what the
+network is run on, in place of random numbers. When the network is loaded it says
 {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of runs that
 take that long, {"run": n} with n times in ms, {"how": true} with how the engine runs it, {"save": FILE}
 with the number of outputs of one run, which are then in that .npz. If anything raises, it says
@@ -10,7 +11,6 @@ with the number of outputs of one run, which are then in that .npz. If anything 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import statistics
@@ -19,9 +19,13 @@ import time
 import traceback
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Callable, TextIO
 
 import numpy as np
+
+from spconvify.engines import children, registry
+from spconvify.errors import EngineError
 
 
 def main(job: dict[str, Any]) -> None:
@@ -50,7 +54,10 @@ def _own_pipes() -> tuple[Iterable[str], TextIO]:
 def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
     """Answer the lines of `questions` with the network of `job`, loaded first."""
     values = np.load(job["input"]) if "input" in job else random_values(job["input_shape"])
-    run = importlib.import_module(f"spconvify.engines.{job['engine']}").load(job, values)
+    if job.get("home"):
+        _meet(job["engine"], job["home"])
+    engine = registry.engine(job["engine"])
+    run = engine.load(Path(job["folder"]), values, job["threads"], job["device"])
     yield "loaded"
     for line in questions:
         question = json.loads(line)
@@ -64,6 +71,13 @@ def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
             yield len(outputs)
         else:
             yield block(run, question["run"])
+
+
+def _meet(engine: str, home: str) -> None:
+    """Import the module that has registered the engine in the parent."""
+    children.import_as_in_parent(home)
+    if engine not in registry.names():
+        raise EngineError(f"engine {engine!r} isn't registered when its module {home!r} is imported")
 
 
 def random_values(input_shape: Sequence[int]) -> np.ndarray:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from paddle import nn
 
 from spconvify.network.replacement import FusedReplacement
+
+
+class RunsForms(Protocol):
+    """What decides between forms: what an engine says of them, see `spconvify.engines.base.Engine`."""
+
+    def preferred_forms(self, spatial_scattered: bool, pointwise_scattered: bool) -> Sequence[str]:
+        """The names of those that are fastest there in most layers, the best first."""
+
+    def runs_form(self, form: str) -> bool:
+        """Whether it can run layers in the form of that name."""
 
 
 class Forms(ABC):
@@ -31,11 +41,11 @@ class Forms(ABC):
         """
 
     @abstractmethod
-    def candidates(self, folded: Any, engine: str = "") -> list[str]:
+    def candidates(self, folded: Any, engine: RunsForms | None = None) -> list[str]:
         """Names of all forms that can express the layer, and that `engine` can run."""
 
     @abstractmethod
-    def default(self, folded: Any, engine: str) -> str:
+    def default(self, folded: Any, engine: RunsForms) -> str:
         """The form to take for an engine without having measured."""
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spconvify.deploy.latencies import Timing
-from spconvify.engines import ENGINES, speedup
+from spconvify.engines import registry, speedup
 from spconvify.report.comparison import Comparison, SiteComparison
 from spconvify.report.units import change, factor, interval, median, quantity, verdict
 
@@ -64,7 +64,7 @@ def timings(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """A line for every engine, batch and number of threads, as TIMING_HEADER has it."""
     for timing in comparison.timings:
         yield (
-            ENGINES.get(timing.engine, timing.engine),
+            registry.label(timing.engine),
             str(timing.batch),
             str(timing.threads),
             median(timing.before),
@@ -134,7 +134,7 @@ def _is_product(operator: str) -> bool:
 
 def latency_caption(timings: list[Timing]) -> str:
     """What was timed, how and where."""
-    engines = {ENGINES.get(t.engine, t.engine): t.facts.get("version", "") for t in timings}
+    engines = {registry.label(t.engine): t.facts.get("version", "") for t in timings}
     parts = ["median (p10–p90)", *(f"{engine} {version}".strip() for engine, version in engines.items())]
     if len(timings) == 1:
         threads = timings[0].threads

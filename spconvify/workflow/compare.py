@@ -9,10 +9,12 @@ from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
 from spconvify.deploy.timing import time_networks
+from spconvify.engines.registry import EngineName
 from spconvify.evaluation.agreement import agreement
 from spconvify.network.counting import cost
 from spconvify.progress import Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
+from spconvify.settings import DEFAULT_ENGINE
 from spconvify.surgery.planning import Plan, plan_of
 
 
@@ -20,7 +22,7 @@ def compare(
     before: nn.Layer,
     after: nn.Layer,
     input_shape: Sequence[int],
-    engine: str | None = "inference",
+    engine: EngineName | None = DEFAULT_ENGINE,
     threads: int = 1,
     *,
     device: str = "cpu",

@@ -11,6 +11,7 @@ from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
 from spconvify.data.images import in_batches
+from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.evaluation.agreement import agreement
 from spconvify.network.copying import copied
@@ -79,7 +80,7 @@ def slim(
     ratios: Mapping[str, float] | None = None,
     plan: Plan | None = None,
     input_shape: Sequence[int] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
     threads: int = 1,
     device: str = "cpu",
     tune: bool = False,

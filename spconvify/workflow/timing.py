@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spconvify.engines import ENGINES
+from spconvify.engines import registry
+from spconvify.engines.registry import EngineName
 from spconvify.errors import ConversionError, EngineError, Option, SpconvifyError
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.progress import Progress
@@ -18,7 +19,7 @@ from spconvify.surgery.planning import Plan
 class Setting:
     """What is timed in: an engine, CPU threads, a device; `batch` None takes that of the input."""
 
-    engine: str
+    engine: EngineName
     threads: int = 1
     batch: int | None = None
     device: str = "cpu"
@@ -46,7 +47,7 @@ def add_timings(
         try:
             timing = time_networks(before, after, shape, *where, tune=tune, progress=progress)
         except (EngineError, ConversionError) as problem:  # the rest of the table is right
-            comparison.untimed.append(f"{ENGINES[setting.engine]}: {problem}")
+            comparison.untimed.append(f"{registry.label(setting.engine)}: {problem}")
         else:
             comparison.add(timing)
 

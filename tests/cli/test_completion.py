@@ -13,6 +13,7 @@ import pytest
         ("convert x.pdparams --init l", {"lstsq"}),
         ("convert x.pdparams --fusion ", {"gap", "sum"}),
         ("report resnet18 --engine open", {"openvino"}),
+        ("export x.pdparams --engine ", {"inference", "openvino", "onnxruntime"}),
         ("report resnet18 --format ", {"table", "json", "csv", "md"}),
         ("inspect x.pdparams --arch mobilenet_v3", {"mobilenet_v3_large", "mobilenet_v3_small"}),
     ],

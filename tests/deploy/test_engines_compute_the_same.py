@@ -13,7 +13,7 @@ from paddle import nn
 from spconvify import SPConv2D, convert, export
 from spconvify.deploy.export import read_manifest
 from spconvify.deploy.fuse import fuse
-from spconvify.engines import inference, usable_engines
+from spconvify.engines import registry, usable_engines
 from spconvify.errors import PlainFileWarning
 from spconvify.operators.spconv.folded import fold
 from spconvify.operators.spconv.forms import FORMS
@@ -70,7 +70,7 @@ def test_every_form_is_divided_right(tmp_path, fusion, groups):
     for stride in (1, 2):
         layer = nets.trained(SPConv2D(128, 64, stride, groups=groups, fusion=fusion), seed=stride)
         folded = fold(layer, nets.trained(nn.BatchNorm2D(64)))
-        for form in FORMS.candidates(folded, "onnxruntime"):
+        for form in FORMS.candidates(folded, registry.engine("onnxruntime")):
             forms.append(nn.Sequential(nets.conv(3, 128), nn.ReLU(), FORMS.build(folded, form)))
     model = Branches(forms)
     model.eval()
@@ -89,11 +89,10 @@ def test_the_line_that_loads_an_export_names_the_program(tmp_path):
 
 
 VERBOSE = """
-import sys, zlib
+import pathlib, sys, zlib
 import numpy as np
-from spconvify.engines.inference import load
-job = {"folder": sys.argv[1], "device": "cpu", "threads": 1}
-run = load(job, np.zeros((1, 3, 224, 224), np.float32))
+from spconvify.engines.inference import ENGINE
+run = ENGINE.load(pathlib.Path(sys.argv[1]), np.zeros((1, 3, 224, 224), np.float32))
 run()
 print("second run", flush=True)
 run()
@@ -104,7 +103,7 @@ run()
 def test_no_primitive_of_resnet18_is_a_reference_implementation(tmp_path, fusion):
     model = convert(paddle.vision.models.resnet18(), fusion=fusion, init="none")
     model.eval()
-    inference.write(fuse(model), tmp_path, (1, 3, 224, 224))
+    registry.engine("inference").write(fuse(model), tmp_path, (1, 3, 224, 224))
     done = subprocess.run(
         [sys.executable, "-c", VERBOSE, str(tmp_path)],
         env={**os.environ, "ONEDNN_VERBOSE": "1", "OMP_NUM_THREADS": "1"},

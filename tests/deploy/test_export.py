@@ -15,7 +15,8 @@ from spconvify import ArgumentError, ConversionError, EngineError, convert, expo
 from spconvify.deploy.checking import checked_error
 from spconvify.deploy.export import read_manifest
 from spconvify.engines.measure import hand_over
-from spconvify.engines.process import KEEP_TENSORS, Worker
+from spconvify.engines.memory import KEEP_TENSORS
+from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
 from spconvify.report.exported import export_lines
 

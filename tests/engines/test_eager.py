@@ -7,14 +7,14 @@ import pytest
 from paddle import nn
 
 from spconvify import EngineError, convert
-from spconvify.engines.eager import load, write
+from spconvify.engines.eager import ENGINE
 
 SHAPE = (2, 3, 16, 16)
 
 
 def handed_over(network, folder, monkeypatch):
     """The network that the worker's side loads, and the output of its run."""
-    write(network, folder, SHAPE)
+    ENGINE.write(network, folder, SHAPE)
     seen = []
     call = nn.Layer.__call__
 
@@ -24,7 +24,7 @@ def handed_over(network, folder, monkeypatch):
         return output
 
     values = np.random.default_rng(0).standard_normal(SHAPE, dtype="float32")
-    run = load({"folder": str(folder), "device": "cpu"}, values)
+    run = ENGINE.load(folder, values)
     with monkeypatch.context() as context:
         context.setattr(nn.Layer, "__call__", note)
         run()
@@ -82,12 +82,12 @@ def test_what_cannot_be_pickled_is_named(tmp_path):
         pass
 
     with pytest.raises(EngineError, match=r"layer '1', attribute 'run': .*try engine='inference'"):
-        write(nn.Sequential(nets.conv(), nets.HiddenAlias()), tmp_path, SHAPE)
+        ENGINE.write(nn.Sequential(nets.conv(), nets.HiddenAlias()), tmp_path, SHAPE)
     with pytest.raises(EngineError, match=r"Local can't be handed.*<locals>\.Local.*engine='inference'"):
-        write(Local(), tmp_path, SHAPE)
+        ENGINE.write(Local(), tmp_path, SHAPE)
 
 
 def test_a_class_of_the_main_script_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Collection, "__module__", "__main__")
     with pytest.raises(EngineError, match="'Collection' is defined in the main script"):
-        write(Collection(), tmp_path, SHAPE)
+        ENGINE.write(Collection(), tmp_path, SHAPE)

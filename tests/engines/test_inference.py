@@ -11,11 +11,12 @@ import pytest
 from paddle import nn
 
 from spconvify import EngineError, convert, fuse
-from spconvify.engines import inference
-from spconvify.engines.inference import _use_onednn, passes_left_out, program_files, write
+from spconvify.engines import predictor
+from spconvify.engines.inference import ENGINE
+from spconvify.engines.predictor import _use_onednn, passes_left_out
+from spconvify.engines.program_files import program_files
 
 SHAPE = (2, 3, 16, 16)
-JOB = {"engine": "inference", "input_shape": SHAPE, "threads": 1, "device": "cpu"}
 
 
 class Branchy(nets.PlainNet):
@@ -60,16 +61,16 @@ def test_the_program_that_runs_is_the_same(tmp_path):
     # Before tracing: Paddle 3.3 traces a normalised weight as the last run computed it.
     expected = model(paddle.to_tensor(values)).numpy()
     model.train()
-    write(model, tmp_path, SHAPE)
+    ENGINE.write(model, tmp_path, SHAPE)
     # The worker's side, in a process of its own, and its predictor's output afterwards.
     code = f"""
-import zlib
+import pathlib, zlib
 import numpy as np
 from paddle import inference
-from spconvify.engines.inference import load
+from spconvify.engines.inference import ENGINE
 create, made = inference.create_predictor, []
 inference.create_predictor = lambda config: made.append(create(config)) or made[-1]
-load({ {**JOB, "folder": str(tmp_path)}!r}, np.load({str(tmp_path / "x.npy")!r}))()
+ENGINE.load(pathlib.Path({str(tmp_path)!r}), np.load({str(tmp_path / "x.npy")!r}))()
 output = made[0].get_output_handle(made[0].get_output_names()[0]).copy_to_cpu()
 np.save({str(tmp_path / "y.npy")!r}, output)
 """
@@ -82,7 +83,7 @@ def test_the_network_is_left_as_it_was(tmp_path):
     model.train()
     model[0].bn.eval()
     before = attributes(model)
-    write(model, tmp_path, SHAPE)
+    ENGINE.write(model, tmp_path, SHAPE)
     assert same_objects(before, attributes(model))
     assert model[0].training
     assert not model[0].bn.training
@@ -97,7 +98,7 @@ def test_a_network_that_cannot_be_traced_names_the_line_and_is_left_as_it_was(tm
     line = nets.RaisesWhenTraced.forward.__code__.co_firstlineno + 2
     where = f"networks.py, line {line}: RuntimeError: no way"
     with pytest.raises(EngineError, match=f"Sequential can't be traced.*{where}") as raised:
-        write(model, tmp_path, SHAPE)
+        ENGINE.write(model, tmp_path, SHAPE)
     assert str(raised.value).endswith("; try engine='eager'")
     assert "\n" not in str(raised.value)
     assert same_objects(before, attributes(model))
@@ -124,9 +125,9 @@ def test_a_failed_trace_leaves_nothing_for_the_next(tmp_path):
     recorders = pytest.importorskip("paddle.jit.dy2static.parameter_recorder", reason="Paddle 3 has it")
     recorder = recorders._global_parameter_recorder
     with pytest.raises(EngineError):
-        write(nn.Sequential(nets.conv(3, 3), nets.RaisesWhenTraced()), tmp_path, SHAPE)
+        ENGINE.write(nn.Sequential(nets.conv(3, 3), nets.RaisesWhenTraced()), tmp_path, SHAPE)
     assert recorder.params_dict  # under an address that the next program may get
-    write(nets.PlainNet(), tmp_path, SHAPE)
+    ENGINE.write(nets.PlainNet(), tmp_path, SHAPE)
     assert not recorder.params_dict
     assert not recorder.tensor2value
 
@@ -138,27 +139,27 @@ RESIDUALS, NORMS = "conv_elementwise_add_mkldnn_fuse_pass", "conv_bn_fuse_pass"
 def test_passes_that_never_end_are_left_out(tmp_path, monkeypatch, fused):
     model = nets.PlainNet()
     model.eval()
-    write(fuse(model, input_shape=SHAPE) if fused else model, tmp_path, SHAPE)
+    ENGINE.write(fuse(model, input_shape=SHAPE) if fused else model, tmp_path, SHAPE)
     program, _ = program_files(tmp_path)
     assert passes_left_out(program) == []
-    monkeypatch.setattr(inference, "_MANY_CONVOLUTIONS", 4)
+    monkeypatch.setattr(predictor, "MANY_CONVOLUTIONS", 4)
     found = passes_left_out(program)
     if not paddle.__version__.startswith("2."):
         assert found == []  # Paddle 3's end
         return
     assert found[0] == RESIDUALS
     assert (NORMS in found) == fused  # a network that has BatchNorms needs their passes
-    monkeypatch.setattr(inference, "_MANY_CONVOLUTIONS", 5)
+    monkeypatch.setattr(predictor, "MANY_CONVOLUTIONS", 5)
     assert passes_left_out(program) == []
 
 
 def test_a_network_is_loaded_without_them(tmp_path, monkeypatch):
-    write(nets.PlainNet(), tmp_path, SHAPE)
+    ENGINE.write(nets.PlainNet(), tmp_path, SHAPE)
     configs = []
-    monkeypatch.setattr(inference, "passes_left_out", lambda program: [RESIDUALS])
-    monkeypatch.setattr(inference, "runner", lambda predictor, values: list)
+    monkeypatch.setattr(predictor, "passes_left_out", lambda program: [RESIDUALS])
+    monkeypatch.setattr(predictor, "runner", lambda predictor, values: list)
     monkeypatch.setattr(paddle.inference, "create_predictor", configs.append)
-    inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    ENGINE.load(tmp_path, np.zeros(SHAPE, "float32"))
     assert RESIDUALS not in configs[0].pass_builder().all_passes()
 
 
@@ -166,6 +167,6 @@ def test_a_home_that_nothing_can_be_written_to(tmp_path, monkeypatch):
     """Paddle keeps the code that it traces there."""
     (tmp_path / "home").write_text("")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    write(nn.Conv2D(3, 4, 3), tmp_path, (1, 3, 8, 8))
+    ENGINE.write(nn.Conv2D(3, 4, 3), tmp_path, (1, 3, 8, 8))
     assert (tmp_path / "model.pdiparams").exists()
     assert os.environ["HOME"] == str(tmp_path / "home")

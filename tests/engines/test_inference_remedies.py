@@ -9,13 +9,13 @@ from paddle import nn
 
 from spconvify import convert, export
 from spconvify.deploy.export import read_manifest
-from spconvify.engines import inference, measure
-from spconvify.engines.tracing import program_files
+from spconvify.engines import measure, remedies
+from spconvify.engines.inference import ENGINE
+from spconvify.engines.program_files import program_files
 from spconvify.engines.worker import random_values
 from spconvify.report.exported import export_lines
 
 SHAPE = (1, 3, 16, 16)
-JOB = {"engine": "inference", "threads": 1, "device": "cpu"}
 PASS = "onednn_placement_pass"
 on_paddle_3 = pytest.mark.skipif(paddle.__version__.startswith("2."), reason="it is Paddle 3's oneDNN")
 
@@ -91,16 +91,16 @@ def test_it_is_timed():
 
 def test_a_network_that_needs_none_is_run_as_it_always_was(tmp_path):
     model = nets.trained(nets.PlainNet())
-    inference.write(model, tmp_path, SHAPE)
+    ENGINE.write(model, tmp_path, SHAPE)
     assert not (tmp_path / "older").exists()
-    loaded = inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    loaded = ENGINE.load(tmp_path, np.zeros(SHAPE, "float32"))
     assert loaded.how == {"older": False, "deleted_passes": []}
 
 
 @on_paddle_3
 @pytest.mark.parametrize("slow", ["older", "newer"])
 def test_the_faster_remedy_is_taken_and_kept(tmp_path, monkeypatch, slow):
-    inference.write(network("nearest"), tmp_path, SHAPE)
+    ENGINE.write(network("nearest"), tmp_path, SHAPE)
     assert (tmp_path / "older" / "model.pdmodel").exists()
     seconds = {True: 1.0, False: 2.0} if slow == "newer" else {True: 2.0, False: 1.0}
 
@@ -108,31 +108,31 @@ def test_the_faster_remedy_is_taken_and_kept(tmp_path, monkeypatch, slow):
         loaded()
         return seconds[loaded.how["older"]]
 
-    monkeypatch.setattr(inference, "_trial", trial)
-    loaded = inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    monkeypatch.setattr(remedies, "_trial", trial)
+    loaded = ENGINE.load(tmp_path, np.zeros(SHAPE, "float32"))
     assert loaded.how == (
         {"older": True, "deleted_passes": []}
         if slow == "newer"
         else {"older": False, "deleted_passes": [PASS]}
     )
-    inference.keep(tmp_path, loaded.how)
+    ENGINE.keep(tmp_path, loaded.how)
     assert program_files(tmp_path)[0].suffix == (".pdmodel" if slow == "newer" else ".json")
     assert not (tmp_path / "older").exists()
-    again = inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+    again = ENGINE.load(tmp_path, np.zeros(SHAPE, "float32"))
     np.testing.assert_allclose(again()[0], loaded()[0], atol=1e-5)
 
 
 @on_paddle_3
 def test_a_remedy_that_takes_other_pixels_is_not_taken(tmp_path, monkeypatch):
-    inference.write(network("half"), tmp_path, SHAPE)
-    monkeypatch.setattr(inference, "_trial", lambda loaded: 0.0 if loaded.how["older"] else 1.0)
+    ENGINE.write(network("half"), tmp_path, SHAPE)
+    monkeypatch.setattr(remedies, "_trial", lambda loaded: 0.0 if loaded.how["older"] else 1.0)
     values = random_values(SHAPE)
-    loaded = inference.load({**JOB, "folder": str(tmp_path)}, values)
+    loaded = ENGINE.load(tmp_path, values)
     assert loaded.how == {"older": False, "deleted_passes": [PASS]}
 
 
 def test_outputs_are_the_same_but_for_rounding():
-    same, ones, count = inference._same, np.ones((2, 3), "float32"), np.arange(6)
+    same, ones, count = remedies._same, np.ones((2, 3), "float32"), np.arange(6)
     assert same([ones, count], [ones + 1e-4, count])
     assert not same([ones, count], [ones + 0.1, count])
     assert not same([ones, count], [ones, count + 1])
@@ -150,18 +150,18 @@ def test_where_the_older_representation_lacks_an_operator_the_other_remedy_is_th
 
 @on_paddle_3
 def test_if_nothing_helps_the_first_problem_is_told(tmp_path, monkeypatch):
-    inference.write(network("nearest"), tmp_path, SHAPE)
+    ENGINE.write(network("nearest"), tmp_path, SHAPE)
 
     def fails(way, *_):
         raise ValueError(f"no way, {way.deleted_passes}")
 
-    monkeypatch.setattr(inference, "_load", fails)
+    monkeypatch.setattr(remedies, "load_way", fails)
     with pytest.raises(ValueError, match=r"no way, \(\)"):
-        inference.load({**JOB, "folder": str(tmp_path)}, np.zeros(SHAPE, "float32"))
+        ENGINE.load(tmp_path, np.zeros(SHAPE, "float32"))
 
 
 def test_a_network_of_very_many_convolutions_is_not_written_twice(monkeypatch):
     program = b'{"#":"1.conv2d"}' * 700 + b'{"#":"1.nearest_interp"}'
-    assert not inference._may_be_refused(program)
-    assert inference._may_be_refused(program[:160] + program[-30:])
-    assert not inference._may_be_refused(b'{"#":"1.bicubic_interp"}')
+    assert not remedies.may_be_refused(program)
+    assert remedies.may_be_refused(program[:160] + program[-30:])
+    assert not remedies.may_be_refused(b'{"#":"1.bicubic_interp"}')

@@ -13,7 +13,7 @@ import pytest
 
 from spconvify import ArgumentError, EngineError, convert
 from spconvify.engines import Latency, measure, speedup
-from spconvify.engines.eager import write
+from spconvify.engines.eager import ENGINE
 from spconvify.engines.measure import ROUNDS, _take_turns
 from spconvify.engines.process import MKL_VARIABLE, Worker, environment
 from spconvify.engines.worker import block, runs_in
@@ -43,7 +43,7 @@ class RaisesInForward(nets.PlainNet):
 
 
 def eager_worker(network, folder):
-    write(network, folder, SHAPE)
+    ENGINE.write(network, folder, SHAPE)
     return Worker({**JOB, "folder": str(folder)}, "before")
 
 

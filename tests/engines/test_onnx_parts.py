@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 from spconvify import convert, fuse
-from spconvify.engines import onnxruntime
+from spconvify.engines.onnxruntime import ENGINE, FILE
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -247,11 +247,11 @@ def test_the_written_file_is_divided(fusion, tmp_path, monkeypatch):
     )
     network = fuse(nets.trained(convert(network, fusion=fusion)), engine="onnxruntime")
     shape = (1, 3, 96, 96)
-    onnxruntime.write(network, tmp_path, shape)
-    model = onnx.load(tmp_path / onnxruntime.FILE)
+    ENGINE.write(network, tmp_path, shape)
+    model = onnx.load(tmp_path / FILE)
     assert kinds(model)["Split"] == 0
     values = np.random.default_rng(0).standard_normal(shape).astype("float32")
-    found = onnxruntime.load({"folder": tmp_path, "threads": 1, "device": "cpu"}, values)()
+    found = ENGINE.load(tmp_path, values)()
     expected = network(paddle.to_tensor(values)).numpy()
     np.testing.assert_allclose(found[0], expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 

@@ -31,7 +31,7 @@ def test_what_cannot_be_converted_is_named(network, says, tmp_path, monkeypatch)
     pytest.importorskip("paddle2onnx")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # Paddle warns of it: "... does not support ..."
     with pytest.raises(EngineError, match=rf"can't be written as ONNX: .*{says}") as caught:
-        onnxruntime.write(network, tmp_path, (1, 3, 4, 4))
+        onnxruntime.ENGINE.write(network, tmp_path, (1, 3, 4, 4))
     assert "OMP_NUM_THREADS" not in str(caught.value)
 
 
@@ -76,9 +76,9 @@ class Resizes(nn.Layer):
 def test_resizes_are_written_and_right(tmp_path, batch):
     pytest.importorskip("paddle2onnx")
     network, values = nets.trained(Resizes(RESIZES)), random_values((2 if batch < 0 else 1, 3, 12, 18))
-    onnxruntime.write(network, tmp_path, (batch, *values.shape[1:]))
+    onnxruntime.ENGINE.write(network, tmp_path, (batch, *values.shape[1:]))
     assert [file.name for file in tmp_path.iterdir()] == [onnxruntime.FILE]
-    found = onnxruntime.load({"folder": tmp_path, "threads": 1, "device": "cpu"}, values)()
+    found = onnxruntime.ENGINE.load(tmp_path, values)()
     for name, value, wanted in zip(RESIZES, found, network(paddle.to_tensor(values))):
         np.testing.assert_allclose(value, wanted.numpy(), rtol=0, atol=2e-5, err_msg=name)
 
@@ -112,7 +112,7 @@ def crashes(model):
 def test_a_rewritten_file_that_is_not_right_is_not_taken(tmp_path, monkeypatch, divide, why):
     pytest.importorskip("paddle2onnx")
     monkeypatch.setattr(onnx_parts, "_OPERATOR", 10**9)
-    onnxruntime.write(split_network(), tmp_path, (-1, 3, 8, 8))
+    onnxruntime.ENGINE.write(split_network(), tmp_path, (-1, 3, 8, 8))
     path = tmp_path / onnxruntime.FILE
     before = path.read_bytes()
     monkeypatch.setattr(onnx_check, "divide", divide)
@@ -130,4 +130,4 @@ def test_a_plain_file_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr("spconvify.engines.children.run", run)
     with pytest.warns(PlainFileWarning, match="Conv2D: spconvify leaves the ONNX file plain: it is"):
-        onnxruntime.write(nets.conv(3), tmp_path, (1, 3, 8, 8))
+        onnxruntime.ENGINE.write(nets.conv(3), tmp_path, (1, 3, 8, 8))

@@ -11,7 +11,7 @@ import pytest
 from paddle import nn
 
 from spconvify import EngineError, convert, fuse
-from spconvify.engines import check_engine, openvino, support, usable_engines
+from spconvify.engines import check_engine, openvino, usable_engines
 from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
 
@@ -49,7 +49,7 @@ def test_the_program_that_runs_is_the_same(make, tmp_path):
     before = {name: dict(vars(layer)) for name, layer in model.named_sublayers(include_self=True)}
     flags = paddle.get_flags("FLAGS_enable_pir_api")
     entry_points = paddle.tanh, F.sigmoid, paddle.exp, paddle._C_ops.sigmoid
-    openvino.write(model, tmp_path, SHAPE)
+    openvino.ENGINE.write(model, tmp_path, SHAPE)
     assert (paddle.tanh, F.sigmoid, paddle.exp, paddle._C_ops.sigmoid) == entry_points
     assert paddle.get_flags("FLAGS_enable_pir_api") == flags
     for name, layer in model.named_sublayers(include_self=True):
@@ -66,10 +66,10 @@ def test_the_program_that_runs_is_the_same(make, tmp_path):
 
 
 LOADED = """
-import sys, zlib
+import pathlib, sys, zlib
 import numpy as np
-from spconvify.engines.openvino import load
-run = load({"folder": sys.argv[1], "device": "cpu", "threads": 1}, np.zeros((2, 3, 16, 16), np.float32))
+from spconvify.engines.openvino import ENGINE
+run = ENGINE.load(pathlib.Path(sys.argv[1]), np.zeros((2, 3, 16, 16), np.float32))
 run()
 sys.exit("openvino_intel_cpu_plugin" not in open("/proc/self/maps").read())
 """
@@ -77,7 +77,7 @@ sys.exit("openvino_intel_cpu_plugin" not in open("/proc/self/maps").read())
 
 @needs_openvino
 def test_openvino_is_what_runs_it(tmp_path):
-    openvino.write(nets.trained(nets.PlainNet()), tmp_path, SHAPE)
+    openvino.ENGINE.write(nets.trained(nets.PlainNet()), tmp_path, SHAPE)
     before = sorted(tmp_path.iterdir())
     assert subprocess.run([sys.executable, "-c", LOADED, str(tmp_path)], cwd=tmp_path).returncode == 0
     assert sorted(tmp_path.iterdir()) == before  # no cache is left
@@ -92,17 +92,17 @@ def test_what_cannot_be_traced_is_named(tmp_path):
     with pytest.raises(
         EngineError, match="Sequential can't be traced for Paddle Inference in layer '1'"
     ):
-        openvino.write(nn.Sequential(nets.conv(3), Gelu()), tmp_path, SHAPE)
+        openvino.ENGINE.write(nn.Sequential(nets.conv(3), Gelu()), tmp_path, SHAPE)
     assert paddle.in_dynamic_mode()
     assert F.sigmoid(paddle.zeros([1])).item() == 0.5
 
 
 def test_where_there_is_none_the_remedy_is_named(monkeypatch):
-    monkeypatch.setattr(support, "_has_openvino", lambda: False)
+    monkeypatch.setattr(openvino, "_has_openvino", lambda: False)
     assert "openvino" not in usable_engines("cpu")
     with pytest.raises(EngineError, match=r"brings OpenVINO with it: pip install 'spconvify\[cpu\]'"):
         check_engine("openvino")
-    monkeypatch.setattr(support, "_has_openvino", lambda: True)
+    monkeypatch.setattr(openvino, "_has_openvino", lambda: True)
     check_engine("openvino")
     with pytest.raises(EngineError, match="openvino runs on the CPU; use device='cpu', not gpu:0"):
         check_engine("openvino", "gpu:0")

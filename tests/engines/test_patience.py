@@ -12,7 +12,7 @@ import pytest
 
 from spconvify import ArgumentError, EngineError
 from spconvify.engines import children, patience
-from spconvify.engines.eager import write
+from spconvify.engines.eager import ENGINE
 from spconvify.engines.patience import VARIABLE, Patience, limit, processor_time
 from spconvify.engines.process import Worker
 
@@ -21,7 +21,7 @@ on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it t
 
 
 def worker_of(network, folder):
-    write(network, folder, SHAPE)
+    ENGINE.write(network, folder, SHAPE)
     job = {"engine": "eager", "folder": str(folder), "input_shape": SHAPE, "threads": 1, "device": "cpu"}
     return Worker(job, "before")
 

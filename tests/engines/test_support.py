@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from spconvify import ArgumentError, EngineError
-from spconvify.engines import ENGINES, check_engine, describe, measure
+from spconvify.engines import check_engine, describe, measure, registry
 
 
 def test_unknown_engine():
@@ -33,7 +33,7 @@ def test_a_gpu_that_is_not_there(monkeypatch):
         check_engine("eager", "gpu:1")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", registry.names())
 def test_facts_for_a_caption(engine):
     if engine == "onnxruntime":
         pytest.importorskip("onnxruntime")

@@ -1,6 +1,5 @@
 """The worker's side, in this process: it answers with counts, times and the network's outputs."""
 
-import importlib
 import json
 from types import SimpleNamespace
 
@@ -10,7 +9,7 @@ import paddle
 import pytest
 
 from spconvify import EngineError
-from spconvify.engines import tensorrt
+from spconvify.engines import registry
 from spconvify.engines.worker import answers, random_values
 
 SHAPE = (2, 3, 12, 12)
@@ -29,7 +28,7 @@ def test_answers(tmp_path, monkeypatch, engine):
         pytest.importorskip("paddle2onnx")
     model = nets.trained(nets.PlainNet())
     expected = model(paddle.to_tensor(random_values(SHAPE))).numpy()
-    importlib.import_module(f"spconvify.engines.{engine}").write(model, tmp_path, SHAPE)
+    registry.engine(engine).write(model, tmp_path, SHAPE)
     questions = [{"warm_up": 0.01}, {"run": 2}, {"save": str(tmp_path / "outputs.npz")}]
     monkeypatch.chdir(tmp_path)
     loaded, runs, times, outputs = answers(job_of(engine, tmp_path), map(json.dumps, questions))
@@ -68,8 +67,7 @@ def test_tensorrt_is_asked_for(tmp_path, monkeypatch):
         create_predictor=lambda config: predictor,
     )
     monkeypatch.setattr(paddle, "inference", fake)
-    job = {**job_of("tensorrt", tmp_path), "device": "gpu:1"}
-    (output,) = tensorrt.load(job, random_values(SHAPE))()
+    (output,) = registry.engine("tensorrt").load(tmp_path, random_values(SHAPE), 1, "gpu:1")()
     assert output.tolist() == [1, 1, 1]
     asked = configs[0].asked
     assert asked["enable_use_gpu"][1] == 1
@@ -80,4 +78,4 @@ def test_tensorrt_is_asked_for(tmp_path, monkeypatch):
 def test_tensorrt_takes_no_program_of_paddle_3(tmp_path):
     (tmp_path / "model.json").touch()
     with pytest.raises(EngineError, match=r"take Paddle 2\.6, or"):
-        tensorrt.load({**job_of("tensorrt", tmp_path), "device": "gpu:0"}, random_values(SHAPE))
+        registry.engine("tensorrt").load(tmp_path, random_values(SHAPE), 1, "gpu:0")

@@ -17,7 +17,7 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.operators.forms import Forms
+from spconvify.operators.forms import Forms, RunsForms
 from spconvify.operators.spconv.folded import Folded, fold
 from spconvify.operators.spconv.gap_forms import GatedDifference, TwoMeans, TwoParts
 from spconvify.operators.spconv.parts import VARIANTS, FusedSPConv2D, is_range
@@ -27,15 +27,8 @@ BY_NAME: Mapping[str, type[FusedSPConv2D]] = {
     form.name: form
     for form in (PointwiseLast, ThreeParts, DenseKernel, GatedDifference, TwoParts, TwoMeans)
 }
-# What is fastest in most layers; `tune` finds the exceptions.
-_DEFAULTS = {
-    "inference": {"sum": "pointwise-last", "gap": "two-parts"},
-    "openvino": {"sum": "three-parts", "gap": "two-means"},
-    "onnxruntime": {"sum": "pointwise-last", "gap": "two-parts"},
-    "eager": {"sum": "pointwise-last", "gap": "two-parts"},
-}
-# Paddle 2.6 runs a group convolution in blocks, whatever its neighbours have.
-_SPLIT_BY_DEFAULT = paddle.__version__.startswith("2.")
+# What is fastest in most layers of an engine that prefers nothing else; `tune` finds the exceptions.
+_USUAL = (PointwiseLast.name, TwoParts.name)
 
 
 class SPConvForms(Forms):
@@ -54,30 +47,23 @@ class SPConvForms(Forms):
                 f"form {form!r} is unknown; use {', '.join(BY_NAME)}, each alone or with {variants}"
             )
 
-    def candidates(self, folded: Folded, engine: str = "") -> list[str]:
+    def candidates(self, folded: Folded, engine: RunsForms | None = None) -> list[str]:
         """See `Forms`."""
-        # OpenVINO joins the groups' convolutions again, and then refuses some.
-        split = folded.layer.groups > 1 and engine != "openvino"
-        useful = {"": True, "split": split, "select": _must_gather(folded)}
-        return [
+        useful = {"": True, "split": folded.layer.groups > 1, "select": _must_gather(folded)}
+        names = [
             f"{name}+{variant}" if variant else name
             for variant in VARIANTS
             for name, form in BY_NAME.items()
             if useful[variant] and variant in form.variants and form.fits(folded)
         ]
+        return [name for name in names if engine is None or engine.runs_form(name)]
 
-    def default(self, folded: Folded, engine: str) -> str:
+    def default(self, folded: Folded, engine: RunsForms) -> str:
         """See `Forms`."""
-        form = _DEFAULTS.get(engine, _DEFAULTS["inference"])[folded.layer.fusion]
-        if engine == "openvino" and form == ThreeParts.name and _must_gather(folded):
-            return PointwiseLast.name  # one gather, and not two
-        if engine != "inference":
-            return form
-        if _SPLIT_BY_DEFAULT:
-            varied = f"{form}+split"
-        else:  # a gather leaves oneDNN's layout
-            varied = form if is_range(folded.representative) else f"{form}+select"
-        return varied if varied in self.candidates(folded) else form
+        scattered = (not is_range(part) for part in (folded.representative, folded.rest))
+        possible = self.candidates(folded, engine) or self.candidates(folded)
+        wanted = (*engine.preferred_forms(*scattered), *_USUAL, *possible)
+        return next(form for form in wanted if form in possible)
 
     def build(self, folded: Folded, form: str) -> FusedSPConv2D:
         """The layer in the form of that name ("NAME" or "NAME+VARIANT")."""

@@ -7,9 +7,12 @@ import pytest
 from paddle import nn
 
 from spconvify import SPConv2D
+from spconvify.engines import registry
 from spconvify.network.graph import record
 from spconvify.operators.spconv.folded import fold
 from spconvify.operators.spconv.forms import BY_NAME, FORMS
+
+INFERENCE, OPENVINO, ONNX_RUNTIME = map(registry.engine, ("inference", "openvino", "onnxruntime"))
 
 
 def layer_of(seed=0, in_channels=16, out_channels=12, **options):
@@ -80,11 +83,11 @@ def test_neighbouring_channels_are_sliced():
 @pytest.mark.parametrize("fusion", ["sum", "gap"])
 def test_scattered_channels_stay_in_onednns_layout_by_default(fusion):
     scattered = fold(layer_of(fusion=fusion, channels=[*range(0, 16, 2), *range(1, 16, 2)]))
-    form = FORMS.default(scattered, "inference")
+    form = FORMS.default(scattered, INFERENCE)
     assert form.partition("+")[2] == ("split" if paddle.__version__.startswith("2.") else "select")
-    assert "+" not in FORMS.default(scattered, "onnxruntime")
-    assert FORMS.default(scattered, "openvino") == {"sum": "pointwise-last", "gap": "two-means"}[fusion]
-    assert "select" not in FORMS.default(fold(layer_of(fusion=fusion)), "inference")
+    assert "+" not in FORMS.default(scattered, ONNX_RUNTIME)
+    assert FORMS.default(scattered, OPENVINO) == {"sum": "pointwise-last", "gap": "two-means"}[fusion]
+    assert "select" not in FORMS.default(fold(layer_of(fusion=fusion)), INFERENCE)
 
 
 def test_gaps_1x1_takes_all_channels_where_the_rest_is_not_one_piece():
@@ -108,7 +111,7 @@ def test_a_form_knows_its_name():
         assert FORMS.build(folded, name).form == name
         assert f"form={name}" in repr(FORMS.build(folded, name))
     for engine in ("inference", "onnxruntime", "eager", "tensorrt"):
-        assert FORMS.default(folded, engine) in FORMS.candidates(folded)
+        assert FORMS.default(folded, registry.engine(engine)) in FORMS.candidates(folded)
 
 
 def test_forms_are_named_after_their_fusion():
@@ -132,5 +135,5 @@ def test_openvino_gets_no_groups_as_convolutions_of_their_own():
     for fusion in ("sum", "gap"):
         folded = fold(layer_of(fusion=fusion))
         assert any(name.endswith("+split") for name in FORMS.candidates(folded))
-        assert not any(name.endswith("+split") for name in FORMS.candidates(folded, "openvino"))
-        assert FORMS.default(folded, "openvino") in FORMS.candidates(folded, "openvino")
+        assert not any(name.endswith("+split") for name in FORMS.candidates(folded, OPENVINO))
+        assert FORMS.default(folded, OPENVINO) in FORMS.candidates(folded, OPENVINO)

@@ -1,0 +1,14 @@
+"""Variables with which a process keeps its memory."""
+
+from __future__ import annotations
+
+# A server keeps its memory, so timed networks do. By default glibc gives large blocks back to the system
+# after every run and fetches them again, page by page, in some processes and not in others; and Paddle
+# has a second thread free every tensor as soon as it is used up, which costs networks of many small
+# operators most (`benchmarks/latency.py --free-tensors`). The user's own settings come first.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+KEEP_TENSORS = {"FLAGS_eager_delete_tensor_gb": "-1"}
