@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.output_path import OutputPath
-from spconvify.network.graph import Graph, record, uses_statistics
+from spconvify.network.graph import Graph, data_format_of, record, uses_statistics
 from spconvify.network.norms import gain_and_offset
 from spconvify.network.operations import Operation
 
@@ -57,7 +57,7 @@ def trace(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor)
     graph = record(model, layers, image)
     calls = {}
     for name, tensors in graph.outputs.items():
-        tails = [_tail(tensor, graph) for tensor in tensors]
+        tails = [_tail(tensor, graph, data_format_of(layers[name])) for tensor in tensors]
         same = all(
             (t.norm, t.adds, t.clip) == (tails[0].norm, tails[0].adds, tails[0].clip) for t in tails
         )
@@ -65,12 +65,12 @@ def trace(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor)
     return calls
 
 
-def _tail(tensor: Any, graph: Graph) -> Tail:
+def _tail(tensor: Any, graph: Graph, data_format: str) -> Tail:
     norm, adds = None, False
     while (operation := graph.only_consumer(tensor)) is not None:
         if operation.name in _CLIPS:
             return Tail(norm, adds, _CLIPS[operation.name])
-        if norm is None and not adds and uses_statistics(operation):
+        if norm is None and not adds and uses_statistics(operation, data_format):
             norm, tensor = operation.layers[-1], operation.result[0]
         elif operation.name == "add" and not adds and addend(operation, tensor) is not None:
             adds, tensor = True, operation.result

@@ -15,8 +15,9 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.folding import foldable, forms_of
+from spconvify.deploy.fusible import is_read_elsewhere
 from spconvify.deploy.markers import held_elsewhere
-from spconvify.network.graph import Graph, record, uses_statistics
+from spconvify.network.graph import Graph, data_format_of, record, uses_statistics
 from spconvify.network.norms import set_value, to_float64
 from spconvify.surgery.sites import WeightOwners
 
@@ -26,6 +27,8 @@ _SAME_FOR_EVERY_CHANNEL = frozenset(
     "leaky_relu_ mish pool2d relu relu_ relu6 selu sigmoid sigmoid_ silu softplus swish tanh "
     "tanh_".split()
 )
+
+_PER_OUTPUT = ("weight", "bias", "_mean", "_variance")  # of a convolution, or a BatchNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,8 @@ def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
     involved = [layer for chain in chains for layer in chain.layers]
     seen, weights = held_elsewhere(model, involved, image), WeightOwners(model)
     for chain in chains:
-        if not any(id(layer) in seen or weights.is_tied(layer) for layer in chain.layers):
+        held = any(id(layer) in seen or weights.is_tied(layer) for layer in chain.layers)
+        if not held and not any(is_read_elsewhere(layer, graph) for layer in chain.layers):
             _reorder(chain)
 
 
@@ -83,7 +87,10 @@ def _chain(name: str, producer: Any, readers: Mapping[int, nn.Layer], graph: Gra
         consumer = readers.get(id(tensor))
         if consumer is not None:
             return _Chain(producer, tuple(norms), consumer) if _is_scattered(consumer) else None
-        if uses_statistics(operation) and graph.norm_calls(operation.layers[-1]) == 1:
+        if (
+            uses_statistics(operation, data_format_of(producer))
+            and graph.norm_calls(operation.layers[-1]) == 1
+        ):
             norms.append(operation.layers[-1])
             tensor = operation.result[0]
         elif operation.name in _SAME_FOR_EVERY_CHANNEL and operation.args[0] is tensor:
@@ -117,4 +124,5 @@ def _per_output(layer: Any) -> Sequence[Any] | None:
         return forms.outputs(layer)
     if isinstance(layer, nn.Conv2D) and layer._groups != 1:
         return None
-    return [*layer.parameters(), *layer.buffers()]
+    tensors = [getattr(layer, name, None) for name in _PER_OUTPUT]
+    return [tensor for tensor in tensors if tensor is not None]

@@ -12,7 +12,7 @@ from paddle import nn
 
 from spconvify.deploy.folding import foldable, forms_of
 from spconvify.deploy.markers import held_elsewhere
-from spconvify.network.graph import Graph, record, uses_statistics
+from spconvify.network.graph import Graph, data_format_of, record, uses_statistics
 from spconvify.operators.forms import Forms
 from spconvify.surgery.sites import WeightOwners, has_hooks
 
@@ -45,7 +45,7 @@ def find_fusible(model: nn.Layer, image: paddle.Tensor) -> list[Fusible]:
     """What can be folded, found from one run of `model`; called layers that have forms always can."""
     named = foldable(model)
     graph = record(model, named, image)
-    norms = {name: _norm_behind(outputs, graph) for name, outputs in graph.outputs.items()}
+    norms = {name: _norm_behind(named[name], outputs, graph) for name, outputs in graph.outputs.items()}
     involved = [named[name] for name in norms] + [norm for norm in norms.values() if norm]
     unreachable, weights = held_elsewhere(model, involved, image), WeightOwners(model)
     folds = []
@@ -55,7 +55,7 @@ def find_fusible(model: nn.Layer, image: paddle.Tensor) -> list[Fusible]:
         is_tied = weights.is_tied(layer) and not has_forms  # a layer in a form gets weights of its own
         if norm is not None and (id(norm) in unreachable or has_hooks(norm) or is_tied):
             norm = None
-        if isinstance(layer, nn.Conv2D) and _is_read_elsewhere(layer, graph):
+        if isinstance(layer, nn.Conv2D) and is_read_elsewhere(layer, graph):
             norm = None
         fusible = has_forms and id(layer) not in unreachable
         if fusible or (isinstance(layer, nn.Conv2D) and norm is not None):
@@ -63,17 +63,18 @@ def find_fusible(model: nn.Layer, image: paddle.Tensor) -> list[Fusible]:
     return folds
 
 
-def _is_read_elsewhere(layer: nn.Layer, graph: Graph) -> bool:
+def is_read_elsewhere(layer: nn.Layer, graph: Graph) -> bool:
     """Whether anything but the layer itself computes with its weights, which folding would change."""
     own = layer.parameters(include_sublayers=False)
     users = [operation for weight in own for operation in graph.consumers.get(id(weight), [])]
-    return any(not operation.layers or operation.layers[-1] is not layer for operation in users)
+    return any(all(inside is not layer for inside in operation.layers) for operation in users)
 
 
-def _norm_behind(outputs: Sequence[Any], graph: Graph) -> nn.Layer | None:
+def _norm_behind(layer: nn.Layer, outputs: Sequence[Any], graph: Graph) -> nn.Layer | None:
     """The BatchNorm that takes every one of `outputs`, and nothing else."""
     consumers = [graph.only_consumer(output) for output in outputs]
-    if not all(operation and uses_statistics(operation) for operation in consumers):
+    form = data_format_of(layer)
+    if not all(operation and uses_statistics(operation, form) for operation in consumers):
         return None
     norms = {id(operation.layers[-1]): operation.layers[-1] for operation in consumers if operation}
     if len(norms) != 1:

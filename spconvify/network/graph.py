@@ -12,7 +12,11 @@ from paddle import nn
 
 from spconvify.network.norms import is_known_activation
 from spconvify.network.operations import Operation, following, tensors_in, watching
+from spconvify.network.replacement import Replacement
+from spconvify.network.static_functions import forward_was_replaced
 from spconvify.network.untouched import untouched
+
+_NORMS = (nn.BatchNorm2D, nn.BatchNorm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +84,38 @@ def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor
     return Graph(operations, inputs, outputs, consumers, returned, result, frozenset(missed))
 
 
-def uses_statistics(operation: Operation) -> bool:
-    """Whether an operator is a BatchNorm layer that uses its statistics, as it does in eval mode.
+def uses_statistics(operation: Operation, data_format: str) -> bool:
+    """Whether an operator is a plain BatchNorm layer that uses its statistics, as it does in eval mode.
 
-    An activation of its own, which the older ``nn.BatchNorm`` can have, is the next operator.
+    Plain is one of Paddle's own with Paddle's own forward, which gives the operator the layer's tensors
+    as they are, and does nothing else afterwards; an activation of its own, which the older ``nn.BatchNorm`` can
+    have, is the next operator.
+
+    Args:
+        operation: what ran.
+        data_format: where the channels are of what it is given, as a convolution's ``data_format`` says.
     """
     norm: Any = operation.layers[-1] if operation.layers else None
-    if operation.name != "batch_norm" or not hasattr(norm, "_variance") or norm.training:
+    if operation.name != "batch_norm" or not _is_plain_norm(norm) or norm.training:
+        return False
+    own = (norm._mean, norm._variance, norm.weight, norm.bias)
+    given = operation.args[1:5]
+    if len(given) < 4 or any(a is not b for a, b in zip(given, own) if b is not None):
+        return False
+    of_norm = getattr(norm, "_data_format", getattr(norm, "_data_layout", "NCHW"))
+    if of_norm.startswith("NC") != data_format.startswith("NC"):
         return False
     if isinstance(norm, nn.BatchNorm):
         return is_known_activation(norm._act) and not norm._trainable_statistics
     return getattr(norm, "_use_global_stats", None) is not False
+
+
+def data_format_of(layer: Any) -> str:
+    """Where a convolution, or what stands in its place, has its channels: "NCHW" or "NHWC"."""
+    return layer.data_format if isinstance(layer, Replacement) else layer._data_format
+
+
+def _is_plain_norm(layer: Any) -> bool:
+    """Whether a layer is one of Paddle's BatchNorms, whose forward nobody has replaced."""
+    own = any(isinstance(layer, kind) and type(layer).forward is kind.forward for kind in _NORMS)
+    return own and not forward_was_replaced(layer)
