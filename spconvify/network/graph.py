@@ -88,8 +88,8 @@ def uses_statistics(operation: Operation, data_format: str) -> bool:
     """Whether an operator is a plain BatchNorm layer that uses its statistics, as it does in eval mode.
 
     Plain is one of Paddle's own with Paddle's own forward, which gives the operator the layer's tensors
-    as they are, and does nothing else afterwards; an activation of its own, which the older ``nn.BatchNorm`` can
-    have, is the next operator.
+    as they are, and does nothing else afterwards. An activation of its own, which the older
+    ``nn.BatchNorm`` can have, is the next operator.
 
     Args:
         operation: what ran.
