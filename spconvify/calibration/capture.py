@@ -11,6 +11,7 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.trace import Calls, addend
+from spconvify.network.inputs import Sample, forward
 from spconvify.network.operations import Operation, following, watching
 from spconvify.network.untouched import untouched
 
@@ -29,7 +30,11 @@ class _Reached(BaseException):
 
 
 def capture(
-    model: nn.Layer, layer: nn.Layer, calls: Calls, batch: paddle.Tensor, channels_last: bool
+    model: nn.Layer,
+    layer: nn.Layer,
+    calls: Calls,
+    batch: Sample | paddle.Tensor,
+    channels_last: bool,
 ) -> list[Call]:
     """Every call of `layer` when `model` sees `batch`; the pass stops after the last one.
 
@@ -61,7 +66,7 @@ def capture(
 
     watch = watching(note) if calls.tail.adds else contextlib.nullcontext()
     with contextlib.suppress(_Reached), untouched(model), watch, following([layer], after):
-        model(batch)
+        forward(model, batch)
     return seen
 
 

@@ -11,7 +11,7 @@ from paddle import nn
 from spconvify.calibration.capture import Call, capture
 from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.trace import Calls
-from spconvify.network.placement import as_input
+from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import Replacement
 
 
@@ -61,8 +61,9 @@ class Task:
         """What goes in and comes out in the original and in the converted network, batch by batch."""
         channels_last = self.layer.data_format == "NHWC"
         for batch in self.images:
+            inputs = Inputs.of(batch)
             wanted, current = (
-                capture(model, layer, self.calls, as_input(model, batch), channels_last)
+                capture(model, layer, self.calls, inputs.sample(model), channels_last)
                 for model, layer in ((self.original, self.conv), (self.converted, self.layer))
             )
             yield wanted, current

@@ -13,6 +13,7 @@ from paddle import nn
 
 from spconvify.calibration.output_path import OutputPath
 from spconvify.network.graph import Graph, data_format_of, record, uses_statistics
+from spconvify.network.inputs import Sample
 from spconvify.network.norms import gain_and_offset
 from spconvify.network.operations import Operation
 
@@ -49,7 +50,9 @@ class Calls:
     tail: Tail
 
 
-def trace(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> dict[str, Calls]:
+def trace(
+    model: nn.Layer, layers: Mapping[str, nn.Layer], image: Sample | paddle.Tensor
+) -> dict[str, Calls]:
     """Run `model` once; give the layers that were called, in the order of their first calls.
 
     A layer whose calls have different tails gets an empty one.

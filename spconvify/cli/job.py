@@ -37,7 +37,8 @@ def run(
         on_converted()
         return _as_it_is(source, shape, measurement, quiet)
     from spconvify.calibration.images import CalibrationImages
-    from spconvify.network.run import input_layout, usual_input
+    from spconvify.network.first_convolution import input_layout
+    from spconvify.network.run import usual_input
     from spconvify.workflow.slim import Job, carry_out_job, check_plan
 
     with working(f"building {source.name}", quiet):

@@ -148,7 +148,8 @@ def _run(
     networks: Networks, training: Training, data: Data, output: Output, quiet: bool
 ) -> Summary | None:
     student, teacher, shape = networks.open(quiet)
-    from spconvify.network.run import input_layout, usual_input
+    from spconvify.network.first_convolution import input_layout
+    from spconvify.network.run import usual_input
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
 

@@ -18,6 +18,7 @@ from spconvify.deploy.folding import foldable, forms_of
 from spconvify.deploy.fusible import is_read_elsewhere
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.network.graph import Graph, data_format_of, record, uses_statistics
+from spconvify.network.inputs import Sample
 from spconvify.network.norms import set_value, to_float64
 from spconvify.surgery.sites import WeightOwners
 
@@ -49,7 +50,7 @@ def has_scattered_channels(model: nn.Layer) -> bool:
     return any(map(_is_scattered, model.sublayers(include_self=True)))
 
 
-def put_side_by_side(model: nn.Layer, image: paddle.Tensor) -> None:
+def put_side_by_side(model: nn.Layer, image: Sample | paddle.Tensor) -> None:
     """Reorder the output channels of convolutions so that scattered layers find theirs side by side.
 
     In place; `model`, in eval mode, gives the same outputs. Only convolutions that mix all channels are

@@ -9,31 +9,31 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.deploy.equality import Outputs, are_equal, arrays, differences, rounding, what_differs
+from spconvify.deploy.equality import Outputs, are_equal, differences, rounding, what_differs
 from spconvify.engines import Engine, Latency, registry
+from spconvify.engines.feeds import save_values
 from spconvify.engines.process import Worker
 from spconvify.engines.registry import EngineName
-from spconvify.engines.worker import random_values
-from spconvify.errors import ArgumentError, EngineError
+from spconvify.errors import EngineError
 from spconvify.files.scratch import scratch_folder
-from spconvify.network.placement import as_input, input_dtype
+from spconvify.network.inputs import Inputs, forward
+from spconvify.network.outputs import arrays
+from spconvify.network.placement import input_dtype
 from spconvify.network.run import evaluating
 
 _SECONDS = 0.5
 
 
 def check(
-    model: nn.Layer, fused: nn.Layer, job: dict[str, Any], shape: Sequence[int], example: Any = None
+    model: nn.Layer, fused: nn.Layer, job: dict[str, Any], inputs: Inputs
 ) -> tuple[float, Latency, dict[str, Any]]:
     """The exported network's largest error in parts of the output's scale, its latency, and how the
     engine runs it."""
     engine = registry.engine(job["engine"])
     with scratch_folder() as place, evaluating(model), paddle.no_grad():
-        values = images_for(shape, example)
-        np.save(place / "input.npy", values)
-        image = as_input(model, values)
-        expected = arrays(model(image))
-        job = {**job, "input_shape": list(shape), "input": str((place / "input.npy").absolute())}
+        image = inputs.sample(model)
+        expected = arrays(forward(model, image))
+        job = {**job, "input": save_values(inputs.values(), place)}
         with Worker(job, "exported") as worker:
             worker.wait_until_loaded()
             found_in = place / "outputs.npz"
@@ -44,21 +44,9 @@ def check(
             found = [file[f"arr_{index}"] for index in range(len(file.files))]
 
         def rounded() -> Mapping[str, float] | None:
-            return rounding(model, image, expected, arrays(fused(image)))
+            return rounding(model, image, expected, arrays(forward(fused, image)))
 
         return checked_error(expected, found, rounded, engine.tolerance), latency, how
-
-
-def images_for(shape: Sequence[int], example: Any) -> np.ndarray:
-    """What the files are checked on, (N, C, H, W): the example's images, again from the first if they
-    are too few."""
-    if example is None:
-        return random_values(shape)
-    images = np.asarray(example, "float32")
-    if images.ndim != len(shape) or images.shape[1:] != tuple(shape)[1:] or not images.size:
-        wanted = ", ".join(("N", *map(str, shape[1:])))
-        raise ArgumentError(f"the example has the shape {images.shape}; the input wants ({wanted})")
-    return np.resize(images, tuple(shape))
 
 
 def checked_error(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import paddle
 from paddle import nn
 
-from spconvify.deploy.equality import TOLERANCE, arrays, differences
+from spconvify.deploy.equality import TOLERANCE, differences
 from spconvify.errors import ConversionError
+from spconvify.network.inputs import Sample, forward
+from spconvify.network.outputs import arrays
 from spconvify.network.untouched import untouched
 
 
-def check_deterministic(model: nn.Layer, image: paddle.Tensor) -> None:
+def check_deterministic(model: nn.Layer, image: Sample | paddle.Tensor) -> None:
     """Refuse a network whose second run on an input gives something else than its first.
 
     The two are one after the other, each from where the last one left the random numbers and whatever
@@ -20,7 +22,7 @@ def check_deterministic(model: nn.Layer, image: paddle.Tensor) -> None:
         ConversionError: if they differ; neither fusing nor an engine is to blame then.
     """
     with untouched(model):
-        first, second = (arrays(model(image)) for _ in range(2))
+        first, second = (arrays(forward(model, image)) for _ in range(2))
     error = max(differences(first, second).values(), default=0.0)
     if not error <= TOLERANCE:
         raise ConversionError(

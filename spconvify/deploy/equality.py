@@ -10,7 +10,8 @@ import paddle
 from paddle import nn
 
 from spconvify.network.copying import copied
-from spconvify.network.outputs import flatten
+from spconvify.network.inputs import Sample, forward
+from spconvify.network.outputs import arrays
 
 # Of an output's scale: float32 rounds differently when weights are multiplied beforehand, the more
 # layers the more, and a network with a wrong layer is off by its whole scale.
@@ -25,17 +26,7 @@ _SMALLEST_CHANNEL = 1e-5
 _TIMES_ROUNDING, _MOST_ROUNDING = 4.0, 0.05
 _NEXT_TO_NOTHING = 1e-3  # the scale of outputs that are smaller, in networks that float64 can't judge
 
-Outputs = Mapping[str, np.ndarray]  # by name, as `spconvify.network.outputs.flatten` gives them
-
-
-def arrays(result: Any) -> dict[str, np.ndarray]:
-    """A network's outputs by name; floats of any precision as float64."""
-    return {name: _array(tensor) for name, tensor in flatten(result).items()}
-
-
-def _array(tensor: paddle.Tensor) -> np.ndarray:
-    is_float = paddle.is_floating_point(tensor)
-    return (tensor.astype("float64") if is_float else tensor).numpy()
+Outputs = Mapping[str, np.ndarray]  # by name, as `spconvify.network.outputs.arrays` gives them
 
 
 def differences(expected: Outputs, found: Outputs, smallest: float = 0.0) -> dict[str, float]:
@@ -134,7 +125,9 @@ def are_equal(
     )
 
 
-def rounding(model: nn.Layer, image: paddle.Tensor, *results: Outputs) -> dict[str, float] | None:
+def rounding(
+    model: nn.Layer, image: Sample | paddle.Tensor, *results: Outputs
+) -> dict[str, float] | None:
     """How far float32 takes each output of `model` on `image` from what float64 computes.
 
     An output that is all but constant, as that of a sigmoid far out, is nothing but rounding, and a
@@ -142,7 +135,7 @@ def rounding(model: nn.Layer, image: paddle.Tensor, *results: Outputs) -> dict[s
 
     Args:
         model: the network, in eval mode.
-        image: its input, (N, C, H, W).
+        image: its input, (N, C, H, W) or a sample of several.
         results: outputs that were computed in float32, in different ways.
 
     Returns:
@@ -150,7 +143,7 @@ def rounding(model: nn.Layer, image: paddle.Tensor, *results: Outputs) -> dict[s
         tensors of its own.
     """
     try:
-        exact = arrays(in_float64(model)(image.astype("float64")))
+        exact = arrays(forward(in_float64(model), image.astype("float64")))
     except Exception:  # whatever the user's network raises
         return None
     found = [differences(exact, result) for result in results]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import paddle
 from paddle import nn
 
-from spconvify.deploy.checking import check, check_dtype, images_for
+from spconvify.deploy.checking import check, check_dtype
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.timing import fuse_for_deployment
@@ -26,6 +25,8 @@ from spconvify.files.places import place_of
 from spconvify.files.regular import open_regular
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.finite import check_finite
+from spconvify.network.input_tensor import DYNAMIC
+from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import FusedReplacement
 from spconvify.progress import Wanted, showing
 from spconvify.settings import DEFAULT_ENGINE
@@ -37,7 +38,7 @@ _FULL_DISK_BYTES = 1 << 16
 def export(
     model: nn.Layer,
     path: str | os.PathLike[str],
-    input_shape: Sequence[int],
+    input_shape: Any,
     engine: EngineName = DEFAULT_ENGINE,
     tune: bool = True,
     *,
@@ -57,14 +58,15 @@ def export(
     Args:
         model: a converted network, or any other; comes back unchanged.
         path: the folder to make.
-        input_shape: (N, C, H, W).
+        input_shape: (N, C, H, W); of a network with several inputs a list or a dictionary of shapes or
+            example arrays, as its forward takes them, whose names the files' inputs get.
         engine: what will run the files, by name: one of `spconvify.engines.registry.exporting`.
         tune: measure which form of each layer is fastest here; see `spconvify.deploy.tune`.
         threads: CPU threads to choose and to measure with.
         dynamic_batch: write files that take any batch, not only N.
         overwrite: replace a folder that an earlier export made and that holds nothing else.
         example: images (N, C, H, W), prepared as the network wants them, to check the files on: a few of
-            the calibration images. Random numbers by default.
+            the calibration images; of several inputs as `input_shape`. Random numbers by default.
         progress: called with (done, total, text); None shows a bar on a terminal and in a notebook, and
             False nothing.
 
@@ -85,29 +87,28 @@ def export(
     target = Path(path)
     check_folder(target, overwrite)
     place = place_of(target)  # what links lead to, and which folder is the current one, may change
-    shape = tuple(int(size) for size in input_shape)
-    images_for(shape, example)
+    inputs = Inputs.of(input_shape, model).filled(example)
     check_finite(model, EngineError, "so nothing was exported")
     check_dtype(model, engine)
     with showing(progress, "exporting") as report:
-        choice = choose_forms(model, shape, engine, threads, measure_them=tune, progress=report)
-        fused = fuse_for_deployment(model, shape, engine, choice, example)
+        choice = choose_forms(model, inputs, engine, threads, measure_them=tune, progress=report)
+        fused = fuse_for_deployment(model, inputs, engine, choice, example)
         with scratch_folder(place) as folder:
             try:
-                hand_over(engine, fused, folder, (-1, *shape[1:]) if dynamic_batch else shape)
+                hand_over(engine, fused, folder, inputs.with_batch(DYNAMIC) if dynamic_batch else inputs)
                 job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
-                error, latency, how = check(model, fused, job, shape, example)
+                error, latency, how = check(model, fused, job, inputs)
                 runner.keep(folder, how)
                 if dynamic_batch:
-                    other = (_OTHER_BATCH, *shape[1:])
-                    error = max(error, check(model, fused, job, other, example)[0])
+                    other = inputs.with_batch(_OTHER_BATCH)
+                    error = max(error, check(model, fused, job, other)[0])
             except EngineError as problem:
                 if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
                     raise EngineError(f"can't write {target}: no space left on its disk") from problem
                 raise
             deleted = how.get("deleted_passes", [])
             manifest = _manifest(
-                fused, folder, shape, dynamic_batch, engine, threads, error, latency, deleted
+                fused, folder, inputs, dynamic_batch, engine, threads, error, latency, deleted
             )
             report(1, 1, "putting the files in place")
             put_in_place(folder, place, overwrite, manifest.to_dict())
@@ -123,7 +124,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _manifest(
     fused: nn.Layer,
     folder: Path,
-    shape: tuple[int, ...],
+    inputs: Inputs,
     dynamic_batch: bool,
     engine: EngineName,
     threads: int,
@@ -134,14 +135,15 @@ def _manifest(
     from spconvify import __version__
     from spconvify.network.counting import cost
 
-    counted = cost(fused, shape)
+    counted = cost(fused, inputs)
     layers = fused.named_sublayers()
     variables = environment(threads, engine=engine)
     return Manifest(
         spconvify=__version__,
         paddle=paddle.__version__,
         engine=engine,
-        input_shape=shape,
+        input_shape=inputs.first.sizes,
+        inputs={} if inputs.is_plain else inputs.said,
         dynamic_batch=dynamic_batch,
         threads=threads,
         environment={name: variables[name] for name in registry.engine(engine).memory()},

@@ -15,7 +15,6 @@ from spconvify.deploy.equality import (
     TOLERANCE_FLOAT64,
     Outputs,
     are_equal,
-    arrays,
     differences,
     in_float64,
     largest_error,
@@ -25,13 +24,13 @@ from spconvify.deploy.folding import fold_into_convolution
 from spconvify.deploy.fusible import Fusible, find_fusible
 from spconvify.engines import registry
 from spconvify.engines.registry import EngineName
-from spconvify.errors import ArgumentError, ConversionError, Option
+from spconvify.errors import ArgumentError, ConversionError
 from spconvify.network.copying import copied
 from spconvify.network.edges import replaceable
-from spconvify.network.failures import depends_on_input, does_not_run, first_line
+from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.norms import without_normalising
-from spconvify.network.placement import input_dtype
-from spconvify.network.run import guess_input_shapes, random_input
+from spconvify.network.outputs import arrays
+from spconvify.network.run import run_usual
 from spconvify.network.static_functions import as_written
 from spconvify.network.untouched import untouched
 from spconvify.operators.forms import Forms
@@ -45,7 +44,7 @@ def fuse(
     *,
     engine: EngineName = DEFAULT_ENGINE,
     forms: Mapping[str, str] | None = None,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Any = None,
     example: Any = None,
 ) -> nn.Layer:
     """Make a network for deployment: equal outputs, fewer and faster operators, no more training.
@@ -61,10 +60,11 @@ def fuse(
             layer).
         engine: what will run the network, by name: which form a replacement gets by default.
         forms: the form of single layers, by name; see `spconvify.operators.spconv.forms`.
-        input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
+        input_shape: (N, C, H, W) of the check's input, or shapes as `spconvify.cost` takes them; None
+            tries usual sizes.
         example: the check's input itself, an array or a tensor (N, C, H, W): a few calibration images,
-            prepared as the network wants them. Random numbers by default, on which some networks'
-            outputs are all but constant.
+            prepared as the network wants them; for several inputs a list or dictionary of
+            such. Random numbers by default, on which some networks' outputs are all but constant.
 
     Raises:
         ArgumentError: if the network is in training mode, doesn't run on the input, or a form or its
@@ -77,11 +77,10 @@ def fuse(
     registry.engine(engine)  # or it is refused, before anything is done
     fused = copied(model)
     with paddle.no_grad(), as_written():
-        image, result = _run(fused, input_shape, example)
-        expected = arrays(result)
+        image, expected = _run(fused, _inputs(fused, input_shape, example))
         check_deterministic(fused, image)
         fused = _fused(fused, image, engine, forms or {})
-        found = arrays(fused(image))
+        found = arrays(forward(fused, image))
         if not _is_right(expected, found, model, image, engine, forms or {}):
             raise ConversionError(
                 f"the fused network's {what_differs(expected, found)}. A layer may be used in a way "
@@ -93,7 +92,7 @@ def fuse(
     return fused
 
 
-def _fused(model: nn.Layer, image: paddle.Tensor, engine: str, forms: Mapping[str, str]) -> nn.Layer:
+def _fused(model: nn.Layer, image: Sample, engine: str, forms: Mapping[str, str]) -> nn.Layer:
     """Fuse `model` itself."""
     put_side_by_side(model, image)
     folds = find_fusible(model, image)
@@ -108,7 +107,7 @@ def _is_right(
     expected: Outputs,
     found: Outputs,
     model: nn.Layer,
-    image: paddle.Tensor,
+    image: Sample,
     engine: str,
     forms: Mapping[str, str],
 ) -> bool:
@@ -123,8 +122,8 @@ def _is_right(
     try:
         double = in_float64(model)
         image = image.astype("float64")
-        exact = double(image)
-        error = largest_error(exact, _fused(double, image, engine, forms)(image))
+        exact = forward(double, image)
+        error = largest_error(exact, forward(_fused(double, image, engine, forms), image))
     except Exception:  # of a network that makes float32 tensors of its own
         return are_equal(expected, found, None, TOLERANCE)
     return error <= TOLERANCE_FLOAT64
@@ -172,23 +171,17 @@ def _check_eval(model: nn.Layer) -> None:
             raise ArgumentError(f"{what} is in training mode; call network.eval() before fusing")
 
 
-def _run(model: nn.Layer, input_shape: Sequence[int] | None, example: Any) -> tuple[paddle.Tensor, Any]:
-    dtype = input_dtype(model)
+def _inputs(model: nn.Layer, input_shape: Any, example: Any) -> Inputs | None:
     if example is not None:
-        images = [paddle.to_tensor(example).astype(dtype)]
-    else:
-        shapes = [tuple(input_shape)] if input_shape else guess_input_shapes(model)
-        images = (random_input(shape, dtype) for shape in shapes)  # type: ignore[assignment]
-    problem: Exception | None = None
-    for image in images:
-        try:
-            with untouched(model, random_states=False):
-                return image, model(image)
-        except Exception as error:  # whatever the user's network raises: try the next size
-            problem = error
-            if input_shape or example is not None:
-                raise does_not_run(image.shape, error) from error
-    if problem is not None and not depends_on_input(problem):
-        raise does_not_run(image.shape, problem) from problem
-    text = f": {first_line(problem)}" if problem else ""
-    raise ArgumentError(f"the network runs on no usual input{text}; give ", Option("input_shape"))
+        return Inputs.holding(example, model)
+    return Inputs.given(input_shape, model)
+
+
+def _run(model: nn.Layer, inputs: Inputs | None) -> tuple[Sample, Outputs]:
+    """What the network is run on, and what it gives there."""
+
+    def act(sample: Sample) -> tuple[Sample, Outputs]:
+        with untouched(model, random_states=False):
+            return sample, arrays(forward(model, sample))
+
+    return run_usual(model, inputs, act=act)[1]

@@ -13,6 +13,7 @@ from paddle import nn
 from spconvify.deploy.folding import foldable, forms_of
 from spconvify.deploy.markers import held_elsewhere
 from spconvify.network.graph import Graph, data_format_of, record, uses_statistics
+from spconvify.network.inputs import Sample
 from spconvify.operators.forms import Forms
 from spconvify.surgery.sites import WeightOwners, has_hooks
 
@@ -41,7 +42,7 @@ class Fusible:
         return self.forms.fold(self.layer, self.norm)
 
 
-def find_fusible(model: nn.Layer, image: paddle.Tensor) -> list[Fusible]:
+def find_fusible(model: nn.Layer, image: Sample | paddle.Tensor) -> list[Fusible]:
     """What can be folded, found from one run of `model`; called layers that have forms always can."""
     named = foldable(model)
     graph = record(model, named, image)

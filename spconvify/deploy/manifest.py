@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from spconvify.engines import Latency
@@ -27,6 +28,7 @@ class Manifest:
     macs: int
     latency: Latency
     error: float  # largest difference from the network in Python, in parts of the output's scale
+    inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)  # by name, if there are several
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -36,6 +38,7 @@ class Manifest:
             "engine": self.engine,
             **{f"engine_{key}": value for key, value in self.facts.items()},
             "input_shape": list(self.input_shape),
+            **({"inputs": {name: list(s) for name, s in self.inputs.items()}} if self.inputs else {}),
             "dynamic_batch": self.dynamic_batch,
             "threads": self.threads,
             "environment": self.environment,
@@ -69,4 +72,5 @@ class Manifest:
             data["macs"],
             Latency(latency["median"], latency["p10"], latency["p90"], 0),
             data["max_relative_error"],
+            data.get("inputs", {}),
         )

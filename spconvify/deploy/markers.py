@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 
 from spconvify.network.edges import replaceable
+from spconvify.network.inputs import Sample, forward
 from spconvify.network.operations import following
 from spconvify.network.untouched import untouched
 
@@ -34,7 +35,9 @@ class _Marker(nn.Layer):
             return getattr(self.layer, name)
 
 
-def held_elsewhere(model: nn.Layer, layers: Sequence[nn.Layer], image: paddle.Tensor) -> set[int]:
+def held_elsewhere(
+    model: nn.Layer, layers: Sequence[nn.Layer], image: Sample | paddle.Tensor
+) -> set[int]:
     """Ids of those `layers` that `model` calls not by its sub-layers, or whose attributes it reads."""
     calls: dict[int, int] = {}
 
@@ -46,7 +49,7 @@ def held_elsewhere(model: nn.Layer, layers: Sequence[nn.Layer], image: paddle.Te
     with untouched(model), following(layers, count):  # which also takes the markers out again
         for edge in edges:
             edge.put(markers[id(edge.layer)])
-        model(image)
+        forward(model, image)
     root = {id(model)}
     return {
         key

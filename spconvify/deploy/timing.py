@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from paddle import nn
@@ -13,6 +12,7 @@ from spconvify.deploy.latencies import Timing
 from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
 from spconvify.engines.registry import EngineName
+from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import FusedReplacement
 from spconvify.progress import Progress, nothing
 from spconvify.settings import DEFAULT_ENGINE
@@ -21,7 +21,7 @@ from spconvify.settings import DEFAULT_ENGINE
 def time_networks(
     before: nn.Layer,
     after: nn.Layer,
-    input_shape: Sequence[int],
+    input_shape: Any,
     engine: EngineName = DEFAULT_ENGINE,
     threads: int = 1,
     device: str = "cpu",
@@ -34,7 +34,7 @@ def time_networks(
     Args:
         before: the original network; comes back unchanged, as `after` does.
         after: the converted one.
-        input_shape: (N, C, H, W).
+        input_shape: (N, C, H, W), or `Inputs`.
         engine: what runs them, by name; see `spconvify.engines.registry`.
         threads: CPU threads.
         device: "cpu" or "gpu:0".
@@ -46,16 +46,16 @@ def time_networks(
         ArgumentError: if a network doesn't run on the input, or the engine is unknown.
         EngineError: if the engine isn't there or can't run a network.
     """
-    shape = tuple(input_shape)
+    inputs = Inputs.of(input_shape, before)
     check_dtype(before, engine)
-    choice = choose_forms(after, shape, engine, threads, device, measure_them=tune, progress=progress)
-    fused = fuse_for_deployment(after, shape, engine, choice)
-    networks = {"before": fuse_for_deployment(before, shape, engine), "after": after, "fused": fused}
+    choice = choose_forms(after, inputs, engine, threads, device, measure_them=tune, progress=progress)
+    fused = fuse_for_deployment(after, inputs, engine, choice)
+    networks = {"before": fuse_for_deployment(before, inputs, engine), "after": after, "fused": fused}
 
     def turn(done: int, total: int) -> None:
         progress(done, total, f"timing in {engine}")
 
-    latency = measure(networks, shape, engine=engine, threads=threads, device=device, progress=turn)
+    latency = measure(networks, inputs, engine=engine, threads=threads, device=device, progress=turn)
     forms = {
         name: layer.form
         for name, layer in fused.named_sublayers()
@@ -64,7 +64,7 @@ def time_networks(
     return Timing(
         engine=engine,
         threads=threads,
-        batch=shape[0],
+        batch=inputs.batch,
         device=device,
         before=latency["before"],
         after=latency["after"],
@@ -77,7 +77,7 @@ def time_networks(
 
 def fuse_for_deployment(
     model: nn.Layer,
-    input_shape: Sequence[int],
+    input_shape: Any,
     engine: EngineName,
     choice: FormChoice | None = None,
     example: Any = None,

@@ -18,9 +18,8 @@ from spconvify.deploy.times_cache import Times, TimesCache
 from spconvify.engines import describe, measure, registry
 from spconvify.engines.registry import EngineName
 from spconvify.network.copying import copied
-from spconvify.network.failures import does_not_run
-from spconvify.network.placement import input_dtype
-from spconvify.network.run import evaluating, random_input
+from spconvify.network.inputs import Inputs, Sample
+from spconvify.network.run import evaluating, run
 from spconvify.operators.forms import Forms
 from spconvify.progress import Progress, nothing
 from spconvify.settings import DEFAULT_ENGINE
@@ -53,7 +52,7 @@ class _Setting:
 
 def choose_forms(
     model: nn.Layer,
-    shape: Sequence[int],
+    shape: Any,
     engine: EngineName = DEFAULT_ENGINE,
     threads: int = 1,
     device: str = "cpu",
@@ -83,9 +82,9 @@ def choose_forms(
         ArgumentError: if the network doesn't run on the input.
         EngineError: if the engine isn't there or can't run a form.
     """
-    setting = _Setting(engine, threads, device)
+    setting, inputs = _Setting(engine, threads, device), Inputs.of(shape, model)
     choices = choices or TimesCache()
-    folds = _with_forms(model, shape)
+    folds = _with_forms(model, inputs)
     keys = {item.name: f"{setting.key()}, {_shape_key(item, engine)}" for item in folds}
     times = {
         keys[item.name]: choices.times(keys[item.name], {*_forms(item, engine), DENSE}) for item in folds
@@ -109,24 +108,23 @@ def choose_forms(
     network = hashlib.sha256("\n".join(keys.values()).encode()).hexdigest()
     confirmed = choices.confirmed(network)
     if confirmed is None and measure_them:
-        confirmed = _confirm(model, shape, setting, choice, folds)
+        confirmed = _confirm(model, inputs, setting, choice, folds)
         choices.remember({}, {network: confirmed})
     if confirmed is False:
         choice.forms = {}
     return choice
 
 
-def _with_forms(model: nn.Layer, shape: Sequence[int]) -> list[Fusible]:
+def _with_forms(model: nn.Layer, inputs: Inputs) -> list[Fusible]:
     with evaluating(model), paddle.no_grad():
-        dtype = input_dtype(model)
-        image = random_input(shape, dtype)
-        if has_scattered_channels(model):
-            model = copied(model)  # put in order, as `fuse` will see it
-        try:
-            put_side_by_side(model, image)
-            folds = find_fusible(model, image)
-        except Exception as error:  # whatever the user's network raises
-            raise does_not_run(shape, error) from error
+        # Put in order, as `fuse` will see it.
+        own = copied(model) if has_scattered_channels(model) else model
+
+        def found(image: Sample) -> list[Fusible]:
+            put_side_by_side(own, image)
+            return find_fusible(own, image)
+
+        folds = run(own, inputs, act=found)
     return [item for item in folds if item.forms is not None]
 
 
@@ -173,7 +171,7 @@ def _best(times: Times, default: str) -> str:
 
 def _confirm(
     model: nn.Layer,
-    shape: Sequence[int],
+    inputs: Inputs,
     setting: _Setting,
     choice: FormChoice,
     folds: Sequence[Fusible],
@@ -185,10 +183,10 @@ def _confirm(
         return True
     with evaluating(model):
         networks: Mapping[str, nn.Layer] = {
-            name: fuse(model, engine=setting.engine, forms=forms, input_shape=shape)
+            name: fuse(model, engine=setting.engine, forms=forms, input_shape=inputs)
             for name, forms in (("default", defaults), ("chosen", choice.forms))
         }
     found = measure(
-        networks, shape, engine=setting.engine, threads=setting.threads, device=setting.device
+        networks, inputs, engine=setting.engine, threads=setting.threads, device=setting.device
     )
     return found["chosen"].median <= found["default"].median

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
 from spconvify.engines.devices import CPU, check_gpu, kind_of
+from spconvify.engines.feeds import Shapes, Values
 from spconvify.engines.memory import KEEP_MEMORY, KEEP_TENSORS
 from spconvify.errors import EngineError, Option
 from spconvify.settings import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
-    import numpy as np
     from paddle import nn
 
 
@@ -92,7 +92,7 @@ class Engine(ABC):
         return True
 
     @abstractmethod
-    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+    def write(self, network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
         """Write `network`, which comes back unchanged, into `folder` as `load` reads it there.
 
         Where it `exports`, all that is in the folder becomes the export. Its files are called
@@ -101,7 +101,8 @@ class Engine(ABC):
         Args:
             network: the network; it runs in eval mode.
             folder: an empty folder.
-            input_shape: (N, C, H, W); an N of -1 makes files that take any.
+            input_shape: (N, C, H, W), or the `Inputs` of a network that takes more than one tensor of
+                floats; an N of -1 makes files that take any.
 
         Raises:
             EngineError: if the network can't be handed over; says what in it is to blame.
@@ -109,9 +110,11 @@ class Engine(ABC):
 
     @abstractmethod
     def load(
-        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "cpu"
+        self, folder: Path, values: Values, threads: int = 1, device: str = "cpu"
     ) -> Callable[[], Sequence[Any]]:
         """In the process that runs it: what `write` has written, ready to run on `values`.
+
+        These are an array, or several by the names of the inputs, see `spconvify.engines.feeds.by_name`.
 
         Returns:
             A function that runs it once, waits for the device, and gives its outputs as arrays, or as

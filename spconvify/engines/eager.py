@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.engines.base import Engine
 from spconvify.engines.devices import gpu_index
+from spconvify.engines.feeds import Shapes, Values
 
 if TYPE_CHECKING:
-    import numpy as np
     from paddle import nn
 
 
@@ -20,14 +20,17 @@ class Eager(Engine):
     name, label = "eager", "Paddle eager"
     runs_float64 = True
 
-    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
-        """Pickle it; an eager network takes any `input_shape`."""
+    def write(self, network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
+        """Pickle it; an eager network takes any shapes."""
         from spconvify.engines.pickled import write
+        from spconvify.network.flat_inputs import TakesList
+        from spconvify.network.inputs import Inputs
 
-        write(network, folder)
+        inputs = Inputs.of(input_shape, network)
+        write(network if inputs.is_plain else TakesList(network, inputs), folder)
 
     def load(
-        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "cpu"
+        self, folder: Path, values: Values, threads: int = 1, device: str = "cpu"
     ) -> Callable[[], list[Any]]:
         """The pickled network, on the device."""
         import paddle
@@ -41,7 +44,11 @@ class Eager(Engine):
         if on_gpu:
             network.to(device=device)
         network.eval()
-        x = paddle.to_tensor(values)
+        x: Any = (
+            [paddle.to_tensor(array) for array in values.values()]
+            if isinstance(values, Mapping)
+            else paddle.to_tensor(values)
+        )
 
         def run() -> list[Any]:
             with paddle.no_grad():

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spconvify.engines.base import Engine
+from spconvify.engines.feeds import Shapes, Values
 from spconvify.engines.program_files import OLDER, config_call, program_files
 from spconvify.errors import EngineError
 
 if TYPE_CHECKING:
-    import numpy as np
     from paddle import nn
 
     from spconvify.engines.predictor import Loaded
@@ -33,7 +33,7 @@ class Inference(Engine):
             return ("pointwise-last+split", "two-parts+split")
         return ("pointwise-last+select", "two-parts+select") if spatial_scattered else ()
 
-    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+    def write(self, network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
         """Trace it. Where `load` may need the older representation, that is written too, into a folder
         of its own; see `keep`."""
         from spconvify.engines import older_program, tracing
@@ -49,7 +49,7 @@ class Inference(Engine):
             except EngineError:  # it hasn't every operator: there is one remedy less
                 shutil.rmtree(older)
 
-    def load(self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "cpu") -> Loaded:
+    def load(self, folder: Path, values: Values, threads: int = 1, device: str = "cpu") -> Loaded:
         """A predictor on the exported files, run in the fastest way that works and is right."""
         from spconvify.engines.predictor import Way, load_way, passes_left_out
         from spconvify.engines.remedies import load_fastest

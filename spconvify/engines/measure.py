@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable
 
 from spconvify.engines import registry
+from spconvify.engines.feeds import save_values
 from spconvify.engines.latency import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.registry import EngineName
 from spconvify.engines.support import check_engine
 from spconvify.errors import ArgumentError
 from spconvify.files.scratch import scratch_folder
+from spconvify.network.inputs import Inputs
 from spconvify.settings import DEFAULT_ENGINE
 
 ROUNDS = 8
@@ -23,7 +25,7 @@ BLOCK_SECONDS = 0.4
 
 def measure(
     networks: Mapping[str, Any],
-    input_shape: Sequence[int],
+    input_shape: Any,
     *,
     engine: EngineName = DEFAULT_ENGINE,
     threads: int = 1,
@@ -38,7 +40,7 @@ def measure(
 
     Args:
         networks: name -> ``nn.Layer``; they come back unchanged.
-        input_shape: (N, C, H, W).
+        input_shape: (N, C, H, W), or `Inputs`.
         engine: what runs them, by name; see `spconvify.engines.registry`.
         threads: CPU threads.
         device: "cpu" or "gpu:0" (synchronised around every run).
@@ -52,14 +54,15 @@ def measure(
     check_engine(engine, device)
     if threads < 1:
         raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
-    shape = [int(size) for size in input_shape]
-    job = {"engine": engine, "input_shape": shape, "threads": threads, "device": device}
+    inputs = Inputs.of(input_shape, next(iter(networks.values())))
+    job: dict[str, Any] = {"engine": engine, "threads": threads, "device": device}
     with scratch_folder() as folder, contextlib.ExitStack() as stack:
+        job.update(_what_to_run_on(inputs, folder))
         workers = {}
         for index, (name, network) in enumerate(networks.items()):
             place = folder / str(index)
             place.mkdir()
-            hand_over(engine, network, place, shape)
+            hand_over(engine, network, place, inputs)
             workers[name] = stack.enter_context(Worker({**job, "folder": str(place)}, name))
         # Loading keeps the processor busy: nothing is timed before the last one is done.
         for worker in workers.values():
@@ -67,9 +70,17 @@ def measure(
         return _take_turns(workers, seconds, progress)
 
 
-def hand_over(engine: EngineName, network: Any, folder: Path, input_shape: Sequence[int]) -> None:
+def hand_over(engine: EngineName, network: Any, folder: Path, inputs: Inputs) -> None:
     """Write `network` into `folder` in the form that the engine's `load` reads in the worker."""
-    registry.engine(engine).write(network, folder, input_shape)
+    plain = inputs.is_plain and inputs.first.dtype is None
+    registry.engine(engine).write(network, folder, inputs.first.shape if plain else inputs)
+
+
+def _what_to_run_on(inputs: Inputs, folder: Path) -> dict[str, Any]:
+    """The part of a job that says so: random numbers, but for what more is known of than its shape."""
+    if inputs.is_plain and inputs.first.dtype is None:
+        return {"input_shape": list(inputs.first.sizes)}
+    return {"input": save_values(inputs.values(), folder)}
 
 
 def _take_turns(

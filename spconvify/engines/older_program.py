@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
@@ -13,12 +13,13 @@ import paddle
 from paddle import nn
 
 from spconvify.engines import tracing
+from spconvify.engines.feeds import Shapes
 
 # Paddle 3 traces these operators into its new representation only; they have no attributes.
 _UNARY = ("abs", "cos", "erf", "exp", "floor", "log", "rsqrt", "sigmoid", "sin", "sqrt", "tanh")
 
 
-def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
     """Export `network` in eval mode for one input shape, as .pdmodel; the network comes back unchanged.
 
     A batch of -1 in `input_shape` makes files that take any.

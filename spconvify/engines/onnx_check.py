@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spconvify.engines.feeds import Values, by_name, random_feeds
 from spconvify.engines.onnx_parts import divide
 
 _BATCH = 2  # that a file which takes any is tried with
 _TOLERANCE = 1e-4  # of each output's scale
 
 
-def divide_file(path: Path, input_shape: Sequence[int]) -> str:
+def divide_file(path: Path, input_shape: Any) -> str:
     """`divide` the network in an ONNX file, which is written again if that changes it.
 
     The new file is checked by ONNX's own checker, loaded in ONNX Runtime, and run on an input of
-    `input_shape` (N, C, H, W; N may be -1) beside the old one.
+    `input_shape` (N, C, H, W; N may be -1; of several see `described`) beside the old one.
 
     Returns:
         Why the file is as it was though there is something to divide; "" otherwise.
@@ -33,7 +33,7 @@ def divide_file(path: Path, input_shape: Sequence[int]) -> str:
             return ""
         onnx.checker.check_model(model)
         divided = model.SerializeToString()
-        _compare(plain, divided, [size if size > 0 else _BATCH for size in input_shape])
+        _compare(plain, divided, random_feeds(input_shape, _BATCH))
     except Exception as error:  # whatever a strange graph brings about: it works as it is
         text = str(error).strip() or type(error).__name__
         return f"dividing its splits failed ({' '.join(text.split())[:200]})"
@@ -43,8 +43,7 @@ def divide_file(path: Path, input_shape: Sequence[int]) -> str:
     return ""
 
 
-def _compare(plain: bytes, divided: bytes, input_shape: Sequence[int]) -> None:
-    values = np.random.default_rng(0).standard_normal(tuple(input_shape), dtype="float32")
+def _compare(plain: bytes, divided: bytes, values: Values) -> None:
     for old, new in zip(_run(plain, values), _run(divided, values)):
         finite = np.abs(old[np.isfinite(old)], dtype="float64") if old.dtype.kind in "fc" else old
         scale = float(np.max(np.abs(finite), initial=0.0))
@@ -52,11 +51,11 @@ def _compare(plain: bytes, divided: bytes, input_shape: Sequence[int]) -> None:
             raise ValueError("its outputs would differ")
 
 
-def _run(model: bytes, values: np.ndarray) -> list[Any]:
+def _run(model: bytes, values: Values) -> list[Any]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # constants that are left over
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: values})
+    return session.run(None, by_name(values, [tensor.name for tensor in session.get_inputs()]))

@@ -21,7 +21,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def main(job: dict[str, Any]) -> None:
     """Convert the job's "program" and "parameters" to "target", with the operators of "opset".
 
-    "input_shape" is what the file is tried on, (N, C, H, W), before its splits are divided.
+    "input_shape" is what the file is tried on, see `described`, before its splits are divided.
     """
     import paddle2onnx
 

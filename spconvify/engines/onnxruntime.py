@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from spconvify.engines import children
 from spconvify.engines.base import Engine
 from spconvify.engines.devices import CPU, gpu_index
+from spconvify.engines.feeds import Shapes, Values, by_name, described
 from spconvify.engines.memory import KEEP_MEMORY
 from spconvify.engines.program_files import program_files
 from spconvify.errors import EngineError, PlainFileWarning
@@ -64,7 +65,7 @@ class OnnxRuntime(Engine):
         """It has no tensors of Paddle's."""
         return KEEP_MEMORY
 
-    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+    def write(self, network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
         """Convert a trace to ONNX. Splits of channels are divided among the convolutions before them
         where that is faster: `onnx_parts`."""
         from spconvify.engines import tracing
@@ -79,7 +80,7 @@ class OnnxRuntime(Engine):
             file.unlink()
 
     def load(
-        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "cpu"
+        self, folder: Path, values: Values, threads: int = 1, device: str = "cpu"
     ) -> Callable[[], list[np.ndarray]]:
         """A session on the exported file."""
         import onnxruntime
@@ -90,15 +91,15 @@ class OnnxRuntime(Engine):
         if device != "cpu":
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu_index(device)}))
         session = onnxruntime.InferenceSession(str(folder / FILE), options, providers=providers)
-        name = session.get_inputs()[0].name
-        return lambda: session.run(None, {name: values})
+        feeds = by_name(values, [tensor.name for tensor in session.get_inputs()])
+        return lambda: session.run(None, feeds)
 
     def load_hint(self, folder: Path, files: Sequence[str], how: Mapping[str, Any]) -> Sequence[str]:
         """A session."""
         return [f'onnxruntime.InferenceSession("{folder / FILE}")']
 
 
-def _convert(network: str, folder: Path, input_shape: Sequence[int]) -> str:
+def _convert(network: str, folder: Path, input_shape: Shapes) -> str:
     """Have the converter write `FILE` of the program in `folder`; what it has printed."""
     from spconvify.engines.onnx_converter import problem_in
 
@@ -109,7 +110,7 @@ def _convert(network: str, folder: Path, input_shape: Sequence[int]) -> str:
         "parameters": str(parameters.absolute()),
         "target": str(target.absolute()),
         "opset": _OPSET,
-        "input_shape": list(input_shape),
+        "input_shape": described(input_shape),
     }
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.engines.base import Engine
+from spconvify.engines.feeds import Shapes, Values
 from spconvify.engines.program_files import config_call, program_files
 from spconvify.errors import EngineError, Option
 from spconvify.settings import DEFAULT_ENGINE
@@ -47,14 +48,14 @@ class OpenVINO(Engine):
         """It joins the groups' convolutions again, and then refuses some."""
         return not form.endswith("+split")
 
-    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+    def write(self, network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
         """Trace it into the older representation."""
         from spconvify.engines import older_program
 
         older_program.write(network, folder, input_shape)
 
     def load(
-        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "cpu"
+        self, folder: Path, values: Values, threads: int = 1, device: str = "cpu"
     ) -> Callable[[], list[np.ndarray]]:
         """A predictor on the exported files."""
         from paddle.inference import Config, create_predictor

@@ -11,6 +11,7 @@ from typing import Any, Callable
 import numpy as np
 
 from spconvify.engines.devices import gpu_index
+from spconvify.engines.feeds import Values, by_name
 from spconvify.engines.program_files import OLDER, program_files
 
 GPU_MEMORY_MB = 256  # what Paddle Inference reserves at first
@@ -54,7 +55,7 @@ class Loaded:
         }
 
 
-def load_way(way: Way, values: np.ndarray, threads: int, device: str) -> Loaded:
+def load_way(way: Way, values: Values, threads: int, device: str) -> Loaded:
     """A predictor that runs the program on `values` in that way."""
     from paddle import inference
 
@@ -89,13 +90,17 @@ def passes_left_out(program: Path) -> list[str]:
     return [_RESIDUAL_PASS, *([] if operators["batch_norm"] else _NORM_PASSES)]
 
 
-def runner(predictor: Any, values: np.ndarray) -> Callable[[], list[np.ndarray]]:
+def runner(predictor: Any, values: Values) -> Callable[[], list[np.ndarray]]:
     """A function that runs a Paddle Inference predictor once."""
-    feed = predictor.get_input_handle(predictor.get_input_names()[0])
+    feeds = [
+        (predictor.get_input_handle(name), array)
+        for name, array in by_name(values, predictor.get_input_names()).items()
+    ]
     fetches = [predictor.get_output_handle(name) for name in predictor.get_output_names()]
 
     def run() -> list[np.ndarray]:
-        feed.copy_from_cpu(values)
+        for feed, array in feeds:
+            feed.copy_from_cpu(array)
         predictor.run()
         return [fetch.copy_to_cpu() for fetch in fetches]  # waits for the device
 

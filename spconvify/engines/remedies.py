@@ -17,6 +17,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from spconvify.engines.feeds import Values
 from spconvify.engines.predictor import MANY_CONVOLUTIONS, Loaded, Way, load_way
 from spconvify.engines.program_files import OLDER, program_files
 
@@ -34,7 +35,7 @@ def may_be_refused(program: bytes) -> bool:
     return not is_large and any(operator in program for operator in _REFUSED)
 
 
-def load_fastest(usual: Way, values: np.ndarray, threads: int) -> Loaded:
+def load_fastest(usual: Way, values: Values, threads: int) -> Loaded:
     """The program of Paddle 3 on the CPU, in the usual way or in the best of the remedies."""
     remedies = [Way(usual.folder, (*usual.deleted_passes, _PLACEMENT_PASS))]
     if (usual.folder / OLDER).exists():
@@ -57,7 +58,7 @@ def _program(folder: Path) -> bytes:
     return program_files(folder)[0].read_bytes()
 
 
-def _fastest(ways: Sequence[Way], values: np.ndarray, threads: int) -> Loaded | None:
+def _fastest(ways: Sequence[Way], values: Values, threads: int) -> Loaded | None:
     """The fastest of those that run at all, and that compute what the first of these does."""
     expected, best, best_time = None, None, np.inf
     for way in ways:

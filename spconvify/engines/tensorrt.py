@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from spconvify.engines.base import Engine
 from spconvify.engines.devices import gpu_index
+from spconvify.engines.feeds import Shapes, Values, batch_of
 from spconvify.engines.program_files import program_files
 from spconvify.errors import EngineError
 from spconvify.settings import DEFAULT_ENGINE
@@ -26,14 +26,14 @@ class TensorRT(Engine):
     name, label = "tensorrt", "Paddle Inference with TensorRT"
     devices = ("gpu",)
 
-    def write(self, network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
+    def write(self, network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
         """Trace it."""
         from spconvify.engines import tracing
 
         tracing.write(network, folder, input_shape)
 
     def load(
-        self, folder: Path, values: np.ndarray, threads: int = 1, device: str = "gpu:0"
+        self, folder: Path, values: Values, threads: int = 1, device: str = "gpu:0"
     ) -> Callable[[], list[np.ndarray]]:
         """A predictor with TensorRT subgraphs in float32.
 
@@ -55,7 +55,7 @@ class TensorRT(Engine):
         config.enable_use_gpu(GPU_MEMORY_MB, gpu_index(device))
         config.enable_tensorrt_engine(
             workspace_size=_WORKSPACE_BYTES,
-            max_batch_size=values.shape[0],
+            max_batch_size=batch_of(values),
             min_subgraph_size=_MIN_OPERATORS,
             precision_mode=inference.PrecisionType.Float32,
         )

@@ -7,18 +7,21 @@ import importlib
 import inspect
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
 import paddle
 from paddle import nn
 
+from spconvify.engines.feeds import Shapes
 from spconvify.engines.program_files import STEM
 from spconvify.errors import EngineError, Option
 from spconvify.files.scratch import scratch_folder
 from spconvify.held_signals import held_back
 from spconvify.network.failures import first_line
+from spconvify.network.flat_inputs import TakesList
+from spconvify.network.inputs import Inputs
 from spconvify.network.run import evaluating
 from spconvify.settings import UNTRACED_ENGINE
 
@@ -33,6 +36,13 @@ class _Traced(nn.Layer):
 
     def forward(self, x):
         return self.network(x)
+
+
+def _traced(network: nn.Layer, inputs: Inputs) -> tuple[nn.Layer, list[Any]]:
+    """What is traced, and what it is given."""
+    if inputs.is_plain:
+        return _Traced(network), inputs.specs()
+    return TakesList(network, inputs), [inputs.specs()]
 
 
 @contextlib.contextmanager
@@ -56,16 +66,15 @@ def _place_for_code() -> Iterator[None]:
 
 
 @held_back()  # while it traces, Paddle's C++ calls Python, and an exception there is a crash
-def write(network: nn.Layer, folder: Path, input_shape: Sequence[int]) -> None:
-    """Export `network` in eval mode for one input shape; the network comes back unchanged.
+def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
+    """Export `network` in eval mode for one input shape or `Inputs`; it comes back unchanged.
 
     A batch of -1 in `input_shape` makes files that take any.
 
     Raises:
         EngineError: if it can't be traced into a static program; names the line.
     """
-    spec = [paddle.static.InputSpec(list(input_shape), "float32", "x")]
-    traced = _Traced(network)
+    traced, spec = _traced(network, Inputs.of(input_shape, network))
     running: list[str] = []
     _forget_failed_traces()
     try:

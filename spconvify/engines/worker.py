@@ -1,8 +1,8 @@
 """The worker's side: `children.start` has it run one network when asked to.
 
 Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}; a "home" is the module that
-has registered the engine, where that isn't spconvify's own, and an "input" the .npy with what the
-network is run on, in place of random numbers. When the network is loaded it says
+has registered the engine, where that isn't spconvify's own, and an "input" the file of `save_values` with
+what the network is run on, in place of random numbers. When the network is loaded it says
 {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of runs that
 take that long, {"run": n} with n times in ms, {"how": true} with how the engine runs it, {"save": FILE}
 with the number of outputs of one run, which are then in that .npz. If anything raises, it says
@@ -18,14 +18,16 @@ import sys
 import time
 import traceback
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Callable, TextIO
 
 import numpy as np
 
 from spconvify.engines import children, registry
+from spconvify.engines.feeds import read_values
 from spconvify.errors import EngineError
+from spconvify.network.random_values import random_values
 
 
 def main(job: dict[str, Any]) -> None:
@@ -53,7 +55,7 @@ def _own_pipes() -> tuple[Iterable[str], TextIO]:
 
 def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
     """Answer the lines of `questions` with the network of `job`, loaded first."""
-    values = np.load(job["input"]) if "input" in job else random_values(job["input_shape"])
+    values = read_values(job["input"]) if "input" in job else random_values(job["input_shape"])
     if job.get("home"):
         _meet(job["engine"], job["home"])
     engine = registry.engine(job["engine"])
@@ -78,11 +80,6 @@ def _meet(engine: str, home: str) -> None:
     children.import_as_in_parent(home)
     if engine not in registry.names():
         raise EngineError(f"engine {engine!r} isn't registered when its module {home!r} is imported")
-
-
-def random_values(input_shape: Sequence[int]) -> np.ndarray:
-    """The input that every network is run on, (N, C, H, W), standard normal."""
-    return np.random.default_rng(0).standard_normal(tuple(input_shape), dtype="float32")
 
 
 def runs_in(run: Callable[[], Any], seconds: float) -> int:

@@ -10,9 +10,8 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.labels import check_labels
-from spconvify.network.failures import does_not_run
 from spconvify.network.outputs import flatten
-from spconvify.network.run import trying
+from spconvify.network.run import run, trying
 from spconvify.progress import Progress, nothing
 
 
@@ -37,11 +36,7 @@ def top1(
     with trying(model):
         for start in range(0, len(images), batch_size):
             batch = paddle.to_tensor(images[start : start + batch_size])
-            try:
-                outputs = flatten(model(batch))
-            except Exception as error:  # whatever the user's network raises
-                raise does_not_run(batch.shape, error) from error
-            logits, own = _scores(outputs), labels[start : start + batch_size]
+            logits, own = _scores(flatten(run(model, batch))), labels[start : start + batch_size]
             check_labels(own, len(batch), "labels", logits.shape[1], start)
             found = logits.argmax(axis=1)
             right += int((found == own).sum())

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.network.failures import does_not_run
-from spconvify.network.outputs import flatten, kind_of
-from spconvify.network.placement import as_input
-from spconvify.network.run import trying
+from spconvify.network.inputs import Inputs
+from spconvify.network.outputs import arrays, kind_of
+from spconvify.network.run import run, trying
 
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
@@ -121,7 +119,8 @@ def agreement(
     with trying(original), trying(converted):
         for batch in filter(len, batches):
             images += len(batch)
-            before, after = (_outputs(model, batch) for model in (original, converted))
+            inputs = Inputs.of(batch)
+            before, after = (arrays(run(model, inputs)) for model in (original, converted))
             for name, value in before.items():
                 if name not in tallies:
                     tallies[name] = _Tally(name, value, batch)
@@ -130,19 +129,6 @@ def agreement(
         raise ArgumentError("there are no images to compare the networks on")
     nothing = [OutputAgreement("", "values", problem="it returns no tensor to compare")]
     return Agreement([tally.result() for tally in tallies.values()] or nothing, images, where)
-
-
-def _outputs(model: nn.Layer, batch: np.ndarray) -> dict[str, np.ndarray]:
-    try:
-        outputs = flatten(model(as_input(model, batch)))
-    except Exception as error:  # whatever the user's network raises
-        raise does_not_run(batch.shape, error) from error
-    return {name: _array(tensor) for name, tensor in outputs.items()}
-
-
-def _array(tensor: paddle.Tensor) -> np.ndarray:
-    name = str(tensor.dtype)
-    return (tensor.astype("float32") if "float16" in name else tensor).numpy()
 
 
 def _real(value: np.ndarray) -> np.ndarray:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
+from spconvify.network.inputs import Inputs, forward
 from spconvify.network.norms import to_float64
 from spconvify.network.operations import following
-from spconvify.network.placement import as_input
 from spconvify.network.run import trying
 
 FIRST = 3  # BatchNorms that are looked at
@@ -98,7 +98,7 @@ class NormProbe:
 
         follow = following([self._norm], before=take)
         with contextlib.suppress(_Seen), trying(self._model), follow:
-            self._model(as_input(self._model, batch))
+            forward(self._model, Inputs.of(batch).sample(self._model))
         if not seen:
             return np.zeros((0, len(self._mean)))
         last = getattr(self._norm, "_data_format", "NCHW") in ("NHWC", "NLC")
@@ -119,7 +119,7 @@ def first_norms(model: nn.Layer, image: np.ndarray) -> list[NormProbe]:
     hooks = [n.register_forward_pre_hook(take) for n in model.sublayers(True) if _trained(n)]
     try:
         with trying(model):
-            model(as_input(model, image))
+            forward(model, Inputs.of(image).sample(model))
     except _Seen:
         pass
     finally:

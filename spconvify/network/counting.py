@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
 from spconvify.network.edges import walk
-from spconvify.network.failures import check_dynamic_mode, does_not_run
+from spconvify.network.failures import check_dynamic_mode
 from spconvify.network.formulas import NO_ARITHMETIC, elements, macs_of
+from spconvify.network.inputs import Inputs
 from spconvify.network.operations import MAC_OPERATORS, Operation, watching
-from spconvify.network.placement import input_dtype
 from spconvify.network.replacement import FusedReplacement, Replacement
-from spconvify.network.run import random_input, trying
+from spconvify.network.run import run, trying
 
 
 @dataclass
@@ -61,12 +61,18 @@ class Cost:
         return sum(layer.overhead for layer in self.layers)
 
 
-def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
-    """Count the parameters and MACs of one forward pass of an input (N, C, H, W).
+def cost(model: nn.Layer, input_shape: Any) -> Cost:
+    """Count the parameters and MACs of one forward pass.
 
     Every operator that runs is seen, functional calls too, and put down to the innermost layer that
     runs it; operators without multiply-accumulates are listed in `uncounted`. The model is run in
     eval mode and comes back as it was.
+
+    Args:
+        model: the network.
+        input_shape: (N, C, H, W); of a network with several inputs a list or a dictionary of shapes, as
+            its forward takes them. Arrays and tensors will do in their place, see
+            `spconvify.network.inputs.Inputs`.
 
     Raises:
         ArgumentError: if the network doesn't run on an input of this shape.
@@ -92,12 +98,8 @@ def cost(model: nn.Layer, input_shape: Sequence[int]) -> Cost:
         if isinstance(operation.result, paddle.Tensor):
             row.output_shape = tuple(operation.result.shape)
 
-    dtype = input_dtype(model)
-    try:
-        with trying(model), watching(count):
-            model(random_input(input_shape, dtype))
-    except Exception as error:  # whatever the user's network raises
-        raise does_not_run(input_shape, error) from error
+    with trying(model), watching(count):
+        run(model, Inputs.of(input_shape, model))
     return Cost(
         [row for row in rows if row.params or row.macs],
         dict(uncounted.most_common()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ _HALF = (
 )
 _MEMORY = "the memory isn't enough for it; free some, or take a smaller batch"
 _ONE_TENSOR = "it is run with one tensor (N, C, H, W); wrap it in a layer that takes one"
+_OTHERWISE = "its forward takes its inputs in another way than these are given"
 _OF_A_DICTIONARY = re.compile(r"'\w*Tensor' object has no attribute '(items|keys|values|get|pop)'")
 _ANOTHER_DTYPE = re.compile(
     r"d(ata)? ?type|type of data|type promotion|not registered|unimplemented|b?float\d\d|int(32|64)",
@@ -52,22 +53,30 @@ def check_dynamic_mode() -> None:
         raise ArgumentError("Paddle is in static mode; call paddle.disable_static() first")
 
 
-def does_not_run(shape: Sequence[int], error: Exception, *remedy: Any) -> ArgumentError:
+def does_not_run(
+    shape: Sequence[int] | Mapping[str, Sequence[int]], error: Exception, *remedy: Any
+) -> ArgumentError:
     """The error to raise when a network doesn't run on an input of `shape`.
 
     Args:
-        shape: (N, C, H, W).
+        shape: (N, C, H, W); of several tensors by name.
         error: what the network raised.
         remedy: what to do where the input is to blame; another input if nothing is given.
     """
-    text = "x".join(map(str, shape))
+    several = isinstance(shape, Mapping)
     if not remedy:
         remedy = "give another ", Option("input_shape")
-    start = f"the network doesn't run on an input of {text}: {first_line(error)}{_place(error)}"
-    known = _known_cause(error)
+    start = f"the network doesn't run on {_inputs(shape)}: {first_line(error)}{_place(error)}"
+    known = _known_cause(error, several)
     if known:
         return ArgumentError(f"{start}; {known}")
     return ArgumentError(start, "; ", *remedy) if depends_on_input(error) else ArgumentError(start)
+
+
+def _inputs(shape: Sequence[int] | Mapping[str, Sequence[int]]) -> str:
+    if not isinstance(shape, Mapping):
+        return f"an input of {'x'.join(map(str, shape))}"
+    return f"inputs of {', '.join(f'{name} ' + 'x'.join(map(str, s)) for name, s in shape.items())}"
 
 
 def depends_on_input(error: BaseException) -> bool:
@@ -83,8 +92,11 @@ def depends_on_input(error: BaseException) -> bool:
     return bool(_SIZES.search(text)) and not _ANOTHER_DTYPE.search(first_line(error))
 
 
-def _known_cause(error: BaseException) -> str:
-    """What is behind errors that don't say so themselves; "" for others."""
+def _known_cause(error: BaseException, several: bool = False) -> str:
+    """What is behind errors that don't say so themselves; "" for others.
+
+    `several` says that the network wasn't run with one tensor.
+    """
     text = said(error)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
         return _MEMORY
@@ -92,12 +104,21 @@ def _known_cause(error: BaseException) -> str:
         return _HALF
     if "sync_batch_norm" in text:
         return _SYNC
+    form = _form_of_input(error)
+    if form and several:
+        return _OTHERWISE
+    return f"its forward {form}, and {_ONE_TENSOR}" if form else ""
+
+
+def _form_of_input(error: BaseException) -> str:
+    """What the network seems to take in the place of one tensor; "" if that isn't what is wrong."""
+    text = said(error)
     if _OF_A_DICTIONARY.search(text) or "but received str in" in text:
-        return f"its forward seems to take a dictionary, and {_ONE_TENSOR}"
+        return "seems to take a dictionary"
     if isinstance(error, TypeError) and "argument" in text and not _own_frames(error):
-        return f"its forward takes other arguments, and {_ONE_TENSOR}"
+        return "takes other arguments"
     if isinstance(error, ValueError) and re.search(r"values to unpack", text):
-        return f"its forward seems to take several inputs, and {_ONE_TENSOR}"
+        return "seems to take several inputs"
     return ""
 
 

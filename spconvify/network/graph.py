@@ -10,6 +10,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from spconvify.network.inputs import Sample, forward
 from spconvify.network.norms import is_known_activation
 from spconvify.network.operations import Operation, following, tensors_in, watching
 from spconvify.network.replacement import Replacement
@@ -50,7 +51,7 @@ class Graph:
         )
 
 
-def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> Graph:
+def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: Sample | paddle.Tensor) -> Graph:
     """Run `model` once on `image` and remember the calls of `layers` (by name).
 
     Warns:
@@ -68,7 +69,7 @@ def record(model: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor
         outputs.setdefault(names[id(layer)], []).append(output)
 
     with untouched(model), watching(operations.append, missed), following(layers.values(), remember):
-        result = model(image)
+        result = forward(model, image)
     if missed:
         warnings.warn(
             "the network holds an operator where it can't be followed "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import paddle
+
+from spconvify.network.structure import ends
 
 Kind = Literal["classes", "map", "image", "values"]
 
@@ -21,32 +23,27 @@ def flatten(value: Any) -> dict[str, paddle.Tensor]:
     Paddle's exported programs sort them. A result that is one tensor has the name "".
     """
     named: dict[str, paddle.Tensor] = {}
-    for name, tensor in _named(value, ""):
+    for name, tensor in ends(value, _is_output):
         while name in named:  # of {"a.b": …, "a": {"b": …}}
             name += "'"
         named[name] = tensor
     return named
 
 
-def _named(value: Any, name: str) -> Iterator[tuple[str, paddle.Tensor]]:
-    if isinstance(value, (paddle.Tensor, np.ndarray)):
-        yield name, value
-        return
-    if isinstance(value, Mapping):
-        items: Any = _in_order(value)
-    elif isinstance(value, (list, tuple)):
-        items = enumerate(value)
-    else:
-        return
-    for key, item in items:
-        yield from _named(item, f"{name}.{key}" if name else str(key))
+def arrays(value: Any) -> dict[str, np.ndarray]:
+    """`flatten`, as arrays; floats of any precision as float64."""
+    return {name: _array(tensor) for name, tensor in flatten(value).items()}
 
 
-def _in_order(value: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
-    try:
-        return sorted(value.items(), key=lambda item: item[0])
-    except TypeError:  # keys of several kinds
-        return sorted(value.items(), key=lambda item: str(item[0]))
+def _is_output(value: Any) -> bool:
+    return isinstance(value, (paddle.Tensor, np.ndarray))
+
+
+def _array(tensor: Any) -> np.ndarray:
+    if isinstance(tensor, np.ndarray):
+        return tensor.astype(np.float64) if tensor.dtype.kind == "f" else tensor
+    is_float = paddle.is_floating_point(tensor)
+    return (tensor.astype("float64") if is_float else tensor).numpy()
 
 
 def kind_of(shape: Sequence[int], input_channels: int | None = None) -> Kind:

@@ -32,9 +32,3 @@ def move_beside(layer: nn.Layer, tensor: paddle.Tensor) -> None:
 def input_dtype(model: nn.Layer, otherwise: Any = "float32") -> Any:
     """The dtype that a network computes in: that of its first floating parameter."""
     return next((p.dtype for p in model.parameters() if "float" in str(p.dtype)), otherwise)
-
-
-def as_input(model: nn.Layer, batch: Any) -> paddle.Tensor:
-    """A batch (an array or a tensor) in the dtype of the network's floating parameters."""
-    tensor = batch if isinstance(batch, paddle.Tensor) else paddle.to_tensor(batch)
-    return tensor.astype(input_dtype(model, tensor.dtype))

@@ -1,73 +1,100 @@
-"""Run a network for our own purposes: in eval mode, on inputs that it takes, as if nothing had been."""
+"""Run a network for our own purposes, in eval mode and as if nothing had been, or say why it doesn't."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Callable
 
-import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.network.replacement import Replacement
+from spconvify.errors import ArgumentError, Option
+from spconvify.network.failures import depends_on_input, does_not_run, first_line
+from spconvify.network.first_convolution import convolves_channels_last
+from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.static_functions import as_written
 from spconvify.network.untouched import untouched
 
-# Small first: they're cheap; fixed-size networks only take their own.
-USUAL_SIZES = (64, 32, 28, 224, 299, 128, 256, 96, 384)
+Act = Callable[[Any], Any]  # what is done with a sample; by default the network runs on it
 
 
-def guess_input_shapes(model: nn.Layer) -> Iterator[tuple[int, ...]]:
-    """Inputs that an image network might take, from the channels of its first convolution."""
-    first = _first_convolution(model)
-    if first is None:
-        return
-    channels, layout = first
-    for size in USUAL_SIZES:
-        yield (1, channels, size, size) if layout == "NCHW" else (1, size, size, channels)
+class NoUsualInputError(ArgumentError):
+    """The network runs on none of the usual inputs; `problem` is what it raised on the last of them."""
+
+    problem: Exception | None = None
 
 
-def input_layout(model: nn.Layer, shape: Sequence[int]) -> Literal["NCHW", "NHWC"]:
-    """Where the channels are in an input of 4 axes: as the first convolution has them, if they fit."""
-    first = _first_convolution(model)
-    if first is None or len(shape) != 4:
-        return "NCHW"
-    channels, layout = first
-    # A network may turn its input around before a convolution that works on channels last.
-    fits = [place for place, axis in (("NCHW", 1), ("NHWC", 3)) if shape[axis] == channels]
-    return "NHWC" if (fits or [layout]) == ["NHWC"] or (layout == "NHWC" and len(fits) == 2) else "NCHW"
+def run(
+    model: nn.Layer,
+    inputs: Inputs | paddle.Tensor,
+    *,
+    remedy: Sequence[Any] = (),
+    act: Act | None = None,
+) -> Any:
+    """What the network returns, or the error that says why it doesn't run, and what would help.
+
+    Args:
+        model: the network, in whatever mode and surroundings the caller wants it.
+        inputs: what it is run on; a tensor as it is, whatever the network's dtype.
+        remedy: what to do where the input is to blame; another input if nothing is given.
+        act: does something with the sample that runs the network, and gives what is returned.
+
+    Raises:
+        ArgumentError: if the network, or `act`, raises anything.
+    """
+    try:
+        sample = inputs.sample(model) if isinstance(inputs, Inputs) else Sample((inputs,), {})
+        return (act or partial(forward, model))(sample)
+    except Exception as error:  # whatever the user's network raises
+        said = inputs.said if isinstance(inputs, Inputs) else inputs.shape
+        raise does_not_run(said, error, *remedy) from error
+
+
+def run_usual(
+    model: nn.Layer, inputs: Inputs | None = None, *, act: Act | None = None
+) -> tuple[Inputs, Any]:
+    """`run` on the inputs, or if there are none on the first usual ones that the network takes.
+
+    Returns:
+        The inputs, and what `run` gives.
+
+    Raises:
+        ArgumentError: if it doesn't run on the inputs that are given.
+        NoUsualInputError: if it runs on no usual ones.
+    """
+    if inputs is not None:
+        return inputs, run(model, inputs, act=act)
+    problem: ArgumentError | None = None
+    for usual in Inputs.usual(model):
+        try:
+            return usual, run(model, usual, act=act)
+        except ArgumentError as error:  # the next may fit
+            problem = error
+    raise _no_usual_input(problem) from (problem and problem.__cause__)
+
+
+def _no_usual_input(problem: ArgumentError | None) -> NoUsualInputError:
+    cause = None if problem is None else problem.__cause__
+    text = f": {first_line(cause)}" if cause else ""
+    error = NoUsualInputError(f"the network runs on no usual input{text}; give ", Option("input_shape"))
+    if problem is not None and cause is not None and not depends_on_input(cause):
+        error = NoUsualInputError(problem)
+    error.problem = cause if isinstance(cause, Exception) else None
+    return error
 
 
 def usual_input(model: nn.Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
     """A guessed (N, C, H, W), or (N, H, W, C) where only that runs: for networks with channels last."""
-    first = _first_convolution(model)
-    if first is None or first[1] == "NCHW" or len(shape) != 4:
+    if len(shape) != 4 or not convolves_channels_last(model):
         return shape
     batch, channels, height, width = shape
     for candidate in (shape, (batch, height, width, channels)):
-        with trying(model), contextlib.suppress(Exception):
-            model(random_input(candidate))
+        with trying(model), contextlib.suppress(ArgumentError):
+            run(model, Inputs.of(candidate))
             return candidate
     return shape
-
-
-def _first_convolution(model: nn.Layer) -> tuple[int, str] | None:
-    """The input channels and the layout of the first convolution."""
-    first: Any = next(
-        (m for m in model.sublayers(True) if isinstance(m, (nn.Conv2D, Replacement))), None
-    )
-    if first is None:
-        return None
-    if isinstance(first, Replacement):
-        return first.in_channels, first.data_format
-    return first._in_channels, first._data_format
-
-
-def random_input(shape: Sequence[int], dtype: Any = "float32", seed: int = 0) -> paddle.Tensor:
-    """A standard normal input; leaves Paddle's own random state alone."""
-    values = np.random.default_rng(seed).standard_normal(tuple(shape), dtype="float32")
-    return paddle.to_tensor(values).astype(dtype)
 
 
 @contextlib.contextmanager

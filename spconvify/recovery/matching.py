@@ -11,9 +11,8 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.network.failures import does_not_run
 from spconvify.network.outputs import flatten
-from spconvify.network.run import evaluating
+from spconvify.network.run import evaluating, run
 
 Outputs = dict[str, paddle.Tensor]
 _APART = "student and teacher don't belong together"
@@ -130,13 +129,9 @@ def _check_some_left(outputs: Mapping[str, Any], ignored: Mapping[str, str]) -> 
 
 
 def _run(network: nn.Layer, images: np.ndarray) -> Outputs:
-    batch = paddle.to_tensor(images)
-    try:
-        with _unchanged(network):
-            return flatten(network(batch))
-    except Exception as error:  # whatever the user's network raises
-        remedy = "the training data must be like the network's own"
-        raise does_not_run(batch.shape, error, remedy) from error
+    with _unchanged(network):
+        remedy = ["the training data must be like the network's own"]
+        return flatten(run(network, paddle.to_tensor(images), remedy=remedy))
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spconvify.deploy.manifest import Manifest
@@ -13,10 +13,8 @@ from spconvify.report.units import interval, median, quantity
 
 def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     """A few lines: engine, files, forms, latency, exactness, and how to load it."""
-    batch = "any" if manifest.dynamic_batch else str(manifest.input_shape[0])
-    shape = "x".join((batch, *map(str, manifest.input_shape[1:])))
     version = manifest.facts["version"]
-    yield f"{folder}: {registry.label(manifest.engine)} {version}, input {shape}"
+    yield f"{folder}: {registry.label(manifest.engine)} {version}, input {_input(manifest)}"
     for name, size in manifest.files.items():
         yield f"  {name:<18} {quantity(size, 'B')}"
     yield f"  {'network':<18} {quantity(manifest.params)} parameters, {quantity(manifest.macs)} MACs"
@@ -30,3 +28,15 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     engine, how = registry.engine(manifest.engine), {"deleted_passes": manifest.deleted_passes}
     for index, line in enumerate(engine.load_hint(folder, list(manifest.files), how)):
         yield f"  {'' if index else 'load':<18} {line}"
+
+
+def _input(manifest: Manifest) -> str:
+    """3x224x224 behind the batch; of several inputs with their names."""
+
+    def text(shape: Sequence[int]) -> str:
+        batch = "any" if manifest.dynamic_batch else str(shape[0])
+        return "x".join((batch, *map(str, shape[1:])))
+
+    if not manifest.inputs:
+        return text(manifest.input_shape)
+    return ", ".join(f"{name} {text(shape)}" for name, shape in manifest.inputs.items())

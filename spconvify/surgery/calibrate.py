@@ -12,10 +12,9 @@ from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.task import Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
 from spconvify.caution import warn
-from spconvify.network.failures import does_not_run
-from spconvify.network.placement import as_input
+from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import Replacement
-from spconvify.network.run import evaluating
+from spconvify.network.run import evaluating, run
 from spconvify.operators import inits, registry
 from spconvify.progress import Progress, nothing
 from spconvify.surgery.fit_report import FitReport
@@ -70,7 +69,7 @@ def calibrate(
     layers = {site.name: site.layer for site in find_sites(original) if site.name in replacements}
     errors, few = FitReport(), dict[str, str]()
     with evaluating(original), evaluating(converted), paddle.no_grad():
-        calls = _trace(original, layers, as_input(original, images.first()))
+        calls = _trace(original, layers, Inputs.of(images.first()))
         for done, (name, use) in enumerate(calls.items()):
             progress(done, len(calls), f"fitting {name}")
             layer = replacements[name]
@@ -100,12 +99,9 @@ def calibrate(
     return errors
 
 
-def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], image: paddle.Tensor) -> dict[str, Calls]:
-    try:
-        return trace(original, layers, image)
-    except Exception as error:  # whatever the user's network raises
-        remedy = "give calibration images of the size, channels and layout that it takes"
-        raise does_not_run(image.shape, error, remedy) from error
+def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], inputs: Inputs) -> dict[str, Calls]:
+    remedy = ["give calibration images of the size, channels and layout that it takes"]
+    return run(original, inputs, remedy=remedy, act=lambda image: trace(original, layers, image))
 
 
 def _warn(message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import paddle
@@ -12,11 +13,12 @@ from paddle import nn
 
 from spconvify.caution import warn
 from spconvify.errors import ConversionError, NotCheckedWarning, Option
-from spconvify.network.failures import does_not_run, first_line
-from spconvify.network.graph import tensors_in
+from spconvify.network.failures import first_line
+from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.operations import Operation, watching
+from spconvify.network.outputs import flatten
 from spconvify.network.replacement import ReplacedConvError, Replacement
-from spconvify.network.run import guess_input_shapes, random_input, trying
+from spconvify.network.run import NoUsualInputError, run_usual, trying
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Expectation:
         model: the network before the surgery.
         convs: the convolutions that are going to be replaced, each with the one that it's a copy of
             (a closure of a copied network may still hold that one).
-        input_shape: (N, C, H, W); None tries usual sizes, and gives up the check if none runs.
+        input_shape: (N, C, H, W), or `Inputs`; None tries usual sizes, and gives up the check if none
+            runs.
 
     Raises:
         ArgumentError: if `input_shape` is given and the network doesn't run on it.
@@ -49,38 +52,29 @@ class Expectation:
         self,
         model: nn.Layer,
         convs: Sequence[tuple[Any, Any]],
-        input_shape: Sequence[int] | None,
+        input_shape: Any,
     ):
         self._weights = {id(conv.weight): index for index, pair in enumerate(convs) for conv in pair}
         self._before: _Run | None = None
         self._varying: set[tuple[int, int]] = set()  # (output, axis) whose size the values decide
         if not convs:
             return
-        problem: Exception | None = None
-        shapes = [tuple(input_shape)] if input_shape else list(guess_input_shapes(model))
-        for shape in shapes:
-            dtype = convs[0][0].weight.dtype
-            self._input = random_input(shape, dtype)
-            try:
-                self._before = self._run(model, self._input)
-            except Exception as error:  # whatever the user's network raises: try the next size
-                if input_shape:
-                    raise does_not_run(shape, error) from error
-                problem = error
-                continue
-            with contextlib.suppress(Exception):  # whatever it raises on other values
-                self._varying = _differences(
-                    self._before.shapes, self._run(model, random_input(shape, dtype, seed=1)).shapes
-                )
+        try:
+            inputs, found = run_usual(
+                model, Inputs.given(input_shape, model), act=partial(self._first, model)
+            )
+        except NoUsualInputError as error:
+            _warn_of(error.problem)
             return
-        why = f": {first_line(problem)}" if problem else ""
-        warn(
-            f"the conversion isn't checked, since the network runs on no usual input{why}; give "
-            "input_shape=(N, C, H, W) for a check that every new layer is really used",
-            NotCheckedWarning,
-        )
+        self._sample, self._before = found
+        with contextlib.suppress(Exception):  # whatever it raises on other values
+            others = self._run(model, inputs.sample(model, seed=1))
+            self._varying = _differences(self._before.shapes, others.shapes)
 
-    def _run(self, model: nn.Layer, image: paddle.Tensor) -> _Run:
+    def _first(self, model: nn.Layer, sample: Sample) -> tuple[Sample, _Run]:
+        return sample, self._run(model, sample)
+
+    def _run(self, model: nn.Layer, sample: Sample) -> _Run:
         used: set[int] = set()
 
         def note(operation: Operation) -> None:
@@ -89,7 +83,7 @@ class Expectation:
                     used.add(self._weights[id(argument)])
 
         with trying(model), watching(note) as called:
-            outputs = list(tensors_in(model(image)))
+            outputs = list(flatten(forward(model, sample)).values())
         shapes = [tuple(tensor.shape) for tensor in outputs]
         return _Run(shapes, all(map(_is_finite, outputs)), used, set(called))
 
@@ -105,7 +99,7 @@ class Expectation:
         if before is None:
             return
         try:
-            after = self._run(converted, self._input)
+            after = self._run(converted, self._sample)
         except ReplacedConvError as error:
             name = next((n for n, layer in replacements.items() if layer is error.layer), "?")
             raise ConversionError(
@@ -139,6 +133,15 @@ class Expectation:
                 f"the output's shape changed from {before} to {after}, and other values of the input "
                 "don't change it; an operator that a convolution's own sizes decide can't be kept"
             )
+
+
+def _warn_of(problem: Exception | None) -> None:
+    why = f": {first_line(problem)}" if problem else ""
+    warn(
+        f"the conversion isn't checked, since the network runs on no usual input{why}; give "
+        "input_shape=(N, C, H, W) for a check that every new layer is really used",
+        NotCheckedWarning,
+    )
 
 
 def _differences(

@@ -8,10 +8,11 @@ from typing import Any
 from paddle import nn
 
 from spconvify.caution import warn
+from spconvify.errors import ArgumentError
 from spconvify.network.edges import walk
+from spconvify.network.inputs import Inputs
 from spconvify.network.operations import Operation, watching
-from spconvify.network.placement import input_dtype
-from spconvify.network.run import guess_input_shapes, random_input, trying
+from spconvify.network.run import run, trying
 from spconvify.surgery.planning import Plan
 from spconvify.surgery.sites import find_sites
 
@@ -32,13 +33,13 @@ class MergeFirstWarning(UserWarning):
     """A block can't merge its branches any more once its convolutions are converted."""
 
 
-def reached_part(model: nn.Layer, plan: Plan, input_shape: Sequence[int] | None = None) -> Plan:
+def reached_part(model: nn.Layer, plan: Plan, input_shape: Any = None) -> Plan:
     """The plan without the sites that the network never runs in eval mode: nothing could check them.
 
     Args:
         model: the network before the conversion; comes back as it was.
         plan: its plan; it isn't changed.
-        input_shape: (N, C, H, W) of the trial run; None tries usual sizes.
+        input_shape: (N, C, H, W) of the trial run, or `Inputs`; None tries usual sizes.
 
     Returns:
         The plan with these sites among the skipped ones; `plan` itself if all are run, or if the network
@@ -50,7 +51,7 @@ def reached_part(model: nn.Layer, plan: Plan, input_shape: Sequence[int] | None 
     """
     planned = plan.sites
     layers = {site.name: site.layer for site in find_sites(model) if site.name in planned}
-    called = _called(model, list(layers.values()), input_shape)
+    called = _called(model, list(layers.values()), Inputs.given(input_shape, model))
     if called is None:
         return plan
     left = [name for name, layer in layers.items() if id(layer) not in called]
@@ -69,16 +70,12 @@ def reached_part(model: nn.Layer, plan: Plan, input_shape: Sequence[int] | None 
     return kept if left else plan
 
 
-def _called(
-    model: nn.Layer, wanted: Sequence[Any], input_shape: Sequence[int] | None
-) -> set[int] | None:
+def _called(model: nn.Layer, wanted: Sequence[Any], given: Inputs | None) -> set[int] | None:
     """Ids of the layers that run on one input, or on a second where some of `wanted` don't.
 
     None if the network runs on none. A layer whose weight is used without it being called counts: that
     is for the check after the surgery to judge.
     """
-    shapes = [tuple(input_shape)] if input_shape else list(guess_input_shapes(model))
-    dtype = input_dtype(model)
     by_weight = {id(layer.weight): id(layer) for layer in wanted}
     called: set[int] = set()
     runs = False
@@ -87,17 +84,18 @@ def _called(
         arguments = (*operation.args, *operation.kwargs.values())
         called.update(by_weight[id(item)] for item in arguments if id(item) in by_weight)
 
-    for shape in shapes:
-        if runs and _LARGE not in shape:
+    for inputs in Inputs.usual(model) if given is None else [given]:
+        is_large = any(_LARGE in tensor.sizes for tensor in inputs.tensors.values())
+        if runs and not is_large:
             continue
         try:
             with trying(model), watching(note) as ran:
-                model(random_input(shape, dtype))
-        except Exception:  # whatever the user's network raises: try the next size
+                run(model, inputs)
+        except ArgumentError:  # the next may fit
             continue
         runs = True
         called.update(ran)
-        if all(id(layer) in called for layer in wanted) or _LARGE in shape:
+        if all(id(layer) in called for layer in wanted) or is_large:
             break
     return called if runs else None
 

@@ -1,0 +1,73 @@
+"""What an engine's process runs a network on: one array, or several by the names of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+if TYPE_CHECKING:  # NumPy takes its time, and the registry of engines is asked before anything is run
+    import numpy as np
+
+    from spconvify.network.inputs import Inputs
+
+Shapes = Union[Sequence[int], "Inputs"]  # (N, C, H, W), or what says more
+Values = Union["np.ndarray", Mapping[str, "np.ndarray"]]
+
+
+def save_values(values: Values, folder: Path) -> str:
+    """Write them into a file in `folder`, for `read_values`; its path."""
+    import numpy as np
+
+    if isinstance(values, Mapping):  # not by keyword: an input may be called "file"
+        path = (folder / "input.npz").absolute()
+        np.savez(path, *values.values(), names=np.array(list(values)))
+    else:
+        path = (folder / "input.npy").absolute()
+        np.save(path, values)
+    return str(path)
+
+
+def read_values(path: str) -> Values:
+    """What `save_values` has written."""
+    import numpy as np
+
+    found = np.load(path)
+    if isinstance(found, np.ndarray):
+        return found
+    with found:
+        return {str(name): found[f"arr_{index}"] for index, name in enumerate(found["names"])}
+
+
+def by_name(values: Values, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The array of every input that an engine knows: what nothing uses may have been left out."""
+    if isinstance(values, Mapping):
+        return {name: values[name] for name in names}
+    return {names[0]: values}
+
+
+def batch_of(values: Values) -> int:
+    """N of the first array."""
+    return len(next(iter(values.values())) if isinstance(values, Mapping) else values)
+
+
+def described(inputs: Shapes) -> Any:
+    """A shape, or every tensor's dtype and shape by name of `Inputs`: in JSON's words."""
+    if isinstance(inputs, Sequence):
+        return list(inputs)
+    return {name: [tensor.dtype or "float32", *tensor.shape] for name, tensor in inputs.tensors.items()}
+
+
+def random_feeds(description: Any, dynamic: int) -> Values:
+    """Random numbers of the shapes that are `described`; axes of any size are as large as `dynamic`."""
+    from spconvify.network.random_values import random_values
+
+    def sizes(shape: Sequence[int]) -> list[int]:
+        return [size if size > 0 else dynamic for size in shape]
+
+    if isinstance(description, Mapping):
+        return {
+            name: random_values(sizes(shape), dtype, [0, index])
+            for index, (name, (dtype, *shape)) in enumerate(description.items())
+        }
+    return random_values(sizes(description))

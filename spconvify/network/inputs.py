@@ -1,0 +1,233 @@
+"""Inputs: what a network is run on, one tensor or several; samples, feeds and specs come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from spconvify.errors import ArgumentError, Option
+from spconvify.network.arguments import positional_names, spread
+from spconvify.network.first_convolution import input_layout, usual_shapes
+from spconvify.network.input_tensor import InputTensor, fill, specified
+from spconvify.network.placement import input_dtype
+from spconvify.network.structure import ends, mapped
+
+_ONLY = "x"  # what files call a network's only input
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Tensors for one run of a network, as it takes them."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def astype(self, dtype: Any) -> Sample:
+        """The same with every floating tensor in another dtype."""
+
+        def cast(tensor: paddle.Tensor) -> paddle.Tensor:
+            return tensor.astype(dtype) if paddle.is_floating_point(tensor) else tensor
+
+        return Sample(*mapped((self.args, self.kwargs), _is_tensor, cast))
+
+
+def forward(model: nn.Layer, given: Sample | paddle.Tensor) -> Any:
+    """Run `model` on a sample, or on one tensor."""
+    return model(*given.args, **given.kwargs) if isinstance(given, Sample) else model(given)
+
+
+class Inputs:
+    """What a network is given in one run: the arguments of its forward, with an `InputTensor` for each.
+
+    Args:
+        args: shapes (N, C, H, W), arrays, tensors, `InputTensor`s or ``paddle.static.InputSpec``s, and
+            lists, tuples or dictionaries of them; numbers and texts in these are handed on as they are.
+        kwargs: the same by keyword.
+
+    Raises:
+        ArgumentError: if there is no tensor among them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        given = tuple(specified(value) for value in args)
+        named = {name: specified(value) for name, value in kwargs.items()}
+        self._set(given, named, positional_names(None, len(args)))
+
+    def _set(self, args: Any, kwargs: dict[str, Any], names: list[str]) -> None:
+        tensors = dict(_named(args, kwargs, names))
+        if not tensors:
+            raise ArgumentError("this holds no shape and no array: give ", Option("input_shape"))
+        # One tensor, and nothing else.
+        self.is_plain = len(tensors) == 1 and args == tuple(tensors.values()) and not kwargs
+        named = {id(tensor): _ONLY if self.is_plain else name for name, tensor in tensors.items()}
+        self.args, self.kwargs = mapped(
+            (args, kwargs), _is_spec, lambda tensor: replace(tensor, name=named[id(tensor)])
+        )
+
+    @classmethod
+    def of(cls, value: Any, model: Any = None) -> Inputs:
+        """What people have as `Inputs`, in the way that the network's forward takes it.
+
+        Args:
+            value: a shape, an array or tensor, a list, tuple or dictionary of such, or `Inputs`.
+            model: the network; without one a list is several arguments, and a dictionary is one.
+
+        Raises:
+            ArgumentError: if there is neither a shape nor an array in it.
+        """
+        if isinstance(value, Inputs):
+            return value
+        if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu":
+            value = value.tolist()  # a shape
+        found = specified(value)
+        if isinstance(found, InputTensor):
+            # Integers of a single picture are its pixels.
+            found = replace(found, dtype=None) if len(found.shape) == 4 and _is_array(value) else found
+            arguments: tuple[tuple[Any, ...], dict[str, Any]] = (found,), {}
+        else:
+            arguments = spread(found, model)
+        inputs = cls.__new__(cls)
+        inputs._set(*arguments, positional_names(model, len(arguments[0])))
+        return inputs._placed(model) if isinstance(model, nn.Layer) else inputs
+
+    @classmethod
+    def given(cls, value: Any, model: Any = None) -> Inputs | None:
+        """`of`; None where nothing is given."""
+        empty = value is None or (isinstance(value, (list, tuple, dict)) and not value)
+        return None if empty else cls.of(value, model)
+
+    @classmethod
+    def holding(cls, example: Any, model: Any = None) -> Inputs:
+        """Inputs with these values: an array, a tensor, nested lists of numbers, or several of such."""
+        if isinstance(example, Inputs):
+            return example
+        if not any(True for _ in ends(example, _is_array)):
+            example = np.asarray(example)
+        if isinstance(example, np.ndarray) and example.ndim == 1:
+            example = specified(example)
+        return cls.of(example, model)
+
+    @classmethod
+    def usual(cls, model: nn.Layer) -> Iterator[Inputs]:
+        """Pictures of usual sizes that the network might take; none for one without a convolution."""
+        return (cls.of(shape, model) for shape in usual_shapes(model))
+
+    @property
+    def tensors(self) -> dict[str, InputTensor]:
+        """Every tensor by its name, in the order of an exported program."""
+        return {tensor.name: tensor for _, tensor in ends((self.args, self.kwargs), _is_spec)}
+
+    @property
+    def first(self) -> InputTensor:
+        """The first tensor, and the only one of most networks."""
+        return next(iter(self.tensors.values()))
+
+    @property
+    def batch(self) -> int:
+        """N of the first tensor."""
+        return self.first.sizes[0]
+
+    @property
+    def said(self) -> Any:
+        """The shape of the only tensor, or those of several by name; for messages."""
+        sizes = {name: tensor.sizes for name, tensor in self.tensors.items()}
+        return sizes[_ONLY] if self.is_plain else sizes
+
+    def sample(self, model: nn.Layer, seed: int = 0) -> Sample:
+        """Tensors to run `model` on, in its dtype: the examples, or random numbers of this seed."""
+        dtype, seeds = input_dtype(model), self._seeds(seed)
+
+        def drawn(tensor: InputTensor) -> paddle.Tensor:
+            return tensor.tensor(dtype, seeds[tensor.name])
+
+        return Sample(*mapped((self.args, self.kwargs), _is_spec, drawn))
+
+    def feeds(self, seed: int = 0) -> dict[str, np.ndarray]:
+        """The same numbers for an engine: arrays by name."""
+        seeds = self._seeds(seed)
+        return {name: tensor.array(seeds[name]) for name, tensor in self.tensors.items()}
+
+    def values(self) -> Any:
+        """`feeds`; of a plain input the array alone."""
+        feeds = self.feeds()
+        return feeds[_ONLY] if self.is_plain else feeds
+
+    def specs(self) -> list[paddle.static.InputSpec]:
+        """What Paddle traces the network with: one for every tensor, in the order of `tensors`."""
+        return [
+            paddle.static.InputSpec(list(tensor.shape), tensor.dtype or "float32", name)
+            for name, tensor in self.tensors.items()
+        ]
+
+    def with_batch(self, batch: int) -> Inputs:
+        """The same with another N; -1 stands for any."""
+        return self._changed(lambda tensor: replace(tensor, shape=(batch, *tensor.shape[1:])))
+
+    def filled(self, example: Any) -> Inputs:
+        """The same shapes with an example's values, again from its first row if they are too few.
+
+        Raises:
+            ArgumentError: if the example has other tensors, or one has another shape.
+        """
+        if example is None:
+            return self
+        values = {_ONLY: example}
+        if not self.is_plain:
+            held = Inputs.holding(example)
+            ours, theirs = self.tensors, held.tensors
+            if len(ours) != len(theirs):
+                raise ArgumentError(f"the example holds {len(theirs)} arrays; the input has {len(ours)}")
+            values = {name: tensor.example for name, tensor in zip(ours, theirs.values())}
+        return self._changed(lambda tensor: fill(tensor, values[tensor.name]))
+
+    def _seeds(self, seed: int) -> dict[str, Any]:
+        """Several tensors get different numbers."""
+        return {name: (seed, index) if index else seed for index, name in enumerate(self.tensors)}
+
+    def _placed(self, model: nn.Layer) -> Inputs:
+        """With the layout that the network wants for what may be pictures."""
+
+        def place(tensor: InputTensor) -> InputTensor:
+            if len(tensor.shape) != 4 or tensor.layout is not None:
+                return tensor
+            return replace(tensor, layout=input_layout(model, tensor.shape))
+
+        return self._changed(place)
+
+    def _changed(self, change: Any) -> Inputs:
+        other = type(self).__new__(type(self))
+        other.args, other.kwargs = mapped((self.args, self.kwargs), _is_spec, change)
+        other.is_plain = self.is_plain
+        return other
+
+
+def _named(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], names: list[str]
+) -> Iterator[tuple[str, InputTensor]]:
+    """Every tensor with a name of its own: that of its argument, and the way to it in there."""
+    alone = len(args) == 1 and not kwargs and isinstance(args[0], Mapping)
+    used: set[str] = set()
+    given = [*zip([""] if alone else names, args), *kwargs.items()]
+    for argument, value in given:
+        for name, tensor in ends(value, _is_spec, argument):
+            while name in used:
+                name += "_"
+            used.add(name)
+            yield name, tensor
+
+
+def _is_spec(value: Any) -> bool:
+    return isinstance(value, InputTensor)
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, paddle.Tensor)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, paddle.Tensor))
