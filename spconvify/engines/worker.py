@@ -1,8 +1,8 @@
 """The worker's side: `children.start` has it run one network when asked to.
 
 Its job is {"engine", "folder", "input_shape", "threads", "device", "mark"}; a "home" is the module that
-has registered the engine, where that isn't spconvify's own, and an "input" the file of `save_values` with
-what the network is run on, in place of random numbers. When the network is loaded it says
+has registered the engine, where that isn't spconvify's own, and an "input" the file of `save_values`
+with what the network is run on, in place of random numbers. When the network is loaded it says
 {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of runs that
 take that long, {"run": n} with n times in ms, {"how": true} with how the engine runs it, {"save": FILE}
 with the number of outputs of one run, which are then in that .npz. If anything raises, it says
