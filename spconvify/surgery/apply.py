@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Callable
+from typing import Any, Callable
 
 from paddle import nn
 
@@ -24,7 +23,7 @@ def apply_plan(
     *,
     init: str = inits.DEFAULT_INIT,
     inplace: bool = False,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Any = None,
     verify: bool = True,
     fit: Callable[[nn.Layer, dict[str, Replacement]], None] | None = None,
 ) -> nn.Layer:
@@ -38,7 +37,7 @@ def apply_plan(
         plan: what to change.
         init: how the new weights start, by name; see `spconvify.operators.inits`.
         inplace: change `model` instead of a copy.
-        input_shape: (N, C, H, W) of the check's input; None tries usual sizes.
+        input_shape: (N, C, H, W) of the check's input, or `Inputs`; None tries usual sizes.
         verify: run that check; a network whose weights are yet to come can't.
         fit: called at the end with the converted network and its new layers by site name; if it raises,
             all changes are undone too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from paddle import nn
@@ -48,7 +48,7 @@ def convert(
     ratios: Mapping[str, float] | None = None,
     plan: Plan | None = None,
     inplace: bool = False,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Any = None,
     seed: int = 0,
     progress: Wanted = None,
 ) -> nn.Layer:
@@ -82,7 +82,8 @@ def convert(
         plan: a ready plan; it replaces all the settings above but `init`.
         inplace: change `model` instead of a copy. A model that is itself a Conv2D can't be changed in
             place: use what is returned.
-        input_shape: an input for the check; None tries usual image sizes.
+        input_shape: an input for the check, (N, C, H, W); of a network with several inputs a list or a
+            dictionary of shapes or arrays, as `spconvify.cost` takes them. None tries usual image sizes.
         seed: of "lstsq"'s sample of positions on large maps, and of the images left out.
         progress: called with (done, total, text) while "lstsq" fits; None shows a bar on a terminal and
             in a notebook, and False nothing.
@@ -131,7 +132,7 @@ def carry_out(
     init: str,
     calibration: Any = None,
     inplace: bool = False,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Any = None,
     seed: int = 0,
     progress: Progress = nothing,
 ) -> tuple[nn.Layer, FitReport]:
