@@ -50,29 +50,50 @@ def has_scattered_channels(model: nn.Layer) -> bool:
     return any(map(_is_scattered, model.sublayers(include_self=True)))
 
 
-def put_side_by_side(model: nn.Layer, image: Sample | paddle.Tensor) -> None:
+def put_side_by_side(model: nn.Layer, *images: Sample | paddle.Tensor) -> None:
     """Reorder the output channels of convolutions so that scattered layers find theirs side by side.
 
     In place; `model`, in eval mode, gives the same outputs. Only convolutions that mix all channels are
     reordered (a group's outputs have to stay together), and only where nothing else sees their outputs
-    or their weights. Runs `image` up to twice if any channels lie scattered.
+    or their weights, on any of the images. Runs each of these up to twice if any channels lie scattered.
     """
     if not has_scattered_channels(model):
         return
     named = foldable(model)
-    graph = record(model, named, image)
+    graphs = [record(model, named, image) for image in images]
+    chains = _chains_in_all(named, graphs)
+    if not chains:
+        return
+    involved = [layer for chain in chains for layer in chain.layers]
+    seen = {key for image in images for key in held_elsewhere(model, involved, image)}
+    weights = WeightOwners(model)
+    for chain in chains:
+        held = any(id(layer) in seen or weights.is_tied(layer) for layer in chain.layers)
+        read = any(is_read_elsewhere(layer, graph) for layer in chain.layers for graph in graphs)
+        if not held and not read:
+            _reorder(chain)
+
+
+def _chains_in_all(named: Mapping[str, nn.Layer], graphs: Sequence[Graph]) -> list[_Chain]:
+    """The chains that are the same in every run in which one of their layers takes part."""
+    found = [_chains(named, graph) for graph in graphs]
+    kept = {key: chain for chains in found for key, chain in chains.items()}
+    for chains, graph in zip(found, graphs):
+        ran = {id(named[name]) for name in graph.outputs}
+        for key, chain in list(kept.items()):
+            takes_part = id(chain.producer) in ran or id(chain.consumer) in ran
+            if key not in chains and (takes_part or any(map(graph.norm_calls, chain.norms))):
+                del kept[key]
+    return list(kept.values())
+
+
+def _chains(named: Mapping[str, nn.Layer], graph: Graph) -> dict[tuple[int, ...], _Chain]:
+    """The chains of one run, by the ids of their layers."""
     readers = {
         id(tensors[0]): named[name] for name, tensors in graph.inputs.items() if len(tensors) == 1
     }
     chains = [chain for name in graph.outputs if (chain := _chain(name, named[name], readers, graph))]
-    if not chains:
-        return
-    involved = [layer for chain in chains for layer in chain.layers]
-    seen, weights = held_elsewhere(model, involved, image), WeightOwners(model)
-    for chain in chains:
-        held = any(id(layer) in seen or weights.is_tied(layer) for layer in chain.layers)
-        if not held and not any(is_read_elsewhere(layer, graph) for layer in chain.layers):
-            _reorder(chain)
+    return {tuple(map(id, chain.layers)): chain for chain in chains}
 
 
 def _chain(name: str, producer: Any, readers: Mapping[int, nn.Layer], graph: Graph) -> _Chain | None:

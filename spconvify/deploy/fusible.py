@@ -1,4 +1,4 @@
-"""What of a network can be folded: found from one run, a layer and the BatchNorm behind it at a time."""
+"""What of a network can be folded, found by running it: a layer, and the BatchNorm behind it."""
 
 from __future__ import annotations
 
@@ -42,26 +42,45 @@ class Fusible:
         return self.forms.fold(self.layer, self.norm)
 
 
-def find_fusible(model: nn.Layer, image: Sample | paddle.Tensor) -> list[Fusible]:
-    """What can be folded, found from one run of `model`; called layers that have forms always can."""
+def find_fusible(model: nn.Layer, *images: Sample | paddle.Tensor) -> list[Fusible]:
+    """What can be folded, found from a run of `model` on each of the images.
+
+    A BatchNorm is folded only if it is behind its convolution in every run: the network may take another
+    way for other values or sizes. Called layers that have forms always can be folded.
+    """
     named = foldable(model)
-    graph = record(model, named, image)
-    norms = {name: _norm_behind(named[name], outputs, graph) for name, outputs in graph.outputs.items()}
+    graphs = [record(model, named, image) for image in images]
+    shapes = {
+        name: tuple(given[0].shape) for graph in graphs[::-1] for name, given in graph.inputs.items()
+    }
+    norms = {name: _norm_in_all(name, named[name], graphs) for name in named if name in shapes}
     involved = [named[name] for name in norms] + [norm for norm in norms.values() if norm]
-    unreachable, weights = held_elsewhere(model, involved, image), WeightOwners(model)
-    folds = []
+    unreachable = {key for image in images for key in held_elsewhere(model, involved, image)}
+    weights, folds = WeightOwners(model), []
     for name, norm in norms.items():
-        layer, shape = named[name], tuple(graph.inputs[name][0].shape)
+        layer = named[name]
         has_forms = forms_of(layer) is not None
         is_tied = weights.is_tied(layer) and not has_forms  # a layer in a form gets weights of its own
         if norm is not None and (id(norm) in unreachable or has_hooks(norm) or is_tied):
             norm = None
-        if isinstance(layer, nn.Conv2D) and is_read_elsewhere(layer, graph):
+        if isinstance(layer, nn.Conv2D) and any(is_read_elsewhere(layer, graph) for graph in graphs):
             norm = None
         fusible = has_forms and id(layer) not in unreachable
         if fusible or (isinstance(layer, nn.Conv2D) and norm is not None):
-            folds.append(Fusible(name, layer, norm, shape))
+            folds.append(Fusible(name, layer, norm, shapes[name]))
     return folds
+
+
+def _norm_in_all(name: str, layer: nn.Layer, graphs: Sequence[Graph]) -> nn.Layer | None:
+    """The BatchNorm that is behind the layer in every run, and runs nowhere else."""
+    found = [
+        _norm_behind(layer, graph.outputs[name], graph) for graph in graphs if name in graph.outputs
+    ]
+    norm = found[0]
+    if norm is None or any(other is not norm for other in found):
+        return None
+    elsewhere = any(graph.norm_calls(norm) for graph in graphs if name not in graph.outputs)
+    return None if elsewhere else norm
 
 
 def is_read_elsewhere(layer: nn.Layer, graph: Graph) -> bool:

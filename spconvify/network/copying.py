@@ -1,13 +1,19 @@
-"""Copy a network, or say which of its attributes can't be copied."""
+"""Copy a network, or say why that can't be done: what can't be copied, or what the copy shares."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy as np
 from paddle import nn
 
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, ConversionError, Option
 from spconvify.network.failures import first_line
+from spconvify.network.inputs import Inputs, Sample, forward
+from spconvify.network.outputs import arrays
+from spconvify.network.run import trying
 
 _INTERNALS = frozenset(nn.Layer().__dict__)
 
@@ -26,6 +32,63 @@ def copied(model: nn.Layer) -> nn.Layer:
             f"the network can't be copied: {_culprit(model)}{first_line(error)}; take it off the "
             "network meanwhile, or give its class a __deepcopy__"
         ) from error
+
+
+def faithful_copy(model: nn.Layer, inputs: Inputs | None) -> nn.Layer:
+    """A deep copy that computes what the network does, on two inputs; without any, it isn't looked at.
+
+    Raises:
+        ArgumentError: if the network can't be copied.
+        ConversionError: if the copy computes something else.
+    """
+    new = copied(model)
+    if inputs is not None:
+        check_copy(model, new, [inputs.sample(model, seed) for seed in (0, 1)])
+    return new
+
+
+def check_copy(model: nn.Layer, new: nn.Layer, samples: Iterable[Sample]) -> None:
+    """Refuse a copy that computes something else than the network: a hook or a closure of the copy may
+    still hold the original, and read or write there.
+
+    A network that doesn't run, or gives something else each time, isn't judged.
+
+    Raises:
+        ConversionError: with the remedy.
+    """
+    for sample in samples:
+        try:
+            with trying(model):
+                first, second = (arrays(forward(model, sample)) for _ in range(2))
+            if not _are_same(first, second):
+                return
+            with trying(model), trying(new):  # the copy may write into the original
+                found = arrays(forward(new, sample))
+        except Exception:  # whatever the user's network raises: somebody else says so better
+            return
+        if not _are_same(first, found):
+            raise ConversionError(
+                "a copy of the network computes something else than the network itself: a hook, a "
+                "closure or a bound method in it holds the original. Let hooks use the layer that they "
+                "are given, or convert a network that is built anew with ",
+                Option("inplace", True),
+            )
+
+
+def _are_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    if first.keys() != second.keys():
+        return False
+    return all(
+        first[name].shape == second[name].shape
+        and np.allclose(first[name], second[name], 1e-3, _absolute(first[name]), equal_nan=True)
+        for name in first
+    )
+
+
+def _absolute(array: np.ndarray) -> float:
+    """What rounding may be off by, of numbers of this size."""
+    finite = np.abs(array[np.isfinite(array)]) if array.dtype.kind in "fc" else array[:0]
+    return 1e-4 * float(finite.max()) if finite.size else 0.0
 
 
 def _culprit(model: nn.Layer) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from spconvify.network.placement import input_dtype
 from spconvify.network.structure import ends, mapped
 
 _ONLY = "x"  # what files call a network's only input
+_LARGE = 96  # pixels along an axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +30,15 @@ class Sample:
 
     def astype(self, dtype: Any) -> Sample:
         """The same with every floating tensor in another dtype."""
+        return self.changed(lambda tensor: tensor.astype(dtype))
 
-        def cast(tensor: paddle.Tensor) -> paddle.Tensor:
-            return tensor.astype(dtype) if paddle.is_floating_point(tensor) else tensor
+    def changed(self, change: Callable[[paddle.Tensor], paddle.Tensor]) -> Sample:
+        """The same with every floating tensor as `change` makes it."""
 
-        return Sample(*mapped((self.args, self.kwargs), _is_tensor, cast))
+        def floats(tensor: paddle.Tensor) -> paddle.Tensor:
+            return change(tensor) if paddle.is_floating_point(tensor) else tensor
+
+        return Sample(*mapped((self.args, self.kwargs), _is_tensor, floats))
 
 
 def forward(model: nn.Layer, given: Sample | paddle.Tensor) -> Any:
@@ -167,6 +172,21 @@ class Inputs:
     def with_batch(self, batch: int) -> Inputs:
         """The same with another N; -1 stands for any."""
         return self._changed(lambda tensor: replace(tensor, shape=(batch, *tensor.shape[1:])))
+
+    def of_another_size(self) -> Inputs:
+        """Random numbers for pictures of half the size, or twice where they are small."""
+
+        def resized(tensor: InputTensor) -> InputTensor:
+            if tensor.layout is None:
+                return tensor
+            sizes = list(tensor.sizes)
+            axes = (2, 3) if tensor.layout == "NCHW" else (1, 2)
+            for axis in axes:
+                large = sizes[axis] >= _LARGE
+                sizes[axis] = max(1, sizes[axis] // 2 if large else 2 * sizes[axis])
+            return replace(tensor, shape=tuple(sizes), example=None)
+
+        return self._changed(resized)
 
     def filled(self, example: Any) -> Inputs:
         """The same shapes with an example's values, again from its first row if they are too few.

@@ -7,7 +7,7 @@ from typing import Any, Callable
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.network.copying import copied
+from spconvify.network.copying import check_copy, copied
 from spconvify.network.replacement import Replacement
 from spconvify.network.static_functions import forget_programs
 from spconvify.operators import inits
@@ -54,6 +54,8 @@ def apply_plan(
     watched = [(site.layer, before.layer) for site, before in zip(sites.values(), originals.values())]
     # Of the original: hooks and closures of a copy may still be the original's.
     expectation = Expectation(original, watched if verify else [], input_shape)
+    if not inplace:
+        check_copy(original, model, expectation.samples)
     places, new = Places(model), dict[str, Replacement]()
     try:
         for change in plan.changes:

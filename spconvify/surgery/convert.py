@@ -14,8 +14,9 @@ from spconvify.caution import warn
 from spconvify.errors import AgreementWarning, ConversionError, NoEffectWarning
 from spconvify.evaluation.agreement import agreement
 from spconvify.input_check.check import check_inputs
-from spconvify.network.copying import copied
+from spconvify.network.copying import copied, faithful_copy
 from spconvify.network.finite import check_finite
+from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import Replacement
 from spconvify.operators import inits, registry
 from spconvify.operators.inits import DEFAULT_INIT
@@ -154,7 +155,9 @@ def carry_out(
     if images is None:
         converted = apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape)
         return converted, report
-    original = copied(model) if inplace else model
+    original = model
+    if inplace:
+        original = faithful_copy(model, Inputs.of(tuple(images.first().shape), model))
     to_fit, left_out = images.split(seed)
     where = "that the weights were fitted to" if left_out is None else "left out of the fit"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,6 +55,7 @@ class Expectation:
         input_shape: Any,
     ):
         self._weights = {id(conv.weight): index for index, pair in enumerate(convs) for conv in pair}
+        self.samples: list[Sample] = []  # that the network ran on
         self._before: _Run | None = None
         self._varying: set[tuple[int, int]] = set()  # (output, axis) whose size the values decide
         if not convs:
@@ -67,25 +68,31 @@ class Expectation:
             _warn_of(error.problem)
             return
         self._sample, self._before = found
+        self.samples = [self._sample, inputs.sample(model, seed=1)]
         with contextlib.suppress(Exception):  # whatever it raises on other values
-            others = self._run(model, inputs.sample(model, seed=1))
+            others = self._run(model, self.samples[1])
             self._varying = _differences(self._before.shapes, others.shapes)
 
     def _first(self, model: nn.Layer, sample: Sample) -> tuple[Sample, _Run]:
         return sample, self._run(model, sample)
 
-    def _run(self, model: nn.Layer, sample: Sample) -> _Run:
+    def _run(self, model: nn.Layer, sample: Sample, new: Iterable[nn.Layer] = ()) -> _Run:
+        """One run; of the `new` layers, one whose ``forward`` was called directly counts as called."""
         used: set[int] = set()
+        owners = {id(weight): id(layer) for layer in new for weight in layer.parameters()}
+        forwarded: set[int] = set()
 
         def note(operation: Operation) -> None:
             for argument in (*operation.args, *operation.kwargs.values()):
                 if id(argument) in self._weights:
                     used.add(self._weights[id(argument)])
+                if id(argument) in owners:
+                    forwarded.add(owners[id(argument)])
 
         with trying(model), watching(note) as called:
             outputs = list(flatten(forward(model, sample)).values())
         shapes = [tuple(tensor.shape) for tensor in outputs]
-        return _Run(shapes, all(map(_is_finite, outputs)), used, set(called))
+        return _Run(shapes, all(map(_is_finite, outputs)), used, {*called, *forwarded})
 
     def check(self, converted: nn.Layer, replacements: Mapping[str, Replacement]) -> None:
         """Run the converted network; `replacements` by site name, in the order of `convs`.
@@ -99,7 +106,7 @@ class Expectation:
         if before is None:
             return
         try:
-            after = self._run(converted, self._sample)
+            after = self._run(converted, self._sample, replacements.values())
         except ReplacedConvError as error:
             name = next((n for n, layer in replacements.items() if layer is error.layer), "?")
             raise ConversionError(

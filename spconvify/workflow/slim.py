@@ -14,8 +14,9 @@ from spconvify.data.images import in_batches
 from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.evaluation.agreement import agreement
-from spconvify.network.copying import copied
+from spconvify.network.copying import faithful_copy
 from spconvify.network.counting import cost
+from spconvify.network.inputs import Inputs
 from spconvify.operators import inits
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
@@ -149,7 +150,8 @@ def slim(
         seed=seed,
     )
     with showing(progress, "converting") as report:
-        return carry_out_job(copied(model), plan, job, report)
+        own = faithful_copy(model, Inputs.of(shape, model))
+        return carry_out_job(own, plan, job, report)
 
 
 def check_plan(name: str, plan: Plan) -> None:
@@ -182,7 +184,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     top1_before = _accuracy(model, job, "accuracy before", progress)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
     on_labelled = job.labelled is not None and job.calibration is None
-    before = copied(model) if job.settings or on_labelled else None
+    before = faithful_copy(model, Inputs.of(shape, model)) if job.settings or on_labelled else None
     after, report = carry_out(
         model,
         plan,
