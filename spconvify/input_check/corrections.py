@@ -159,7 +159,8 @@ def _range(batches: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # of a guess that is far off
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _along(numbers: Sequence[float], values: np.ndarray, axis: int) -> np.ndarray:
