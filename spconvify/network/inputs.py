@@ -18,7 +18,6 @@ from spconvify.network.placement import input_dtype
 from spconvify.network.structure import ends, mapped
 
 _ONLY = "x"  # what files call a network's only input
-_LARGE = 96  # pixels along an axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +179,8 @@ class Inputs:
             if tensor.layout is None:
                 return tensor
             sizes = list(tensor.sizes)
-            axes = (2, 3) if tensor.layout == "NCHW" else (1, 2)
-            for axis in axes:
-                large = sizes[axis] >= _LARGE
-                sizes[axis] = max(1, sizes[axis] // 2 if large else 2 * sizes[axis])
+            for axis in (2, 3) if tensor.layout == "NCHW" else (1, 2):
+                sizes[axis] = sizes[axis] // 2 if sizes[axis] >= 96 else 2 * sizes[axis]
             return replace(tensor, shape=tuple(sizes), example=None)
 
         return self._changed(resized)
