@@ -142,7 +142,7 @@ def recover(
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     check_output(kept, True, {**inputs, "--out": target})
     Schedule(checkpoint=kept, log_dir=log_dir).check()
-    place = place_to_fill(target, force)
+    place, place_kept = place_to_fill(target, force), place_to_fill(kept, True)
     images = Data(
         eval=eval,
         resize=v.parse_size(resize),
@@ -151,7 +151,7 @@ def recover(
     )
     images.check_labelled()
     check_exists(data)
-    training = Training(data, recipe, epochs, augment, kept, log_dir, checkpoint is None)
+    training = Training(data, recipe, epochs, augment, kept, place_kept, log_dir, checkpoint is None)
     summary = run(
         Networks(student, teacher, arch, input, weights, ignore or ()),
         training,
