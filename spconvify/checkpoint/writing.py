@@ -64,8 +64,7 @@ def write_state(
             else:
                 _write_safetensors(file, state, bfloat16)
             file.flush()
-            written = identity_of(os.fstat(file.fileno()))
-        return written
+            return identity_of(os.fstat(file.fileno()))
     except FileExistsError as error:
         raise CheckpointError(
             f"{path} exists and is as it was; choose another name, or replace it with ",

@@ -98,6 +98,7 @@ def convert(
     from spconvify.cli.job import run
     from spconvify.cli.measurement import Measurement
     from spconvify.cli.plan_file import PlanOutput
+    from spconvify.cli.reading import inputs_of
     from spconvify.cli.selection import Selection
     from spconvify.cli.showing import Output
     from spconvify.errors import ArgumentError
@@ -149,7 +150,7 @@ def convert(
     source = Path(checkpoint)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-spconv{suffix}")
-    inputs = {"the checkpoint": source, "--calibration": calibration, "--eval": eval, "--plan": plan}
+    inputs = inputs_of(checkpoint, arch, calibration=calibration, eval=eval, plan=plan)
     output.check({**inputs, "--out": target})
     written = (
         None

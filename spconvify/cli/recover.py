@@ -114,10 +114,11 @@ def recover(
     """Get the last points back: distil a converted network from the original one, without labels."""
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
+    from spconvify.cli.reading import inputs_of
     from spconvify.cli.recovery_job import Networks, Output, Training, run, show
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
-    from spconvify.files.places import Inputs, place_to_fill
+    from spconvify.files.places import place_to_fill
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
 
@@ -137,7 +138,7 @@ def recover(
     source = Path(student)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-recovered{suffix}")
-    inputs: Inputs = {"the checkpoint": student, "--teacher": teacher, "--data": data, "--eval": eval}
+    inputs = inputs_of(student, arch, teacher=teacher, data=data, eval=eval)
     check_output(target, force, inputs)
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     check_output(kept, True, {**inputs, "--out": target})

@@ -61,9 +61,7 @@ def check_numbers(ratio: Any, groups: Any) -> None:
     if groups < 1:
         raise ArgumentError(f"groups {groups} is less than 1; the paper uses 2")
     if groups > MOST_GROUPS:
-        raise ArgumentError(
-            f"groups {groups} is more than {MOST_GROUPS}; no convolution has so many channels"
-        )
+        raise ArgumentError(f"groups {groups} is more than {MOST_GROUPS}, and so than any channels")
 
 
 def representative_channels(in_channels: int, ratio: float, groups: int) -> int:
