@@ -119,10 +119,12 @@ def recover(
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
     from spconvify.files.places import place_to_fill
+    from spconvify.recovery.launched import launched
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
 
     v.check_format(format, ("table", "json"))
+    launched()  # finds wrong variables before anything is read
     if steps is not None and epochs is not None:
         raise ArgumentError("--steps and --epochs contradict each other; give one of them")
     recipe = Recipe(

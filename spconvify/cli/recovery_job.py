@@ -18,7 +18,8 @@ from spconvify.cli.values import parse_shape
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.printable import json_text
-from spconvify.recovery.lock import first_process, only_run
+from spconvify.recovery.launched import first_process
+from spconvify.recovery.lock import only_run
 from spconvify.recovery.recipe import Recipe
 from spconvify.source.loading import is_checkpoint, open_source, save_at
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spconvify.errors import ArgumentError
+from spconvify.recovery.launched import first_process
 
 try:
     import fcntl
@@ -23,11 +24,6 @@ _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 _FLAGS = os.O_RDWR | os.O_CREAT
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
     _FLAGS |= getattr(os, _name, 0)
-
-
-def first_process() -> bool:
-    """Whether this is the one of the processes of ``paddle.distributed.launch`` that writes."""
-    return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
 
 
 @contextlib.contextmanager

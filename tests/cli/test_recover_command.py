@@ -191,3 +191,9 @@ def test_what_lies_at_the_checkpoints_place_at_the_end_stays(run, tmp_path, conv
     assert kept.read_text() == "precious"
     assert f"warning: {kept} stays: this run hasn't written what is there now" in notes
     load(out)
+
+
+def test_wrong_variables_of_processes_are_found_first(run, monkeypatch):
+    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "")
+    result = run("recover", "gone.pdparams", "--teacher", "gone.pdparams", "--data", "gone")
+    assert "PADDLE_TRAINERS_NUM is ''" in one_line_error(result, 2)
