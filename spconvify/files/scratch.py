@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Callable
 from spconvify.errors import SpconvifyError
 from spconvify.files.identity import Identity
 from spconvify.files.placing import NEW_FILE_MODE, take_after
+from spconvify.files.regular import CAREFUL
 from spconvify.files.renaming import rename_new, replace_known, sync
 
 try:
@@ -110,7 +111,7 @@ def sweep(target: Path) -> None:
 def _sweep_one(left: Path) -> None:
     if not _is_own(left.lstat()):  # opening what isn't can hang, or do something
         return
-    descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | CAREFUL)
     try:
         if _is_own(os.fstat(descriptor)):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails if its maker lives

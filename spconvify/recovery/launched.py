@@ -1,4 +1,4 @@
-"""Which of several processes this is, by the variables of ``paddle.distributed.launch``. Needs no Paddle."""
+"""Which of the processes that ``paddle.distributed.launch`` started this is. Needs no Paddle."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_a_claim_takes_no_memory(tmp_path, count, how, read):
         path.write_bytes(path.read_bytes().replace(struct.pack("<I", size), b"\xfe\xff\xff\xff"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     preparation = (Preparation.of((1, 1, 28, 28)),) if read is read_images else ()
-    with pytest.raises(ArgumentError, match="damaged|needs a file with labels"):
+    with pytest.raises(ArgumentError, match=r"damaged|needs a file with labels"):
         read(path, *preparation)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
 
