@@ -164,7 +164,13 @@ def convert(
     end_if_asked()  # before anything is written
     if not dry_run:
         save_at(slimmed.network, target, place, force)
-    if written is not None and slimmed.plan is not None:
-        written.write(slimmed.plan)
+        note(f"saved {target}", quiet)  # at once: what follows may fail
     output.show(slimmed.comparison)
-    note("dry run: nothing was written" if dry_run else f"saved {target}", quiet)
+    if written is not None:
+        written.write(slimmed.plan)
+    output.draw(slimmed.comparison)
+    others = [str(path) for path in (save_plan, plot) if path is not None]
+    if dry_run and others:
+        note(f"dry run: no checkpoint was written, only {' and '.join(others)}", quiet)
+    elif dry_run:
+        note("dry run: nothing was written", quiet)

@@ -92,4 +92,6 @@ def report(
     def on_converted() -> None:
         refuse_idle(context, converted=True)
 
-    output.show(run(selection, measurement, quiet, on_converted=on_converted).comparison)
+    comparison = run(selection, measurement, quiet, on_converted=on_converted).comparison
+    output.show(comparison)
+    output.draw(comparison)

@@ -115,3 +115,38 @@ def test_wrong_calls(run, folder, options, message):
     assert message in one_line_error(run(*SAVE, "--out", "o.pdparams", *options), 2)
     assert Path("plan.json").read_text() == "precious"
     assert not Path("o.pdparams").exists()
+
+
+def test_a_plan_that_fails_takes_nothing_away(run, folder, monkeypatch):
+    """The network is saved by then, and the table was minutes of work."""
+    from spconvify.cli import plan_file
+
+    write = plan_file.PlanOutput.write
+
+    def late(output, plan):
+        output.place.write_text("precious")
+        write(output, plan)
+
+    monkeypatch.setattr(plan_file.PlanOutput, "write", late)
+    code, out, notes = run("convert", "net.pdparams", "--out", "o.pdparams", "--save-plan", "plan.json")
+    assert code == 1
+    assert "resnet20" in out
+    lines = [line for line in notes.splitlines() if line]
+    assert "saved o.pdparams" in lines
+    assert lines[-1].startswith("spconvify: error: plan plan.json exists and is as it was")
+    assert Path("plan.json").read_text() == "precious"
+    load("o.pdparams")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "dry run: nothing was written"),
+        (["--save-plan", "p.json"], "dry run: no checkpoint was written, only p.json"),
+    ],
+)
+def test_a_dry_run_says_what_it_wrote(run, folder, more, said):
+    code, _, notes = run("convert", "net.pdparams", "--dry-run", *more)
+    assert code == 0
+    assert notes.splitlines()[-1] == said
+    assert sorted(os.listdir()) == ["net.pdparams", *more[1:]]
