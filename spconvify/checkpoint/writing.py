@@ -14,6 +14,7 @@ import numpy as np
 from spconvify.checkpoint.checksum import METADATA_KEY, HashingWriter, of_tensors
 from spconvify.checkpoint.paths import check_suffix
 from spconvify.errors import CheckpointError, Option
+from spconvify.files.identity import Identity, identity_of
 from spconvify.files.places import place_to_fill
 from spconvify.files.scratch import atomic
 
@@ -30,7 +31,8 @@ def write_state(
     bfloat16: Collection[str] = (),
     overwrite: bool = True,
     place: Path | None = None,
-) -> None:
+    known: Identity | None = None,
+) -> Identity:
     """Write arrays by key as `path`'s suffix says; an existing file is replaced as a whole.
 
     Args:
@@ -39,6 +41,10 @@ def write_state(
         bfloat16: keys of uint16 arrays that are bfloat16 bits; safetensors says so in its header.
         overwrite: False replaces nothing, even if it comes to `path` while this writes.
         place: where `path` is, found before; no link there is followed. None finds it now.
+        known: the one file that may be replaced; None for any.
+
+    Returns:
+        Which file it is that was written.
 
     Raises:
         ArgumentError: for another suffix.
@@ -48,7 +54,7 @@ def write_state(
     path = Path(path)
     check_suffix(path)
     try:
-        with atomic(place or place_to_fill(path, overwrite), overwrite) as file:
+        with atomic(place or place_to_fill(path, overwrite), overwrite, known) as file:
             if path.suffix == ".pdparams":
                 writer = HashingWriter(file)
                 pickler = pickle.Pickler(writer, _PROTOCOL)
@@ -57,6 +63,8 @@ def write_state(
                 writer.write_trailer()
             else:
                 _write_safetensors(file, state, bfloat16)
+            file.flush()
+            return identity_of(os.fstat(file.fileno()))
     except FileExistsError as error:
         raise CheckpointError(
             f"{path} exists and is as it was; choose another name, or replace it with ",

@@ -98,6 +98,7 @@ def convert(
     from spconvify.cli.job import run
     from spconvify.cli.measurement import Measurement
     from spconvify.cli.plan_file import PlanOutput
+    from spconvify.cli.reading import inputs_of
     from spconvify.cli.selection import Selection
     from spconvify.cli.showing import Output
     from spconvify.errors import ArgumentError
@@ -149,7 +150,7 @@ def convert(
     source = Path(checkpoint)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-spconv{suffix}")
-    inputs = {"the checkpoint": source, "--calibration": calibration, "--eval": eval, "--plan": plan}
+    inputs = inputs_of(checkpoint, arch, calibration=calibration, eval=eval, plan=plan)
     output.check({**inputs, "--out": target})
     written = (
         None
@@ -163,7 +164,13 @@ def convert(
     end_if_asked()  # before anything is written
     if not dry_run:
         save_at(slimmed.network, target, place, force)
-    if written is not None and slimmed.plan is not None:
-        written.write(slimmed.plan)
+        note(f"saved {target}", quiet)  # at once: what follows may fail
     output.show(slimmed.comparison)
-    note("dry run: nothing was written" if dry_run else f"saved {target}", quiet)
+    if written is not None:
+        written.write(slimmed.plan)
+    output.draw(slimmed.comparison)
+    others = [str(path) for path in (save_plan, plot) if path is not None]
+    if dry_run and others:
+        note(f"dry run: no checkpoint was written, only {' and '.join(others)}", quiet)
+    elif dry_run:
+        note("dry run: nothing was written", quiet)

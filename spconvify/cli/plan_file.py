@@ -8,7 +8,7 @@ from typing import Any
 
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.files.places import Inputs, check_file, place_to_fill
-from spconvify.files.regular import open_regular
+from spconvify.files.regular import NotRegularError, open_regular
 from spconvify.files.scratch import atomic
 
 _LARGEST = 1 << 24  # bytes
@@ -23,18 +23,31 @@ def read_plan(path: Path, model: Any) -> Any:
     from spconvify.surgery.apply import planned_sites
     from spconvify.surgery.planning import Plan
 
-    try:
-        with open_regular(path) as file:
-            text = file.read(_LARGEST).decode("utf-8")
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or "it isn't text"
-        raise ArgumentError(f"plan {path} can't be read: {problem}") from error
+    text = _text(path)
     try:
         plan = Plan.from_json(text)
+        if not plan.changes:
+            raise ArgumentError("it has no changes, so there is nothing to convert")
         planned_sites(model, plan)
     except ArgumentError as error:
         raise ArgumentError(f"plan {path}: ", error) from error
     return plan
+
+
+def _text(path: Path) -> str:
+    """A file's text; with or without the mark that Windows' editors put before it."""
+    try:
+        with open_regular(path) as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ArgumentError(f"plan {path} has more than {_LARGEST >> 20} MiB; it can't be a plan")
+        return content.decode("utf-8-sig")
+    except NotRegularError as error:
+        raise ArgumentError(f"plan {path} can't be read: {error}") from error
+    except OSError as error:
+        raise ArgumentError(f"plan {path} can't be read: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise ArgumentError(f"plan {path} isn't text in UTF-8") from error
 
 
 @dataclass(frozen=True)

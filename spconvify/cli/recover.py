@@ -114,14 +114,17 @@ def recover(
     """Get the last points back: distil a converted network from the original one, without labels."""
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
+    from spconvify.cli.reading import inputs_of
     from spconvify.cli.recovery_job import Networks, Output, Training, run, show
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
-    from spconvify.files.places import Inputs, place_to_fill
+    from spconvify.files.places import place_to_fill
+    from spconvify.recovery.launched import launched
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
 
     v.check_format(format, ("table", "json"))
+    launched()  # finds wrong variables before anything is read
     if steps is not None and epochs is not None:
         raise ArgumentError("--steps and --epochs contradict each other; give one of them")
     recipe = Recipe(
@@ -137,12 +140,12 @@ def recover(
     source = Path(student)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-recovered{suffix}")
-    inputs: Inputs = {"the checkpoint": student, "--teacher": teacher, "--data": data, "--eval": eval}
+    inputs = inputs_of(student, arch, teacher=teacher, data=data, eval=eval)
     check_output(target, force, inputs)
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     check_output(kept, True, {**inputs, "--out": target})
     Schedule(checkpoint=kept, log_dir=log_dir).check()
-    place = place_to_fill(target, force)
+    place, place_kept = place_to_fill(target, force), place_to_fill(kept, True)
     images = Data(
         eval=eval,
         resize=v.parse_size(resize),
@@ -151,7 +154,7 @@ def recover(
     )
     images.check_labelled()
     check_exists(data)
-    training = Training(data, recipe, epochs, augment, kept, log_dir, checkpoint is None)
+    training = Training(data, recipe, epochs, augment, kept, place_kept, log_dir, checkpoint is None)
     summary = run(
         Networks(student, teacher, arch, input, weights, ignore or ()),
         training,

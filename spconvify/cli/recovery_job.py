@@ -18,7 +18,8 @@ from spconvify.cli.values import parse_shape
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.printable import json_text
-from spconvify.recovery.lock import first_process, only_run
+from spconvify.recovery.launched import first_process
+from spconvify.recovery.lock import only_run
 from spconvify.recovery.recipe import Recipe
 from spconvify.source.loading import is_checkpoint, open_source, save_at
 
@@ -62,13 +63,17 @@ class Networks:
 
 @dataclass
 class Training:
-    """Images, numbers, and where checkpoints and curves go; `remove` the checkpoint at the end."""
+    """Images, numbers, and where checkpoints and curves go; `remove` the checkpoint at the end.
+
+    `place` is where that was when it was checked.
+    """
 
     data: Path
     recipe: Recipe
     epochs: int | None
     augment: bool
     checkpoint: Path
+    place: Path
     log_dir: Path | None
     remove: bool
 
@@ -162,7 +167,7 @@ def _run(
         recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
     images = data.read_labelled(shape, layout, quiet)
     labelled = None if images is None else (images.values, images.labels)
-    schedule = Schedule(checkpoint=training.checkpoint, log_dir=training.log_dir)
+    schedule = Schedule(checkpoint=training.checkpoint, log_dir=training.log_dir, place=training.place)
     start = time.monotonic()
 
     def tell(message: str) -> None:
@@ -174,8 +179,8 @@ def _run(
         return None
     seconds = time.monotonic() - start
     _save(student, output, training.checkpoint)
-    if training.remove:
-        training.checkpoint.unlink(missing_ok=True)
+    if training.remove and state.file is not None and not state.file.remove():
+        note(f"warning: {training.checkpoint} stays: this run hasn't written what is there now")
     note(f"saved {output.target}", quiet)
     summary = Summary(str(output.target), recipe.steps, recipe.batch_size, seconds, state.losses[-1])
     summary.resumed_from = state.resumed_from

@@ -64,6 +64,7 @@ def report(
     """Show a network before and after SPConv: parameters, MACs, latency. Writes no checkpoint."""
     from spconvify.cli.job import run
     from spconvify.cli.measurement import Measurement
+    from spconvify.cli.reading import inputs_of
     from spconvify.cli.selection import Selection
     from spconvify.cli.showing import Output
 
@@ -86,9 +87,11 @@ def report(
     output = Output(format, per_layer, plot, quiet, force)
     for options in (selection, measurement):
         options.check()
-    output.check({"the checkpoint": network})
+    output.check(inputs_of(network, arch, plan=plan))
 
     def on_converted() -> None:
         refuse_idle(context, converted=True)
 
-    output.show(run(selection, measurement, quiet, on_converted=on_converted).comparison)
+    comparison = run(selection, measurement, quiet, on_converted=on_converted).comparison
+    output.show(comparison)
+    output.draw(comparison)

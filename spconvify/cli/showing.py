@@ -40,10 +40,17 @@ class Output:
             self.place = place_to_fill(self.plot, self.force)
 
     def show(self, comparison: Comparison) -> None:
-        """Print the comparison, and draw the plot."""
+        """Print the comparison."""
         text = FORMATS[self.format].comparison(stdout(), comparison, self.per_layer)
         if text is not None:
             result(text)
+
+    def draw(self, comparison: Comparison) -> None:
+        """Draw the plot, if one is wanted.
+
+        Raises:
+            SpconvifyError: if that fails.
+        """
         if self.plot is not None:
             save_plot(comparison, self.plot, self.force, self.place)
             note(f"drew {self.plot}", self.quiet)

@@ -25,6 +25,7 @@ SINGLE = "images"  # the name of an .npy file's one array
 _LONGEST_HEADER = 1 << 16
 _CHUNK = 1 << 20
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MOST_DEFLATED = 1032  # bytes that one byte can stand for
 _MOST_UNPACKED = 64 << 30  # of a compressed array, which is unpacked as a whole
 
 
@@ -41,6 +42,15 @@ class Header:
     def nbytes(self) -> int:
         """Of all its values."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def check_size(self, name: str, size: int) -> None:
+        """Refuse a header that says more than `size` bytes hold; of objects it doesn't say how large.
+
+        Raises:
+            ArgumentError: names the array.
+        """
+        if not self.dtype.hasobject and self.nbytes > size - self.start:
+            raise ArgumentError(f"{name!r} is damaged: it holds less than its header says")
 
     def check_numbers(self, name: str) -> None:
         """Refuse what isn't numbers.
@@ -91,9 +101,15 @@ class ArrayFile:
         return list(self._entries) if self._zip is not None else [SINGLE]
 
     def header(self, name: str) -> Header:
-        """What the header of an array says; its values needn't be there."""
-        with reading(name), self._open(name) as (stream, _):
-            return _read_header(stream)
+        """What the header of an array says.
+
+        Raises:
+            ArgumentError: if it is damaged, or says more than the file can hold.
+        """
+        with reading(name), self._open(name) as (stream, size):
+            header = _read_header(stream)
+            header.check_size(name, size)
+            return header
 
     def read(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """An array of numbers, or rows of it (ascending), in this machine's byte order.
@@ -104,8 +120,7 @@ class ArrayFile:
         with reading(name), self._open(name) as (stream, size):
             header = _read_header(stream)
             header.check_numbers(name)
-            if header.nbytes > size - header.start:
-                raise ArgumentError(f"{name!r} is damaged: it holds less than its header says")
+            header.check_size(name, size)
             if self._zip is not None and header.nbytes > _MOST_UNPACKED:
                 raise ArgumentError(f"{name!r} is too large to be unpacked; save it as an .npy")
             values = _values(stream, header, rows)
@@ -115,16 +130,19 @@ class ArrayFile:
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Iterator[tuple[Any, int]]:
-        """An array's bytes, and how many there are."""
+        """An array's bytes, and how many there can be."""
+        there = os.fstat(self._stream.fileno()).st_size
         if self._zip is None:
             self._stream.seek(0)
-            yield self._stream, os.fstat(self._stream.fileno()).st_size
+            yield self._stream, there
             return
         info = self._entries[name]
         if info.compress_type not in _PACKED:  # Python unpacks others to gigabytes at once
             raise ArgumentError(f"{name!r} is packed in a way that NumPy doesn't write; save it again")
+        packed = min(info.compress_size, there)
+        most = packed if info.compress_type == zipfile.ZIP_STORED else packed * _MOST_DEFLATED
         with self._zip.open(info) as stream:
-            yield stream, info.file_size
+            yield stream, min(info.file_size, most)
 
 
 @contextlib.contextmanager

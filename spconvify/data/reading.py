@@ -25,6 +25,7 @@ from spconvify.evaluation.labels import check_labels
 
 LABELS, STATISTICS = "labels", ("mean", "std")
 _LARGEST_STATISTICS = 4096
+_ROW_NUMBER = 8  # bytes
 # What isn't taken for images, where an .npz calls no array so.
 _NEVER_IMAGES = (LABELS, *STATISTICS, "label", "mask", "masks", "y")
 _NEEDS_LABELS = (Option("eval"), " needs a file with labels: an .npz with 'images' and 'labels'")
@@ -114,9 +115,10 @@ def _from_arrays(
     header.check_numbers(entry)
     axes = find_axes(header.shape, preparation.channels, preparation.layout)
     total = 1 if axes.single else header.shape[0]
-    rows = sample_rows(total, count, seed)
+    wanted = total if count is None else min(count, total)
     pixels_each = int(np.prod(header.shape, dtype=object)) // total
-    check_memory(len(rows) * pixels_each * (header.dtype.itemsize + 4), counted(len(rows)))
+    check_memory(wanted * (pixels_each * (header.dtype.itemsize + 4) + _ROW_NUMBER), counted(wanted))
+    rows = sample_rows(total, count, seed)
     found = _labels(file, total) if labels and LABELS in file.names else None
     given = _Given(*(_statistics(file, key) for key in STATISTICS))
     pixels = axes.apply(file.read(entry, None if axes.single else rows))

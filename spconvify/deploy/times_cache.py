@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import platformdirs
 
-from spconvify.files.regular import open_regular
+from spconvify.files.regular import NotRegularError, open_regular, open_to_lock
 from spconvify.files.scratch import atomic
 
 try:
@@ -27,9 +26,6 @@ VERSION = 1  # of the file
 _LARGEST = 16 << 20  # bytes; a layer takes some 300
 _LONGEST_MS = 1e9
 _PATIENCE_SECONDS = 10.0  # with another writer, who needs milliseconds
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):  # whatever lies there
-    _LOCK_FLAGS |= getattr(os, _name, 0)
 
 
 class TimesCache:
@@ -117,10 +113,13 @@ def _only_writer(path: Path) -> Iterator[None]:
     Raises:
         TimeoutError: if another one doesn't come to an end.
     """
-    descriptor = os.open(path.with_name(f"{path.name}.lock"), _LOCK_FLAGS, 0o600)
     try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            _wait_for(descriptor)
+        descriptor = open_to_lock(path.with_name(f"{path.name}.lock"))
+    except NotRegularError:
+        yield
+        return
+    try:
+        _wait_for(descriptor)
         yield
     finally:
         os.close(descriptor)

@@ -8,6 +8,8 @@ import errno
 import os
 from pathlib import Path
 
+from spconvify.files.identity import Identity, identity_at
+
 _AT_FDCWD, _NOREPLACE, _EXCHANGE = -100, 1, 2  # linux/fs.h
 
 
@@ -37,6 +39,26 @@ def rename_new(source: Path, target: Path) -> None:
 def exchange(one: Path, other: Path) -> bool:
     """Exchange the names of two files or folders in one step; False if that can't be done here."""
     return _renameat2(one, other, _EXCHANGE) == 0
+
+
+def replace_known(source: Path, target: Path, known: Identity) -> None:
+    """Put a file at `target` in the place of the one that is `known`, or where nothing is.
+
+    Raises:
+        FileExistsError: if something else is at `target`, a link too; it is as it was.
+        OSError: if `source` can't be renamed.
+    """
+    if not os.path.lexists(target):
+        rename_new(source, target)
+    elif identity_at(target) != known:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    elif not exchange(source, target):
+        os.replace(source, target)
+    elif identity_at(source) == known:
+        os.unlink(source)
+    else:  # it came between the look and the exchange
+        exchange(source, target)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
 def sync(path: Path) -> None:

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable
 
 from spconvify.errors import SpconvifyError
+from spconvify.files.identity import Identity
 from spconvify.files.placing import NEW_FILE_MODE, take_after
-from spconvify.files.renaming import rename_new, sync
+from spconvify.files.regular import CAREFUL
+from spconvify.files.renaming import rename_new, replace_known, sync
 
 try:
     import fcntl
@@ -33,13 +35,15 @@ _BLOCK = bytes(4096)
 
 
 @contextlib.contextmanager
-def atomic(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
+def atomic(path: Path, overwrite: bool = True, known: Identity | None = None) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` if the block ends well, and is gone if it doesn't.
 
-    Mode and owner of a file that is replaced are kept.
+    Mode and owner of a file that is replaced are kept. Where it is `known` which one that is, no other
+    is replaced.
 
     Raises:
-        FileExistsError: if something is at `path` at the end and `overwrite` is off; it is as it was.
+        FileExistsError: if something is at `path` at the end, and `overwrite` is off or it isn't the one
+            that is known; it is as it was.
         OSError: if it can't be written; an old file is then as it was.
     """
     descriptor, temporary = _made(path, tempfile.mkstemp)
@@ -49,7 +53,10 @@ def atomic(path: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
             file.flush()
             take_after(temporary, path, NEW_FILE_MODE)
             os.fsync(file.fileno())
-            (os.replace if overwrite else rename_new)(temporary, path)
+            if known is not None:
+                replace_known(temporary, path, known)
+            else:
+                (os.replace if overwrite else rename_new)(temporary, path)
             sync(path.parent)
     except BaseException:  # Ctrl-C too
         _remove(temporary)
@@ -104,7 +111,7 @@ def sweep(target: Path) -> None:
 def _sweep_one(left: Path) -> None:
     if not _is_own(left.lstat()):  # opening what isn't can hang, or do something
         return
-    descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | CAREFUL)
     try:
         if _is_own(os.fstat(descriptor)):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails if its maker lives

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from spconvify.errors import ArgumentError
+from spconvify.files.regular import open_to_lock
+from spconvify.recovery.launched import first_process
 
 try:
     import fcntl
@@ -19,15 +20,6 @@ except ImportError:  # Windows: runs aren't kept apart
 
 _LONGEST_NAME = 200  # bytes; file systems take 255
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
-# A link isn't followed, and a FIFO doesn't block: anybody may have put them there.
-_FLAGS = os.O_RDWR | os.O_CREAT
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
-    _FLAGS |= getattr(os, _name, 0)
-
-
-def first_process() -> bool:
-    """Whether this is the one of the processes of ``paddle.distributed.launch`` that writes."""
-    return os.environ.get("PADDLE_TRAINER_ID", "0") == "0"
 
 
 @contextlib.contextmanager
@@ -58,12 +50,12 @@ def only_run(path: Path | None) -> Iterator[None]:
 def _locked(lock: Path, path: Path) -> int | None:
     while True:
         try:
-            descriptor = os.open(lock, _FLAGS, 0o600)
+            descriptor = open_to_lock(lock)
         except OSError as error:
             _check_nothing_there(lock, error)
             return None
         try:
-            if not _is_ours(descriptor):
+            if os.fstat(descriptor).st_size:
                 raise ArgumentError(f"{lock} isn't a lock of a recovery; move it elsewhere")
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _still_at(lock, descriptor):
@@ -85,13 +77,8 @@ def _check_nothing_there(lock: Path, error: OSError) -> None:
     """Where no file can be made, nothing is written either; what can't be opened is somebody's."""
     if os.path.lexists(lock):
         raise ArgumentError(
-            f"{lock} can't be opened as a lock ({error.strerror}); move it elsewhere"
+            f"{lock} can't be opened as a lock ({error.strerror or error}); move it elsewhere"
         ) from error
-
-
-def _is_ours(descriptor: int) -> bool:
-    status = os.fstat(descriptor)
-    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 def _still_at(lock: Path, descriptor: int) -> bool:

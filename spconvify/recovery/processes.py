@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import paddle
 import paddle.distributed as dist
+
+from spconvify.recovery.launched import launched
 
 
 class Processes:
@@ -18,10 +19,9 @@ class Processes:
     """
 
     def __init__(self) -> None:
-        self.count = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
+        self.rank, self.count = launched()
         if self.count > 1 and not dist.is_initialized():
             dist.init_parallel_env()
-        self.rank = dist.get_rank() if self.count > 1 else 0
 
     def share(self, batch: Any) -> Any:
         """This process's part of an array; one with fewer rows than processes goes to all."""

@@ -15,6 +15,7 @@ from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches
 from spconvify.recovery.distillation import Distillation, distilling
 from spconvify.recovery.evaluation import Evaluation
+from spconvify.recovery.launched import launched
 from spconvify.recovery.lock import only_run
 from spconvify.recovery.matching import check_outputs, match_outputs
 from spconvify.recovery.pairs import check_pair, replaced_layers
@@ -118,6 +119,7 @@ def recover(
     Warns:
         InputWarning: if the images don't look like what the teacher was trained on.
     """
+    launched()  # finds wrong variables before anything is read
     batches = Batches(data, batch_size, seed, augment)
     recipe = Recipe(
         _steps(steps, epochs, batches),

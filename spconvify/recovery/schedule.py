@@ -8,17 +8,21 @@ from typing import Optional
 
 from spconvify.checkpoint import check_output
 from spconvify.errors import ArgumentError
-from spconvify.files.places import check_folder_to_fill
+from spconvify.files.places import check_folder_to_fill, place_to_fill
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """After how many steps each thing happens (None: a few times in a run), and where it goes."""
+    """After how many steps each thing happens (None: a few times in a run), and where it goes.
+
+    `place` is where the checkpoint was when it was checked: no link that comes there later is followed.
+    """
 
     eval_every: Optional[int] = None
     checkpoint_every: Optional[int] = None
     checkpoint: Optional[Path] = None
     log_dir: Optional[Path] = None
+    place: Optional[Path] = None
 
     def check(self) -> None:
         """Refuse what can't be, before any work is done.
@@ -39,5 +43,7 @@ class Schedule:
 
     def absolute(self) -> Schedule:
         """With places that stay where they are, should a network change the current folder."""
-        places = {name: getattr(self, name) for name in ("checkpoint", "log_dir")}
-        return replace(self, **{name: place and place.absolute() for name, place in places.items()})
+        place = self.place or (self.checkpoint and place_to_fill(self.checkpoint, overwrite=True))
+        paths = {name: getattr(self, name) for name in ("checkpoint", "log_dir")}
+        paths = {name: path and path.absolute() for name, path in paths.items()}
+        return replace(self, **paths, place=place)

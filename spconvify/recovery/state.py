@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -13,7 +13,8 @@ from paddle import nn
 
 from spconvify.checkpoint import read_state, write_state
 from spconvify.checkpoint.apply import apply_state, state_of
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, CheckpointError
+from spconvify.files.identity import OwnFile
 from spconvify.recovery.contents import META, Contents, shown
 from spconvify.recovery.fingerprint import of_network, of_training
 from spconvify.recovery.optimizer import Optimizer
@@ -30,7 +31,8 @@ _OTHER = {
 class RunState:
     """How far a run is: steps done, losses so far, accuracies by step, and the best weights.
 
-    `resumed_from` is the step that an earlier process had come to, 0 if there was none.
+    `resumed_from` is the step that an earlier process had come to, 0 if there was none; `file` is where
+    all of it is kept, if anywhere.
     """
 
     step: int = 0
@@ -39,6 +41,7 @@ class RunState:
     best_step: Optional[int] = None
     best: Optional[dict[str, np.ndarray]] = None
     resumed_from: int = 0
+    file: Optional[OwnFile] = None
 
     def note_accuracy(self, top1: float, student: nn.Layer) -> None:
         """Remember an accuracy, and the weights if they are the best so far."""
@@ -65,19 +68,13 @@ def identity(student: nn.Layer, teacher: nn.Layer, recipe: Recipe) -> dict[str, 
 
 
 def save_run(
-    path: Path,
-    state: RunState,
-    run: Mapping[str, Any],
-    student: nn.Layer,
-    optimizer: Optimizer,
-    *,
-    overwrite: bool = True,
+    file: OwnFile, state: RunState, run: Mapping[str, Any], student: nn.Layer, optimizer: Optimizer
 ) -> None:
     """Write everything into one ``.safetensors`` file.
 
     Raises:
-        CheckpointError: if that fails, as on a full disk, or there is a file and `overwrite` is off; the
-            file of before is then as it was.
+        CheckpointError: if that fails, as on a full disk, or what is there isn't this run's; it is then
+            as it was.
     """
     moments = optimizer.state()
     meta = {
@@ -92,11 +89,23 @@ def save_run(
     arrays |= {f"student.{key}": array for key, array in state_of(student)[0].items()}
     arrays |= {f"best.{key}": array for key, array in (state.best or {}).items()}
     arrays |= {f"optimizer.{key}": array for key, array in moments.items()}
-    write_state(path, arrays, overwrite=overwrite)
+    try:
+        file.known = write_state(file.path, arrays, overwrite=False, place=file.place, known=file.known)
+    except CheckpointError as error:
+        if isinstance(error.__cause__, FileExistsError):
+            raise CheckpointError(_not_ours(file)) from error
+        raise
+
+
+def _not_ours(file: OwnFile) -> str:
+    return (
+        f"{file.path} exists and is as it was: it came there since this run began, and isn't the run's; "
+        "move it elsewhere, or name another checkpoint"
+    )
 
 
 def load_run(
-    path: Path, run: dict[str, Any], student: nn.Layer, optimizer: Optimizer
+    file: OwnFile, run: dict[str, Any], student: nn.Layer, optimizer: Optimizer
 ) -> Optional[RunState]:
     """Go back to where a checkpoint was written; None if there is none yet.
 
@@ -108,9 +117,13 @@ def load_run(
         ArgumentError: if it belongs to another run; the message names the first difference. Student
             and optimizer are as they were then.
     """
-    if not path.exists():
+    path = file.path
+    if not os.path.lexists(file.place):
         return None
-    contents = Contents(path, read_state(path))
+    file.take()
+    if file.known is None:  # where it was checked, links were followed
+        raise CheckpointError(_not_ours(file))
+    contents = Contents(path, read_state(file.place))
     saved = contents.run()
     student_too = saved.get("student") != run["student"] and _is_there(contents, student, run["student"])
     for key, value in run.items():
@@ -121,7 +134,7 @@ def load_run(
             )
     weights, best, moments = contents.arrays(student, optimizer)
     state = RunState(*contents.progress(run["steps"], run["eval_data"] != "none"), best)
-    state.resumed_from = state.step
+    state.resumed_from, state.file = state.step, file
     run["student"] = saved["student"]
     restore(student, weights)
     optimizer.set_state(moments)

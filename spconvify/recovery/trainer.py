@@ -14,6 +14,7 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError, RecoveryError
 from spconvify.evaluation.labels import check_labels
+from spconvify.files.identity import OwnFile
 from spconvify.network.failures import first_line
 from spconvify.network.finite import not_finite
 from spconvify.recovery.batches import Batch, Batches
@@ -55,7 +56,9 @@ class Trainer:
         self._processes, self._run, self._evaluation = processes, run, evaluation
         self._optimizer = Optimizer(student, recipe)
         self._labelled = _labelled_output(loss) if recipe.label_weight else None
-        self._state = RunState()
+        path = schedule.checkpoint
+        self._file = None if path is None else OwnFile(path, schedule.place or path)
+        self._state = RunState(file=self._file)
 
     def run(self, batches: Batches, report: Any, tell: Tell) -> RunState:
         """Train from where the checkpoint is, or from the start, to the last step.
@@ -67,7 +70,6 @@ class Trainer:
             RecoveryError: if the loss isn't finite any more; the student has the last good weights.
         """
         self._good = (0, snapshot(self._student))
-        self._kept = False  # whether the file at the checkpoint's place is this run's
         random_state, reporter = paddle.get_rng_state(), None
         try:
             self._resume(tell)
@@ -87,14 +89,13 @@ class Trainer:
         return self._state
 
     def _resume(self, tell: Tell) -> None:
-        path, steps = self._schedule.checkpoint, self._recipe.steps
-        found = path and load_run(path, self._run, self._student, self._optimizer)
+        file, steps = self._file, self._recipe.steps
+        found = file and load_run(file, self._run, self._student, self._optimizer)
         if found:
             self._state = found
             self._good = (found.step, snapshot(self._student))
-            self._kept = True
             done = f"all {steps} steps" if found.step == steps else f"{found.step} of {steps} steps"
-            tell(f"resuming: checkpoint {path} has {done} of this run")
+            tell(f"resuming: checkpoint {self._schedule.checkpoint} has {done} of this run")
         elif self._evaluation is not None:
             self._state.note_accuracy(self._evaluation.top1(self._student), self._student)
         self._processes.wait()
@@ -164,10 +165,10 @@ class Trainer:
         )
 
     def _stop(self, problem: str, rate: float) -> NoReturn:
-        kept = self._schedule.checkpoint
+        kept = self._file
         raise RecoveryError(
             f"step {self._state.step}: {problem}; the student is back at step {self._good[0]}"
-            + (f", and so is {kept}" if kept and kept.exists() else "")
+            + (f", and so is {kept.path}" if kept and kept.is_there() else "")
             + f"; try a learning_rate below {self._recipe.learning_rate:g} (now {rate:g})"
         )
 
@@ -194,12 +195,9 @@ class Trainer:
 
     def _save(self) -> None:
         weights = snapshot(self._student)
-        path = self._schedule.checkpoint
-        if path is not None:
+        if self._file is not None:
             if self._processes.rank == 0:
-                optimizer = self._optimizer
-                save_run(path, self._state, self._run, self._student, optimizer, overwrite=self._kept)
-                self._kept = True
+                save_run(self._file, self._state, self._run, self._student, self._optimizer)
             self._processes.wait()
         self._good = (self._state.step, weights)
 

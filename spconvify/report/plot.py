@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from spconvify.errors import ArgumentError, EngineError, SpconvifyError
 from spconvify.files.places import Inputs, check_file, place_to_fill
 from spconvify.files.scratch import atomic
-from spconvify.printable import printable
+from spconvify.printable import one_line, printable, said
 from spconvify.report.comparison import Comparison
 from spconvify.report.rows import settings, title
 
@@ -33,7 +34,7 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
     Raises:
         ArgumentError: if it isn't a picture's name in a folder that can be written to, is an input, or
             exists and `force` is off.
-        EngineError: if matplotlib isn't installed.
+        EngineError: if matplotlib isn't installed, or can't be imported.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(f"plot {path}: unknown suffix {path.suffix!r}; use {', '.join(SUFFIXES)}")
@@ -45,6 +46,11 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
         raise ArgumentError(f"plot {path} can't be written: {error.strerror or error}") from error
     if find_spec("matplotlib") is None:
         raise EngineError("a plot needs matplotlib: pip install 'spconvify[plot]'")
+    try:
+        with _plain_settings():
+            _empty_figure(1)
+    except Exception as error:  # a broken installation, its settings, what surrounds it
+        raise EngineError(f"a plot can't be drawn: matplotlib says {_said(error)}") from error
 
 
 @contextlib.contextmanager
@@ -52,11 +58,13 @@ def _plain_settings() -> Iterator[None]:
     """matplotlib as it is without anybody's settings, and texts that are no formulas.
 
     When it is imported it reads a file `matplotlibrc` of the current folder, which can have it run a
-    program to write texts.
+    program to write texts, and the backend that it should show windows with, which Jupyter sets for the
+    programs that it starts too.
     """
     if "matplotlib" not in sys.modules:
         spec = find_spec("matplotlib")
-        with _in_folder(os.path.dirname(spec.origin) if spec and spec.origin else os.sep):
+        folder = os.path.dirname(spec.origin) if spec and spec.origin else os.sep
+        with _in_folder(folder), _without_variable("MPLBACKEND"):
             importlib.import_module("matplotlib")
     import matplotlib
 
@@ -80,7 +88,20 @@ def _in_folder(folder: str) -> Iterator[None]:
         os.chdir(before)
 
 
-@_plain_settings()
+@contextlib.contextmanager
+def _without_variable(name: str) -> Iterator[None]:
+    before = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[name] = before
+
+
+def _said(error: Exception) -> str:
+    return one_line(said(error)) or type(error).__name__
+
+
 def save_plot(
     comparison: Comparison, path: Path, overwrite: bool = True, place: Path | None = None
 ) -> None:
@@ -91,15 +112,36 @@ def save_plot(
 
     Raises:
         ImportError: if matplotlib isn't installed; `check_plot` tells in time.
-        SpconvifyError: if the file can't be written, or exists and `overwrite` is off; an old one is
-            then as it was.
+        SpconvifyError: if it can't be drawn, or the file can't be written, or exists and `overwrite` is
+            off; an old one is then as it was.
     """
+    try:
+        with _plain_settings():
+            figure = _drawn(comparison)
+            with atomic(place or place_to_fill(path, overwrite), overwrite) as file:
+                figure.savefig(file, dpi=150, format=path.suffix[1:].lower())
+    except ImportError:
+        raise
+    except FileExistsError as error:
+        raise SpconvifyError(f"{path} exists and is as it was; choose another name") from error
+    except OSError as error:
+        raise SpconvifyError(f"can't write {path}: {error.strerror or error}") from error
+    except Exception as error:  # whatever matplotlib raises
+        raise SpconvifyError(f"can't draw {path}: matplotlib says {_said(error)}") from error
+
+
+def _empty_figure(sites: int) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    sites = comparison.converted
-    figure = Figure(figsize=(min(max(6.0, 1.5 + 0.28 * len(sites)), _WIDEST), 4.5), layout="constrained")
+    figure = Figure(figsize=(min(max(6.0, 1.5 + 0.28 * sites), _WIDEST), 4.5), layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def _drawn(comparison: Comparison) -> Any:
+    sites = comparison.converted
+    figure = _empty_figure(len(sites))
     axes = figure.add_subplot()
     places = range(len(sites))
     for offset, label, colour, hatch, values in (
@@ -122,10 +164,4 @@ def save_plot(
         right.set_ylim(bottom=0)
         right.legend(frameon=False, loc="upper right")
     axes.set_ylim(top=1.2 * axes.get_ylim()[1])  # room for the legends
-    try:
-        with atomic(place or place_to_fill(path, overwrite), overwrite) as file:
-            figure.savefig(file, dpi=150, format=path.suffix[1:].lower())
-    except FileExistsError as error:
-        raise SpconvifyError(f"{path} exists and is as it was; choose another name") from error
-    except OSError as error:
-        raise SpconvifyError(f"can't write {path}: {error.strerror or error}") from error
+    return figure

@@ -82,6 +82,8 @@ def planned_sites(model: nn.Layer, plan: Plan) -> dict[str, Site]:
         for name in change.sites:
             if name not in found:
                 raise ArgumentError(f"the plan's site {name!r} isn't a convolution of this network")
+            if name in planned:
+                raise ArgumentError(f"the plan has site {name!r} twice; leave out one of them")
             reason = change.why_not(found[name])
             if reason:
                 raise ArgumentError(f"the plan's site {name!r} isn't eligible: {reason}")

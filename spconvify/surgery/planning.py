@@ -86,12 +86,12 @@ class Plan:
             ArgumentError: if the text isn't such JSON, or a setting is out of range.
         """
         try:
-            data = json.loads(text)
+            data = json.loads(text, object_pairs_hook=_without_twins)
             if data["format"] not in (FORMAT, _FORMER_FORMAT):
                 raise ArgumentError(f"plan format {data['format']!r} is unknown; expected {FORMAT!r}")
             changes = data["changes"] if data["format"] == FORMAT else _former(data["sites"])
-            return cls([change_from(change) for change in changes], dict(data["skipped"]))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return cls([change_from(change) for change in changes], _reasons(data["skipped"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             if isinstance(error, ArgumentError):
                 raise
             raise ArgumentError(f"this isn't a plan written by Plan.to_json: {error!r}") from error
@@ -104,7 +104,22 @@ class Plan:
 
 def _former(sites: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The changes of a plan in the former format."""
-    return [{"change": Replace.kind, "site": name, **settings} for name, settings in sites.items()]
+    return [{**settings, "change": Replace.kind, "site": name} for name, settings in sites.items()]
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a name that is there twice would count once, in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twin = next(name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1)
+        raise ArgumentError(f"{twin!r} is there twice; leave out one of them")
+    return found
+
+
+def _reasons(skipped: Any) -> dict[str, str]:
+    if not isinstance(skipped, dict) or not all(isinstance(reason, str) for reason in skipped.values()):
+        raise TypeError("what is skipped isn't sites with a reason each")
+    return skipped
 
 
 def plan(

@@ -70,6 +70,29 @@ def build_custom(arch: str) -> nn.Layer:
         return _network(arch, factory)
 
 
+def module_files(arch: str | None) -> dict[str, str]:
+    """The files that ``package.module:factory`` is read from, by the module's name; nothing is run.
+
+    Empty for what names no module, or one that isn't there.
+    """
+    found: dict[str, str] = {}
+    if arch is None or ":" not in arch or arch.startswith(PREFIX):
+        return found
+    folders: Any = [_current_directory() or os.sep, *sys.path]
+    name = ""
+    for part in arch.partition(":")[0].split("."):
+        name = f"{name}.{part}" if name else part
+        spec = None
+        with contextlib.suppress(Exception):  # a name that no module can have
+            spec = PathFinder.find_spec(name, folders)
+        if spec is None:
+            break
+        if spec.origin and spec.has_location:
+            found[name] = spec.origin
+        folders = list(spec.submodule_search_locations or [])
+    return found
+
+
 @contextlib.contextmanager
 def _current_directory_on_path(package: str) -> Iterator[None]:
     """Look for modules in the current directory first, if it is where `package` is.

@@ -40,6 +40,7 @@ def test_convert_never_replaces_the_original(run, checkpoint, network, out):
 
 CONVERT = "convert net.pdparams --force --calibration"
 RECOVER = "recover net.pdparams --force --teacher t.pdparams --data"
+OWN = "convert net.pdparams --arch own:build --force"
 KEEPING = "recover net.pdparams --teacher t.safetensors --data images --checkpoint"
 
 
@@ -58,6 +59,13 @@ KEEPING = "recover net.pdparams --teacher t.safetensors --data images --checkpoi
         (f"{RECOVER} images --eval e.npz --out e.pdparams", "is the same file as --eval"),
         (f"{KEEPING} t.safetensors", "output t.safetensors is the same file as --teacher"),
         (f"{KEEPING} n.safetensors --out n.safetensors", "is the same file as --out"),
+        ("report net.pdparams --plan p.json --plot p.svg --force", "is the same file as --plan p.json"),
+        (f"{OWN} --save-plan own.py", "is the same file as the module own "),
+        (f"{OWN} --plot own.svg", "is the same file as the module own "),
+        (f"{OWN} --out own.pdparams", "is the same file as the module own "),
+        ("report own:build --plot own.svg --force", "is the same file as the module own "),
+        ("report kit.nets:build --plot kit.svg --force", "is the same file as the module kit "),
+        (f"{RECOVER} e.npz --arch own:build --out own.pdparams", "is the same file as the module own "),
         (f"{RECOVER} e.npz --log-dir t.pdparams/x", "isn't a folder"),
         ("export net.pdparams --out . --force", "is the current folder"),
         ("export net.pdparams --out images --force", "isn't from an earlier export: it holds '1.png'"),
@@ -71,8 +79,14 @@ KEEPING = "recover net.pdparams --teacher t.safetensors --data images --checkpoi
 )
 def test_nothing_that_is_read_is_written(run, checkpoint, tmp_path, command, message):
     Path("images").mkdir()
-    for name in ("images/1.png", "t.pdparams", "t.safetensors", "o.pdparams"):
+    for name in ("images/1.png", "t.pdparams", "t.safetensors", "o.pdparams", "p.json", "own.py"):
         Path(name).write_text("precious")
+    Path("kit").mkdir()
+    for name in ("kit/__init__.py", "kit/nets.py"):
+        Path(name).write_text("import sys; sys.exit()")  # to look where it lies doesn't run it
+    for link, target in {"p.svg": "p.json", "own.svg": "own.py", "kit.svg": "kit/__init__.py"}.items():
+        Path(link).symlink_to(target)
+    os.link("own.py", "own.pdparams")
     np.savez("e.npz", images=np.zeros((2, 3, 32, 32), np.uint8), labels=np.zeros(2, np.int64))
     for name, target in (("link.png", "images/1.png"), ("e.pdparams", "e.npz"), ("o.png", "o.pdparams")):
         Path(name).symlink_to(target)

@@ -53,6 +53,12 @@ def test_a_plan_that_was_changed(run, folder):
     }
 
 
+def test_a_plan_from_a_windows_editor(run, folder):
+    done(run(*SAVE, "--dry-run", "--save-plan", "plan.json"))
+    Path("plan.json").write_text(Path("plan.json").read_text(), "utf-8-sig")
+    done(run(*SAVE, "--plan", "plan.json", "--dry-run"))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -65,7 +71,7 @@ def test_a_plan_that_was_changed(run, folder):
         (lambda data: {**data, "changes": [{**data["changes"][0], "operator": "x"}]}, "operator 'x'"),
         (lambda data: {**data, "changes": [{**data["changes"][0], "site": 3}]}, "isn't a plan"),
         (lambda data: {**data, "changes": [{**data["changes"][0], "depth": 3}]}, "isn't a plan"),
-        (lambda data: {**data, "changes": []}, "nothing to convert"),
+        (lambda data: {**data, "changes": []}, "plan.json: it has no changes"),
         (lambda data: {"format": "other"}, "plan format 'other' is unknown"),
         (lambda data: [], "isn't a plan"),
     ],
@@ -85,7 +91,11 @@ def test_a_plan_that_doesnt_fit(run, folder, change, message):
     [
         (["--plan", "gone.json"], "plan gone.json can't be read"),
         (["--plan", "net.pdparams"], "plan net.pdparams"),
-        (["--plan", "fifo"], "plan fifo can't be read"),
+        (["--plan", "fifo"], "plan fifo can't be read: fifo isn't a regular file"),
+        (["--plan", "folder"], "plan folder can't be read: folder is a folder, not a file"),
+        (["--plan", "utf16.json"], "plan utf16.json isn't text in UTF-8"),
+        (["--plan", "deep.json"], "plan deep.json: this isn't a plan"),
+        (["--plan", "large.json"], "plan large.json has more than 16 MiB"),
         (["--plan", "plan.json", "--ratio", 0.25], "--ratio does nothing here: --plan says"),
         (["--save-plan", "plan.json"], "plan plan.json exists; replace it with --force"),
         (["--save-plan", "net.pdparams", "--force"], "is the same file as the checkpoint"),
@@ -98,6 +108,45 @@ def test_a_plan_that_doesnt_fit(run, folder, change, message):
 def test_wrong_calls(run, folder, options, message):
     Path("plan.json").write_text("precious")
     os.mkfifo("fifo")
+    Path("folder").mkdir()
+    Path("utf16.json").write_text("{}", "utf-16")
+    Path("deep.json").write_text("[" * 200_000)
+    Path("large.json").write_text(" " * ((16 << 20) + 1))
     assert message in one_line_error(run(*SAVE, "--out", "o.pdparams", *options), 2)
     assert Path("plan.json").read_text() == "precious"
     assert not Path("o.pdparams").exists()
+
+
+def test_a_plan_that_fails_takes_nothing_away(run, folder, monkeypatch):
+    """The network is saved by then, and the table was minutes of work."""
+    from spconvify.cli import plan_file
+
+    write = plan_file.PlanOutput.write
+
+    def late(output, plan):
+        output.place.write_text("precious")
+        write(output, plan)
+
+    monkeypatch.setattr(plan_file.PlanOutput, "write", late)
+    code, out, notes = run("convert", "net.pdparams", "--out", "o.pdparams", "--save-plan", "plan.json")
+    assert code == 1
+    assert "resnet20" in out
+    lines = [line for line in notes.splitlines() if line]
+    assert "saved o.pdparams" in lines
+    assert lines[-1].startswith("spconvify: error: plan plan.json exists and is as it was")
+    assert Path("plan.json").read_text() == "precious"
+    load("o.pdparams")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "dry run: nothing was written"),
+        (["--save-plan", "p.json"], "dry run: no checkpoint was written, only p.json"),
+    ],
+)
+def test_a_dry_run_says_what_it_wrote(run, folder, more, said):
+    code, _, notes = run("convert", "net.pdparams", "--dry-run", *more)
+    assert code == 0
+    assert notes.splitlines()[-1] == said
+    assert sorted(os.listdir()) == ["net.pdparams", *more[1:]]

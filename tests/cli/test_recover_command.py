@@ -172,3 +172,28 @@ def test_a_teacher_that_is_converted_too(run, tmp_path, converted):
     code, _, notes = run(*(converted if part == SHIPPED else part for part in command))
     assert code == 2
     assert "the teacher's 'layer3.2.conv1' is an SPConv2D already" in notes
+
+
+def test_what_lies_at_the_checkpoints_place_at_the_end_stays(run, tmp_path, converted, monkeypatch):
+    from spconvify.cli import recovery_job
+
+    out, kept = tmp_path / "tuned.pdparams", tmp_path / "tuned-recovery.safetensors"
+    save_at = recovery_job.save_at
+
+    def late(*arguments):
+        kept.unlink()
+        kept.write_text("precious")
+        return save_at(*arguments)
+
+    monkeypatch.setattr(recovery_job, "save_at", late)
+    code, _, notes = run(*options(converted, out))
+    assert code == 0, notes
+    assert kept.read_text() == "precious"
+    assert f"warning: {kept} stays: this run hasn't written what is there now" in notes
+    load(out)
+
+
+def test_wrong_variables_of_processes_are_found_first(run, monkeypatch):
+    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "")
+    result = run("recover", "gone.pdparams", "--teacher", "gone.pdparams", "--data", "gone")
+    assert "PADDLE_TRAINERS_NUM is ''" in one_line_error(result, 2)

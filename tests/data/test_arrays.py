@@ -4,14 +4,17 @@ import io
 import os
 import re
 import resource
+import struct
 import zipfile
 
 import numpy as np
 import pytest
 
 from spconvify import ArgumentError
-from spconvify.data import arrays, memory
+from spconvify.data import arrays, memory, reading
 from spconvify.data.arrays import ArrayFile
+from spconvify.data.preparation import Preparation
+from spconvify.data.reading import check_labelled, read_images
 
 VALUES = np.random.default_rng(0).integers(0, 256, (7, 3, 4, 5)).astype("uint8")
 
@@ -129,6 +132,39 @@ def test_headers_that_lie(tmp_path, content, message):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("images.npy", content)
     assert problem(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("count", [4 * 10**8, 10**40])
+@pytest.mark.parametrize("how", ["npy", "stored", "compressed", "lying"])
+@pytest.mark.parametrize("read", [read_images, check_labelled])
+def test_a_claim_takes_no_memory(tmp_path, count, how, read):
+    """A few hundred bytes that say they are millions of images, or more than there are numbers for."""
+    content = header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({count}, 1, 28, 28)}}")
+    path = tmp_path / "x.npz"
+    packed = zipfile.ZIP_DEFLATED if how == "compressed" else zipfile.ZIP_STORED
+    if how == "npy":
+        path.write_bytes(content + bytes(100))
+    else:
+        with zipfile.ZipFile(path, "w", packed) as file:
+            file.writestr("images.npy", content + bytes(100))
+            file.writestr("labels.npy", content + bytes(100))
+            size = file.getinfo("images.npy").file_size
+    if how == "lying":  # in the list of what the file holds
+        path.write_bytes(path.read_bytes().replace(struct.pack("<I", size), b"\xfe\xff\xff\xff"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    preparation = (Preparation.of((1, 1, 28, 28)),) if read is read_images else ()
+    with pytest.raises(ArgumentError, match=r"damaged|needs a file with labels"):
+        read(path, *preparation)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+def test_numbers_of_rows_count_too(tmp_path, monkeypatch):
+    """Of many small images they are more than the images."""
+    np.save(tmp_path / "x.npy", np.zeros((1000, 1, 1, 1), np.uint8))
+    monkeypatch.setattr(memory, "_physical", lambda: 9000)
+    monkeypatch.setattr(reading, "sample_rows", lambda *_: pytest.fail("memory was taken"))
+    with pytest.raises(ArgumentError, match="1000 images need"):
+        read_images(tmp_path / "x.npy", Preparation.of((1, 1, 1, 1)))
 
 
 def test_what_is_no_regular_file(tmp_path):

@@ -339,3 +339,54 @@ def test_killed_by_a_signal(tmp_path, seconds):
     from spconvify.checkpoint import read_state
 
     assert_same(read_state(result), weights(student))
+
+
+@pytest.mark.parametrize("what", ["file", "link", "dangling link", "same size", "folder"])
+def test_what_comes_to_the_checkpoints_place_stays(tmp_path, what):
+    """After the first checkpoint: neither replaced, nor followed."""
+    checkpoint, other = tmp_path / "run.safetensors", tmp_path / "other"
+    other.write_text("precious")
+
+    def watch(now):
+        if now.step != 5:
+            return
+        size = checkpoint.stat().st_size
+        checkpoint.rename(tmp_path / "moved")
+        if what == "folder":
+            checkpoint.mkdir()
+        elif "link" in what:
+            checkpoint.symlink_to(other if what == "link" else tmp_path / "nowhere")
+        else:
+            checkpoint.write_text("x" * size if what == "same size" else "precious")
+
+    with pytest.raises(
+        CheckpointError, match=r"run\.safetensors exists and is as it was: it came there"
+    ):
+        recover(*pair(), images(), **RUN, checkpoint=checkpoint, progress=watch)
+    assert other.read_text() == "precious"
+    assert not (tmp_path / "nowhere").exists()
+    assert checkpoint.is_symlink() == ("link" in what)
+    if what == "file":
+        assert checkpoint.read_text() == "precious"
+
+
+def test_a_checkpoint_that_somebody_removed_is_written_again(tmp_path):
+    checkpoint = tmp_path / "run.safetensors"
+
+    def watch(now):
+        if now.step == 5:
+            checkpoint.unlink()
+
+    recover(*pair(), images(), **RUN, checkpoint=checkpoint, progress=watch)
+    assert checkpoint.is_file()
+
+
+def test_a_checkpoint_behind_a_link_stays_there(tmp_path):
+    """A link that was there at the beginning is followed; it stays one."""
+    checkpoint, target = tmp_path / "run.safetensors", tmp_path / "disk.safetensors"
+    interrupted_at(5, target)
+    checkpoint.symlink_to(target)
+    before = target.read_bytes()
+    recover(*pair(), images(), **RUN, checkpoint=checkpoint)
+    assert checkpoint.is_symlink()
+    assert target.read_bytes() != before

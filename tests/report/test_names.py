@@ -2,11 +2,14 @@
 
 import csv
 import io
+import os
+import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
+from spconvify.errors import EngineError, SpconvifyError
 from spconvify.report import inspect_table, print_table, sites_to_markdown, to_csv, to_markdown
 from spconvify.report.comparison import Comparison, Side, SiteComparison
 
@@ -91,9 +94,6 @@ def test_plot(tmp_path, monkeypatch):
 
 def test_a_plot_takes_no_settings_from_the_current_folder(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
-    import os
-    import subprocess
-
     os.mkfifo(tmp_path / "matplotlibrc")
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
@@ -104,3 +104,38 @@ def test_a_plot_takes_no_settings_from_the_current_folder(tmp_path, monkeypatch)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "p.png").exists()
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "qtagg"])
+def test_a_plot_takes_no_backend_from_the_environment(tmp_path, backend):
+    """Jupyter sets one for the programs that it starts."""
+    pytest.importorskip("matplotlib")
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_names import comparison; from pathlib import Path\n"
+        "from spconvify.report.plot import check_plot, save_plot\n"
+        "check_plot(Path('p.png')); save_plot(comparison(), Path('p.png'))\n"
+        "print(os.environ['MPLBACKEND'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, os.path.dirname(__file__)], cwd=tmp_path, capture_output=True,
+        text=True, timeout=120, env={**os.environ, "MPLBACKEND": backend},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{backend}\n"
+    assert (tmp_path / "p.png").exists()
+
+
+def test_what_matplotlib_raises_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from spconvify.report import plot
+
+    def broken(*_):
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr(plot, "_empty_figure", broken)
+    with pytest.raises(EngineError, match="a plot can't be drawn: matplotlib says no font"):
+        plot.check_plot(tmp_path / "p.png")
+    with pytest.raises(SpconvifyError, match=r"can't draw .*p\.png: matplotlib says no font"):
+        plot.save_plot(comparison(), tmp_path / "p.png")
+    assert not list(tmp_path.iterdir())

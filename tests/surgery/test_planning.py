@@ -5,6 +5,7 @@ import pytest
 
 from spconvify import ArgumentError, Plan, convert, plan
 from spconvify.operators.spconv.settings import SPConvSettings
+from spconvify.surgery.changes import Replace
 from spconvify.surgery.planning import plan_of
 
 
@@ -71,6 +72,59 @@ def test_json_round_trip():
 def test_refuses_other_json(text):
     with pytest.raises(ArgumentError, match=r"plan"):
         Plan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('"ratio": "0.5"', "ratio '0.5' isn't a number"),
+        ('"ratio": [1]', r"ratio \[1\] isn't a number"),
+        ('"ratio": true', "ratio True isn't a number"),
+        ('"ratio": NaN', r"ratio nan isn't inside \(0, 1\)"),
+        (f'"ratio": 1{"0" * 400}', r"ratio 10+ isn't inside \(0, 1\)"),
+        ('"groups": null', "groups None isn't a whole number"),
+        ('"groups": 2.0', r"groups 2\.0 isn't a whole number"),
+        ('"groups": true', "groups True isn't a whole number"),
+        ('"groups": 1e999', "groups inf isn't a whole number"),
+        (f'"groups": 1{"0" * 400}', r"groups 10+ is more than 1048576"),
+        ('"fusion": ["sum"]', r"fusion \['sum'\] is unknown"),
+        ('"bias": "no"', "bias 'no' isn't true, false or null"),
+        ('"bias": 1', "bias 1 isn't true, false or null"),
+        ('"reorder": "false"', "reorder 'false' isn't true or false"),
+        ('"reorder": null', "reorder None isn't true or false"),
+        ('"ratio": 0.5, "ratio": 0.9', "'ratio' is there twice"),
+    ],
+)
+@pytest.mark.parametrize("former", [False, True])
+def test_refuses_settings_of_another_type(setting, message, former):
+    if former:
+        text = f'{{"format": "spconvify-plan-1", "sites": {{"a": {{{setting}}}}}, "skipped": {{}}}}'
+    else:
+        change = f'{{"change": "replace", "site": "a", {setting}}}'
+        text = f'{{"format": "spconvify-plan-2", "changes": [{change}], "skipped": {{}}}}'
+    with pytest.raises(ArgumentError, match=message):
+        Plan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"sites": {"a": {}, "a": {}}, "skipped": {}', "'a' is there twice"),
+        ('"sites": {}, "skipped": {"b": "x", "b": "y"}', "'b' is there twice"),
+        ('"sites": {}, "skipped": {"b": 3}', "isn't a plan"),
+        ('"sites": {}, "skipped": [["b", "x"]]', "isn't a plan"),
+        (f'"sites": {"[" * 100000}', "isn't a plan"),
+    ],
+)
+def test_refuses_what_would_be_lost(text, message):
+    with pytest.raises(ArgumentError, match=message):
+        Plan.from_json('{"format": "spconvify-plan-1", ' + text + "}")
+
+
+def test_a_site_twice_is_no_plan():
+    changes = [Replace("conv1", SPConvSettings(ratio)) for ratio in (0.5, 0.25)]
+    with pytest.raises(ArgumentError, match="the plan has site 'conv1' twice"):
+        convert(nets.PlainNet(), plan=Plan(changes))
 
 
 def test_reads_the_former_format():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from spconvify.errors import ArgumentError
 
@@ -10,6 +12,7 @@ FUSIONS = ("gap", "sum")
 DEFAULT_RATIO = 0.5
 DEFAULT_GROUPS = 2
 DEFAULT_FUSION = "gap"
+MOST_GROUPS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,35 @@ class SPConvSettings:
         """Refuse what fits no convolution at all.
 
         Raises:
-            ArgumentError: for a ratio outside (0, 1), groups < 1 or an unknown fusion.
+            ArgumentError: for a ratio outside (0, 1), groups < 1, an unknown fusion, or a value that is
+                of another type, as those of a plan file may be.
         """
-        representative_channels(max(self.groups, 1) + 1, self.ratio, self.groups)
-        if self.fusion not in FUSIONS:
+        check_numbers(self.ratio, self.groups)
+        if not isinstance(self.fusion, str) or self.fusion not in FUSIONS:
             raise ArgumentError(f"fusion {self.fusion!r} is unknown; use one of: {', '.join(FUSIONS)}")
+        if self.bias is not None and not isinstance(self.bias, bool):
+            raise ArgumentError(f"bias {self.bias!r} isn't true, false or null")
+        if not isinstance(self.reorder, bool):
+            raise ArgumentError(f"reorder {self.reorder!r} isn't true or false")
+
+
+def check_numbers(ratio: Any, groups: Any) -> None:
+    """Refuse what isn't a ratio and a number of groups at all.
+
+    Raises:
+        ArgumentError: names the value.
+    """
+    if isinstance(ratio, bool) or not isinstance(ratio, Real):
+        raise ArgumentError(f"ratio {ratio!r} isn't a number")
+    if not 0 < ratio < 1:
+        text = ratio if isinstance(ratio, Integral) else f"{ratio:g}"  # an int may be past all floats
+        raise ArgumentError(f"ratio {text} isn't inside (0, 1); 0.5 keeps half of the channels 3x3")
+    if isinstance(groups, bool) or not isinstance(groups, Integral):
+        raise ArgumentError(f"groups {groups!r} isn't a whole number")
+    if groups < 1:
+        raise ArgumentError(f"groups {groups} is less than 1; the paper uses 2")
+    if groups > MOST_GROUPS:
+        raise ArgumentError(f"groups {groups} is more than {MOST_GROUPS}, and so than any channels")
 
 
 def representative_channels(in_channels: int, ratio: float, groups: int) -> int:
@@ -45,10 +72,7 @@ def representative_channels(in_channels: int, ratio: float, groups: int) -> int:
     Raises:
         ArgumentError: if the ratio isn't inside (0, 1), groups < 1, or no multiple of `groups` fits.
     """
-    if not 0 < ratio < 1:
-        raise ArgumentError(f"ratio {ratio:g} isn't inside (0, 1); 0.5 keeps half of the channels 3x3")
-    if groups < 1:
-        raise ArgumentError(f"groups {groups} is less than 1; the paper uses 2")
+    check_numbers(ratio, groups)
     largest = (in_channels - 1) // groups * groups
     if largest < groups:
         raise ArgumentError(

@@ -1,0 +1,24 @@
+"""What a command reads, by the option's name: what no output may ever replace."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from spconvify.files.places import Inputs
+from spconvify.zoo.custom import module_files
+
+
+def inputs_of(network: str, arch: str | None, **options: Any) -> Inputs:
+    """Everything that a command reads.
+
+    Args:
+        network: a checkpoint; or a name, or ``module:factory``.
+        arch: what may be ``module:factory`` too.
+        options: path or None by the option's name, without its dashes.
+    """
+    read: dict[str, str | os.PathLike[str] | None] = {"the checkpoint": network}
+    read.update({f"--{name}": path for name, path in options.items()})
+    for built_by in (network, arch):
+        read.update({f"the module {name}": path for name, path in module_files(built_by).items()})
+    return read
