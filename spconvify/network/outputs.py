@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import paddle
 
+from spconvify.network.holders import everything
 from spconvify.network.structure import ends
 
 Kind = Literal["classes", "map", "image", "values"]
@@ -19,14 +20,19 @@ _PICTURE_CHANNELS = (1, 2, 3, 4)
 def flatten(value: Any) -> dict[str, paddle.Tensor]:
     """Every tensor of a network's result by its name: the keys and positions on the way to it.
 
-    A dictionary's entries come in the order of their keys, whatever order the network put them in:
-    Paddle's exported programs sort them. A result that is one tensor has the name "".
+    Whatever holds them, as a dictionary, a list or a dataclass (see `spconvify.network.holders`); arrays
+    of NumPy come as tensors. A dictionary's entries come in the order of their keys, whatever order the
+    network put them in: Paddle's exported programs sort them. A result that is one tensor has the name
+    "".
+
+    Raises:
+        ArgumentError: for a result that can be gone through only once, as a generator.
     """
     named: dict[str, paddle.Tensor] = {}
-    for name, tensor in ends(value, _is_output):
+    for name, output in ends(value, _is_output, parts=everything()):
         while name in named:  # of {"a.b": …, "a": {"b": …}}
             name += "'"
-        named[name] = tensor
+        named[name] = output if isinstance(output, paddle.Tensor) else _tensor(output)
     return named
 
 
@@ -36,12 +42,21 @@ def arrays(value: Any) -> dict[str, np.ndarray]:
 
 
 def _is_output(value: Any) -> bool:
-    return isinstance(value, (paddle.Tensor, np.ndarray))
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype.kind in "biufc"
+    return isinstance(value, paddle.Tensor)
+
+
+def _tensor(values: Any) -> paddle.Tensor:
+    """NumPy's numbers in a dtype that Paddle has: it takes uint16 for bfloat16."""
+    array = np.asarray(values)
+    others = {"uint16": "int32", "uint32": "int64", "uint64": "int64"}
+    largest = {"f": "float64", "c": "complex128"} if array.dtype.itemsize > 8 else {}
+    dtype = others.get(array.dtype.name) or largest.get(array.dtype.kind)
+    return paddle.to_tensor(array if dtype is None else array.astype(dtype))
 
 
 def _array(tensor: Any) -> np.ndarray:
-    if isinstance(tensor, np.ndarray):
-        return tensor.astype(np.float64) if tensor.dtype.kind == "f" else tensor
     is_float = paddle.is_floating_point(tensor)
     return (tensor.astype("float64") if is_float else tensor).numpy()
 
