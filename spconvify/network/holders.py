@@ -19,7 +19,7 @@ from spconvify.network.structure import Parts, ends, parts_of
 
 _HOLD_NOTHING = (
     str, bytes, bytearray, memoryview, range, int, float, complex, type(None), type, Enum, io.IOBase,
-    types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, nn.Layer,
+    types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, nn.Layer, paddle.Tensor,
 )  # fmt: skip
 # Objects of other modules are not looked into: a logger leads to everything.
 _FOREIGN = {"builtins", "numpy", *getattr(sys, "stdlib_module_names", ("logging", "threading"))}
@@ -36,7 +36,7 @@ def everything() -> Callable[[Any], Parts]:
     entered: set[int] = set()
 
     def parts(value: Any) -> Parts:
-        if isinstance(value, _HOLD_NOTHING) or isinstance(value, paddle.Tensor):
+        if isinstance(value, _HOLD_NOTHING):
             return ()
         inside = _parts_of_container(value)
         if inside is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import paddle
+from paddle import nn
 
+from spconvify.network.first_convolution import Layout, input_layout
 from spconvify.network.holders import everything
 from spconvify.network.structure import ends
 
@@ -61,17 +64,62 @@ def _array(tensor: Any) -> np.ndarray:
     return (tensor.astype("float64") if is_float else tensor).numpy()
 
 
-def kind_of(shape: Sequence[int], input_channels: int | None = None) -> Kind:
-    """What an output of this shape is, as far as its shape can tell.
+@dataclass(frozen=True)
+class Frame:
+    """The input's shape and layout: beside them an output's shape tells what it is."""
 
-    "classes": (N, K) scores of K > 1 classes. "map": (N, K, H, W), scores of K > 1 classes for every
-    pixel; the class axis of both is 1. "image": (N, C, H, W) with the input's own few channels, as
-    networks for restoration and super-resolution have, or with one channel. "values": anything else.
-    """
-    if len(shape) == 2 and shape[1] > 1:
-        return "classes"
-    if len(shape) == 4:
-        channels = shape[1]
-        as_input = channels == input_channels and channels in _PICTURE_CHANNELS
-        return "image" if channels == 1 or as_input else "map"
-    return "values"
+    shape: tuple[int, ...]
+    layout: Layout = "NCHW"
+
+    @classmethod
+    def of(cls, model: nn.Layer, shape: Sequence[int]) -> Frame:
+        """For a network whose input has this shape."""
+        return cls(tuple(shape), input_layout(model, shape))
+
+    def class_axis(self, shape: Sequence[int]) -> int:
+        """Where the channels or classes of an output of this shape are: axis 1, or the last one.
+
+        Of (N, K, H, W) and (N, H, W, K) it is the one that has height and width as the input has them,
+        or in proportion: a network may turn its maps around. Where that doesn't tell, as with square
+        maps of as many channels, they lie as in the input.
+        """
+        if len(shape) <= 2:
+            return 1
+        own, other = (1, 3) if self.layout == "NCHW" else (3, 1)
+        if len(shape) != 4 or len(self.shape) != 4:
+            return own if own == 1 else len(shape) - 1
+        for alike in (_equal, _in_proportion):
+            for axis in (own, other):
+                if alike(_sizes(shape, axis), _sizes(self.shape, own)):
+                    return axis
+        return own
+
+    def kind_of(self, shape: Sequence[int]) -> Kind:
+        """What an output of this shape is, as far as its shape can tell.
+
+        "classes": (N, K) scores of K > 1 classes. "map": (N, K, H, W) or (N, H, W, K), scores of K > 1
+        classes for every pixel. "image": the same with the input's own few channels, as networks for
+        restoration and super-resolution have, or with one channel. "values": anything else.
+        """
+        if len(shape) == 2 and shape[1] > 1:
+            return "classes"
+        if len(shape) != 4:
+            return "values"
+        channels = shape[self.class_axis(shape)]
+        as_input = len(self.shape) == 4 and channels == self.shape[1 if self.layout == "NCHW" else 3]
+        return "image" if channels == 1 or (as_input and channels in _PICTURE_CHANNELS) else "map"
+
+
+def _sizes(shape: Sequence[int], channels: int) -> tuple[int, int]:
+    """Height and width."""
+    return (shape[2], shape[3]) if channels == 1 else (shape[1], shape[2])
+
+
+def _equal(sizes: tuple[int, int], of_input: tuple[int, int]) -> bool:
+    return sizes == of_input
+
+
+def _in_proportion(sizes: tuple[int, int], of_input: tuple[int, int]) -> bool:
+    """But for the rounding of one pixel."""
+    (height, width), (input_height, input_width) = sizes, of_input
+    return abs(height * input_width - width * input_height) <= max(of_input)

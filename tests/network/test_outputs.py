@@ -133,7 +133,7 @@ def test_a_map_that_an_object_holds_is_returned_and_not_folded_away(kind):
 
 def test_a_network_that_returns_a_generator_is_refused():
     net = Net(lambda a, b: (maps for maps in (a, b)))
-    with pytest.raises(ArgumentError, match="the network returns a generator.*return a list"):
+    with pytest.raises(ArgumentError, match=r"the network returns a generator.*return a list"):
         spconvify.fuse(net)
 
 
