@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from spconvify.data.inputs import check_floats
+from spconvify.data.inputs import check_floats, check_unmasked
 from spconvify.errors import ArgumentError
 
 # Activations of both networks are alive at once, so memory grows with the pixels in a batch: 8 images
@@ -118,8 +118,7 @@ def _checked(batch: Any, index: int) -> np.ndarray:
         batch = batch[0]
     if isinstance(batch, paddle.Tensor):
         batch = batch.astype("float32").numpy() if "float" in str(batch.dtype) else batch.numpy()
-    if np.ma.is_masked(batch):
-        raise ArgumentError(f"calibration batch {index} is masked; give only what isn't, or fill it")
+    check_unmasked(batch, f"calibration batch {index}")
     try:
         array = np.asarray(batch)
         check_floats(array, f"calibration batch {index}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from spconvify.errors import ArgumentError
@@ -21,3 +23,13 @@ def check_floats(images: np.ndarray, where: str) -> None:
         )
     if kind == "c":
         raise ArgumentError(f"{where} is of {images.dtype}; give real floats, as the network takes them")
+
+
+def check_unmasked(values: Any, where: str) -> None:
+    """Refuse NumPy's masked arrays: what lies under the mask would count.
+
+    Raises:
+        ArgumentError: `where` names the array.
+    """
+    if np.ma.is_masked(values):
+        raise ArgumentError(f"{where} is masked; give only what isn't, or fill it")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import paddle
 from paddle import nn
 
-from spconvify.errors import ArgumentError
+from spconvify.caution import warn
 from spconvify.evaluation.labels import check_labels
+from spconvify.evaluation.scores import AccuracyWarning, Scores
 from spconvify.network.outputs import flatten
+from spconvify.network.placement import as_input
 from spconvify.network.run import run, trying
 from spconvify.progress import Progress, nothing
 
@@ -21,36 +20,46 @@ def top1(
     labels: np.ndarray,
     batch_size: int = 250,
     progress: Progress = nothing,
+    scores: Scores | None = None,
 ) -> float:
     """Share of the images (N, C, H, W) whose largest logit is their label (N,), in per cent.
 
-    Of a network with several outputs (N, K) the first one counts. It runs in eval mode and comes back
-    in its own.
+    Of several outputs (N, K) the one counts whose name and number of classes fit. An image whose scores
+    aren't all numbers (NaN) counts as wrong. The network runs in eval mode, in its own dtype, and comes
+    back in its own mode.
+
+    Args:
+        model: the network.
+        images: as the network takes them.
+        labels: one for each.
+        batch_size: images in one run.
+        progress: called with (done, total).
+        scores: finds the output that counts, where these images are a part of more.
 
     Raises:
-        ArgumentError: if the network doesn't run on the images or gives no such output, there aren't as
-            many labels, or one can't be.
+        ArgumentError: if the network doesn't run on the images, there aren't as many labels, one can't
+            be, or no output, or none of several, can be told to be scores of classes.
+
+    Warns:
+        AccuracyWarning: says which of several outputs counts, and of how many images scores are NaN.
     """
     labels = check_labels(labels, len(images), "labels")
-    right = 0
+    scores = scores or Scores(int(labels.max(initial=0)))
+    right = undefined = 0
     with trying(model):
         for start in range(0, len(images), batch_size):
-            batch = paddle.to_tensor(images[start : start + batch_size])
-            logits, own = _scores(flatten(run(model, batch))), labels[start : start + batch_size]
+            batch = as_input(model, images[start : start + batch_size])
+            logits = scores.of(flatten(run(model, batch)), len(batch))
+            own = labels[start : start + batch_size]
             check_labels(own, len(batch), "labels", logits.shape[1], start)
-            found = logits.argmax(axis=1)
-            right += int((found == own).sum())
-            progress(start + len(found), len(images))
+            numbers = ~np.isnan(logits).any(axis=1)
+            right += int(((logits.argmax(axis=1) == own) & numbers).sum())
+            undefined += int((~numbers).sum())
+            progress(start + len(own), len(images))
+    if undefined:
+        warn(
+            f"top-1 accuracy: the scores of {undefined} of {len(images)} images hold NaN; these count as "
+            "wrong",
+            AccuracyWarning,
+        )
     return 100.0 * right / len(images)
-
-
-def _scores(outputs: Mapping[str, paddle.Tensor]) -> np.ndarray:
-    """Scores of classes (N, K): the first output that can be some, of each image."""
-    for tensor in outputs.values():
-        if len(tensor.shape) == 2 and tensor.shape[1] > 1 and "float" in str(tensor.dtype):
-            return tensor.astype("float32").numpy()
-    shapes = ", ".join(str(list(tensor.shape)) for tensor in outputs.values()) or "no tensor"
-    raise ArgumentError(
-        f"top-1 accuracy needs scores of classes (N, K), and the network gives {shapes}; "
-        "leave the labelled images out"
-    )

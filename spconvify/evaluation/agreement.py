@@ -12,12 +12,13 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.network.inputs import Inputs
-from spconvify.network.outputs import arrays, kind_of
+from spconvify.network.outputs import Frame, arrays
 from spconvify.network.run import run, trying
 
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
 _EMPTY = "it is empty"  # in both networks, as a detector's boxes where it finds nothing
+_NO_TENSOR = "nothing is known, since it returns no tensor to compare"
 _WORDS = {
     "classes": "same top-1",
     "map": "same class of a pixel",
@@ -46,10 +47,15 @@ class OutputAgreement:
     def poor(self) -> bool:
         """Whether the converted network is no longer what it was."""
         if self.problem:
-            return self.problem != _EMPTY
+            return not self.unknown
         if self.same is not None:
             return self.same < POOR_SAME
         return self.error is None or self.error > POOR_ERROR
+
+    @property
+    def unknown(self) -> bool:
+        """Whether there was nothing to compare, which says nothing about the converted network."""
+        return self.problem in (_EMPTY, _NO_TENSOR)
 
     @property
     def text(self) -> str:
@@ -81,6 +87,11 @@ class Agreement:
     def poor(self) -> bool:
         """Whether an output is no longer what it was."""
         return any(output.poor for output in self.outputs)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing at all could be compared."""
+        return all(output.unknown for output in self.outputs)
 
     @property
     def lines(self) -> list[str]:
@@ -123,11 +134,11 @@ def agreement(
             before, after = (arrays(run(model, inputs)) for model in (original, converted))
             for name, value in before.items():
                 if name not in tallies:
-                    tallies[name] = _Tally(name, value, batch)
+                    tallies[name] = _Tally(name, value, Frame.of(original, batch.shape))
                 tallies[name].add(value, after.get(name))
     if not images:
         raise ArgumentError("there are no images to compare the networks on")
-    nothing = [OutputAgreement("", "values", problem="it returns no tensor to compare")]
+    nothing = [OutputAgreement("", "values", problem=_NO_TENSOR)]
     return Agreement([tally.result() for tally in tallies.values()] or nothing, images, where)
 
 
@@ -141,11 +152,9 @@ def _real(value: np.ndarray) -> np.ndarray:
 class _Tally:
     """What an output's comparison adds up to, batch by batch."""
 
-    def __init__(self, name: str, value: np.ndarray, batch: np.ndarray):
-        self._name = name
-        floating = value.dtype.kind in "fc"
-        channels = batch.shape[1] if batch.ndim == 4 else None
-        self._kind: str = kind_of(value.shape, channels) if floating else "labels"
+    def __init__(self, name: str, value: np.ndarray, frame: Frame):
+        self._name, self._axis = name, frame.class_axis(value.shape)
+        self._kind: str = frame.kind_of(value.shape) if value.dtype.kind in "fc" else "labels"
         if value.dtype.kind == "c":
             self._kind = "values"  # which have no largest one
         self._same = self._of = 0
@@ -171,8 +180,8 @@ class _Tally:
         if self._kind != "labels":
             if np.isnan(before).any():
                 self._problem = "the original's own is not a number"
-            same = before.argmax(1) == after.argmax(1)
-            same &= ~np.isnan(after).any(1)  # whose argmax is the NaN
+            same = before.argmax(self._axis) == after.argmax(self._axis)
+            same &= ~np.isnan(after).any(self._axis)  # whose argmax is the NaN
         self._same += int(same.sum())
         self._of += same.size
 

@@ -24,9 +24,11 @@ def check_labels(
         first: the number of the first label, where these are a part of more.
 
     Raises:
-        ArgumentError: for text, NaN, 1.5, a negative label, one beyond the classes, or another number
+        ArgumentError: for masked ones, text, NaN, 1.5, a negative label, one beyond the classes, or another number
             of them; it names the value and its place.
     """
+    if np.ma.is_masked(labels):
+        raise ArgumentError(f"{where}: labels are masked; leave those images out, or fill them")
     array = np.asarray(labels)
     if array.dtype.kind not in "iuf":
         raise ArgumentError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -12,7 +12,9 @@ from paddle import nn
 from paddle.base import core
 
 from spconvify.network.entry_points import Door, everywhere, in_layer
+from spconvify.network.holders import everything
 from spconvify.network.static_functions import as_written
+from spconvify.network.structure import ends
 
 _COUNTING = "FLAGS_low_precision_op_list"
 # Operators made of multiply-accumulates.
@@ -183,12 +185,6 @@ class _Count:
 
 
 def tensors_in(value: Any) -> Iterator[paddle.Tensor]:
-    """Every tensor in nested lists, tuples and dictionaries, in their order."""
-    if isinstance(value, paddle.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from tensors_in(item)
+    """Every tensor that `value` holds, however deep: see `spconvify.network.holders`."""
+    found = ends(value, lambda item: isinstance(item, paddle.Tensor), parts=everything())
+    return (tensor for _, tensor in found)

@@ -32,3 +32,9 @@ def move_beside(layer: nn.Layer, tensor: paddle.Tensor) -> None:
 def input_dtype(model: nn.Layer, otherwise: Any = "float32") -> Any:
     """The dtype that a network computes in: that of its first floating parameter."""
     return next((p.dtype for p in model.parameters() if "float" in str(p.dtype)), otherwise)
+
+
+def as_input(model: nn.Layer, batch: Any) -> paddle.Tensor:
+    """A batch of images (an array or a tensor of floats) in the dtype that the network computes in."""
+    tensor = batch if isinstance(batch, paddle.Tensor) else paddle.to_tensor(batch)
+    return tensor.astype(input_dtype(model, tensor.dtype))

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
+Parts = Iterable[tuple[Any, Any]]  # of a value: the key or position, and what is there
 
-def ends(value: Any, is_end: Callable[[Any], bool], name: str = "") -> Iterator[tuple[str, Any]]:
-    """(name, end) of everything in `value` that `is_end`; others that hold nothing are left out.
 
-    A name is made of the keys and positions on the way, ``boxes.0``; that of `value` itself is `name`.
+def parts_of(value: Any) -> Parts:
+    """What lists, tuples and dictionaries hold; nothing for anything else.
+
     A dictionary's entries come in the order of their keys, whatever order somebody put them in: Paddle's
     exported programs sort them.
     """
+    if isinstance(value, Mapping):
+        return _in_order(value)
+    return enumerate(value) if isinstance(value, (list, tuple)) else ()
+
+
+def ends(
+    value: Any,
+    is_end: Callable[[Any], bool],
+    name: str = "",
+    parts: Callable[[Any], Parts] = parts_of,
+    _around: frozenset[int] = frozenset(),
+) -> Iterator[tuple[str, Any]]:
+    """(name, end) of everything in `value` that `is_end`; others that hold nothing are left out.
+
+    A name is made of the keys and positions on the way, ``boxes.0``; that of `value` itself is `name`.
+    `parts` says what is looked into; what holds itself isn't looked into again.
+    """
     if is_end(value):
         yield name, value
-        return
-    if isinstance(value, Mapping):
-        items: Any = _in_order(value)
-    elif isinstance(value, (list, tuple)):
-        items = enumerate(value)
-    else:
-        return
-    for key, item in items:
-        yield from ends(item, is_end, f"{name}.{key}" if name else str(key))
+    elif id(value) not in _around:
+        for key, item in parts(value):
+            inner = f"{name}.{key}" if name else str(key)
+            yield from ends(item, is_end, inner, parts, _around | {id(value)})
 
 
 def mapped(value: Any, is_end: Callable[[Any], bool], change: Callable[[Any], Any]) -> Any:

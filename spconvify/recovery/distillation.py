@@ -13,7 +13,8 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.network.outputs import flatten, kind_of
+from spconvify.network.outputs import Frame, flatten
+from spconvify.network.placement import as_input
 from spconvify.network.run import evaluating
 from spconvify.recovery.recipe import Recipe
 
@@ -35,9 +36,9 @@ class Distillation:
     """Loss of a batch: every output's distance to the teacher's, and that of chosen layers' outputs.
 
     Scores of classes, for an image (N, K) or for each of its pixels (N, K, H, W), count with
-    ``T^2 x KL(softmax(teacher / T) || softmax(student / T))``: softmax over the classes, axis 1 (the
-    last one, if the networks' convolutions are NHWC); the mean over images and pixels (Hinton et al.,
-    "Distilling the knowledge in a neural network", 2015).
+    ``T^2 x KL(softmax(teacher / T) || softmax(student / T))``: softmax over the classes, see
+    `spconvify.network.outputs.Frame`; the mean over images and pixels (Hinton et al., "Distilling the
+    knowledge in a neural network", 2015).
     Pictures and other values count with their mean squared distance, as a share of the variance of the
     teacher's. So does a layer's output; the mean over the layers counts `feature_weight` times. Make it
     inside `distilling`.
@@ -65,11 +66,8 @@ class Distillation:
         with evaluating(teacher), self._watching(teacher, chosen) as features:
             found = self._taught(paddle.to_tensor(images))
         names = outputs or {name: name for name, value in found.items() if "float" in str(value.dtype)}
-        axis = _class_axis(teacher)
-        channels = images.shape[axis]
-        self.terms = {
-            name: _term(name, own, found[name], recipe, axis, channels) for name, own in names.items()
-        }
+        frame = Frame.of(teacher, images.shape)
+        self.terms = {name: _term(name, own, found[name], recipe, frame) for name, own in names.items()}
         share = recipe.feature_weight / max(1, len(layers))
         scales = {name: _variance(value) for name, value in features.items()}
         self._features = {name: share / scale for name, scale in scales.items() if scale}
@@ -80,7 +78,7 @@ class Distillation:
         with self._watching(teacher, self._features) as features:
             taught = self._taught(images)
         with self._watching(student, self._features) as own:
-            outputs = flatten(student(images))
+            outputs = flatten(student(as_input(student, images)))
         parts = [
             self._distance(term, outputs[term.output], taught[name]) * term.weight
             for name, term in self.terms.items()
@@ -92,7 +90,8 @@ class Distillation:
 
     def _taught(self, images: paddle.Tensor) -> Tensors:
         with paddle.no_grad():
-            return flatten(self._networks[1](images))
+            teacher = self._networks[1]
+            return flatten(teacher(as_input(teacher, images)))
 
     def _distance(self, term: Term, own: paddle.Tensor, taught: paddle.Tensor) -> paddle.Tensor:
         if term.loss == "mse":
@@ -138,24 +137,16 @@ def distilling(student: nn.Layer, teacher: nn.Layer) -> Iterator[None]:
             layer.training = training
 
 
-def _term(name: str, own: str, taught: paddle.Tensor, recipe: Recipe, axis: int, channels: int) -> Term:
-    shape = list(taught.shape)
-    if axis == -1 and len(shape) > 2:
-        shape.insert(1, shape.pop())
-    kind = kind_of(shape, channels)
+def _term(name: str, own: str, taught: paddle.Tensor, recipe: Recipe, frame: Frame) -> Term:
+    shape, kind = list(taught.shape), frame.kind_of(taught.shape)
+    axis = frame.class_axis(shape)
     loss = recipe.loss or ("kl" if kind in ("classes", "map") else "mse")
-    if loss == "kl" and (len(shape) < 2 or shape[1] < 2):
+    if loss == "kl" and (len(shape) < 2 or shape[axis] < 2):
         raise ArgumentError(
-            f"loss 'kl': the output {name!r} is {list(taught.shape)}, without classes in axis {axis}; "
-            "use loss='mse'"
+            f"loss 'kl': the output {name!r} is {shape}, without classes in axis {axis}; use loss='mse'"
         )
     weight = recipe.temperature**2 if loss == "kl" else 1.0 / _scale(taught)
-    return Term(own, loss, axis, weight, shape[1] if kind == "classes" else None)
-
-
-def _class_axis(network: nn.Layer) -> int:
-    formats = {getattr(layer, "_data_format", None) for layer in network.sublayers(include_self=True)}
-    return -1 if "NHWC" in formats and "NCHW" not in formats else 1
+    return Term(own, loss, axis, weight, shape[axis] if kind == "classes" else None)
 
 
 def _check_alike(name: str, own: paddle.Tensor, taught: paddle.Tensor) -> None:

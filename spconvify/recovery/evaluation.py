@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.accuracy import top1
 from spconvify.evaluation.labels import check_labels
+from spconvify.evaluation.scores import Scores
 from spconvify.recovery.batches import as_pair, checked
 from spconvify.recovery.fingerprint import of_batches
 from spconvify.recovery.processes import Processes
@@ -31,6 +33,9 @@ class Evaluation:
 
     def __init__(self, data: Any, processes: Processes):
         self._data, self._processes = _as_batches(data), processes
+        pair = as_pair(data, "eval_data")
+        self._labels = None if pair is None else pair[1]  # of all batches, where they are known
+        self._scores: Scores | None = None
 
     def describe(self) -> str:
         """What a run's checkpoint remembers of it."""
@@ -44,8 +49,11 @@ class Evaluation:
             if labels is None:
                 raise ArgumentError(f"eval_data: batch {index} has no labels, and accuracy needs them")
             labels = check_labels(labels, len(images), f"eval_data: batch {index}")
+            if self._scores is None:
+                everyone = labels if self._labels is None else self._labels
+                self._scores = Scores(int(everyone[np.isfinite(everyone)].max(initial=0)))
             if index % self._processes.count == self._processes.rank:
-                right += top1(student, images, labels) * len(images)
+                right += top1(student, images, labels, scores=self._scores) * len(images)
                 total += len(images)
         right, total = self._processes.sum([right, total])
         if not total:
@@ -54,7 +62,7 @@ class Evaluation:
 
 
 def _as_batches(data: Any) -> Iterable[Any]:
-    pair = as_pair(data)
+    pair = as_pair(data, "eval_data")
     if pair is not None:
         images, labels = pair
         starts = range(0, len(images), _BATCH_SIZE)

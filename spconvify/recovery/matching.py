@@ -12,6 +12,7 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.network.outputs import flatten
+from spconvify.network.placement import as_input
 from spconvify.network.run import evaluating, run
 
 Outputs = dict[str, paddle.Tensor]
@@ -88,7 +89,9 @@ def _incomparable(teacher: nn.Layer, images: np.ndarray) -> tuple[dict[str, str]
     ignored = {}
     for name, tensor in one.items():
         more = two.get(name)
-        if "float" not in str(tensor.dtype):
+        if not int(tensor.size):
+            ignored[name] = f"it is empty, of shape {list(tensor.shape)}"
+        elif "float" not in str(tensor.dtype):
             ignored[name] = f"it is of {_dtype(tensor)}, which has no gradient"
         elif not _follows(tensor, other.get(name), more if two else None):
             ignored[name] = f"its shape {list(tensor.shape)} doesn't follow the images"
@@ -131,7 +134,7 @@ def _check_some_left(outputs: Mapping[str, Any], ignored: Mapping[str, str]) -> 
 def _run(network: nn.Layer, images: np.ndarray) -> Outputs:
     with _unchanged(network):
         remedy = ["the training data must be like the network's own"]
-        return flatten(run(network, paddle.to_tensor(images), remedy=remedy))
+        return flatten(run(network, as_input(network, images), remedy=remedy))
 
 
 @contextlib.contextmanager

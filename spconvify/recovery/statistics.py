@@ -8,6 +8,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from spconvify.network.placement import as_input
+
 # In training each batch moves the statistics by a tenth, so they are those of the last twenty or so
 # batches: fewer than that at the end would be no better.
 _LEAST = 20
@@ -33,7 +35,7 @@ def average_statistics(student: nn.Layer, batches: Iterable[paddle.Tensor]) -> N
             for seen, images in enumerate(batches):
                 for norm in norms:
                     norm._momentum = seen / (seen + 1.0)  # the mean of this batch and all before it
-                student(images)
+                student(as_input(student, images))
     finally:
         for norm, momentum in zip(norms, momenta):
             norm._momentum = momentum

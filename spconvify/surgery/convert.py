@@ -101,7 +101,7 @@ def convert(
         CalibrationWarning: for layers that keep the copied weights, since a fit would do worse on
             positions that it hasn't seen, or since there was nothing to fit.
         AgreementWarning: if the outputs of the fitted network are far from the original's on the images
-            left out.
+            left out, or there are none to compare.
     """
     check_model(model)
     inits.check(init, calibration)
@@ -167,9 +167,11 @@ def carry_out(
         report.update(found)
         report.copied = found.copied
         report.agreement = agreement(original, converted, left_out or to_fit, where)
+        text = "; ".join(report.agreement.lines)
         if report.agreement.poor:
-            text = "; ".join(report.agreement.lines)
             warn(f"{text}. {POOR_ADVICE}", AgreementWarning)
+        elif report.agreement.unknown:
+            warn(text, AgreementWarning)
 
     converted = apply_plan(
         model,

@@ -225,7 +225,14 @@ def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ArgumentError("eval_data isn't a pair (images, labels)")
     images, labels = data
-    return np.concatenate(list(CalibrationImages(images))), labels
+    batches = list(CalibrationImages(images))
+    sizes = list({batch.shape[1:]: None for batch in batches})
+    if len(sizes) > 1:
+        one, other = ("x".join(map(str, size)) for size in sizes[:2])
+        raise ArgumentError(
+            f"eval_data holds images of several sizes, as {one} and {other}; bring them to one size"
+        )
+    return np.concatenate(batches), labels
 
 
 def _accuracy(model: nn.Layer, job: Job, text: str, progress: Progress) -> float | None:

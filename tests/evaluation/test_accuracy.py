@@ -7,6 +7,7 @@ from paddle import nn
 
 from spconvify import ArgumentError
 from spconvify.evaluation.accuracy import top1
+from spconvify.evaluation.scores import AccuracyWarning
 
 
 class Scores(nn.Layer):
@@ -24,6 +25,55 @@ IMAGES = np.eye(3, dtype="float32")[[0, 1, 2, 2], :, None, None]
 LABELS = [0, 1, 2, 0]
 
 
+def features(scores, count=4):
+    """(N, count), whose largest is never that of the scores."""
+    return paddle.concat([scores * 0, 1 + scores[:, :1].tile([1, count - 3]) * 0], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("pack", "counts"),
+    [
+        (lambda s: {"features": features(s), "logits": s}, "logits"),
+        (lambda s: {"z_logits": s, "embedding": features(s, 9)}, "z_logits"),  # as many as the labels
+        (lambda s: {"head": {"out": s}, "a": features(s)}, "head.out"),
+        (lambda s: {"a": features(s), "pred_class": s, "bits": s[:, :2]}, "pred_class"),
+        (lambda s: (features(s), s), "1"),
+        (lambda s: [s, -s, -s], "0"),  # heads that help in training come behind
+    ],
+)
+def test_of_several_outputs_the_one_counts_that_fits(pack, counts):
+    with pytest.warns(
+        AccuracyWarning, match=f"top-1 accuracy is of the output '{counts}'; the network "
+    ):
+        assert top1(Scores(pack), IMAGES, LABELS, batch_size=1) == 75.0
+
+
+def test_of_outputs_that_fit_alike_none_counts():
+    for pack in (
+        lambda s: {"a": s, "b": -s},
+        lambda s: {"logits": s, "scores": s},
+        lambda s: (features(s), features(s, 5)),
+    ):
+        with pytest.raises(ArgumentError, match="needs one output with the scores of the classes"):
+            top1(Scores(pack), IMAGES, LABELS)
+    with pytest.raises(ArgumentError, match=r"gives 'a' \[4, 4\], 'b' \[4, 5\]; give a network"):
+        top1(Scores(lambda s: {"a": features(s), "b": features(s, 5)}), IMAGES, LABELS)
+
+
+def test_scores_that_are_no_numbers_count_as_wrong():
+    pack = lambda s: paddle.where(s[:, :1] == 1, s * np.nan, s)  # noqa: E731
+    with pytest.warns(
+        AccuracyWarning, match="the scores of 1 of 4 images hold NaN; these count as wrong"
+    ):
+        assert top1(Scores(pack), IMAGES, LABELS) == 50.0
+
+
+def test_a_network_runs_in_its_own_dtype():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3, 3)).to(dtype="float64")
+    found = model(paddle.to_tensor(IMAGES).astype("float64")).numpy().argmax(1)
+    assert top1(model, IMAGES, found) == 100.0
+
+
 @pytest.mark.parametrize(
     "pack",
     [
@@ -33,7 +83,7 @@ LABELS = [0, 1, 2, 0]
         lambda scores: {"a": scores.argmax(1), "maps": scores[:, :, None, None], "scores": scores},
     ],
 )
-def test_the_first_output_of_scores_counts(pack):
+def test_the_output_of_scores_counts(pack):
     assert top1(Scores(pack), IMAGES, LABELS, batch_size=3) == 75.0
 
 

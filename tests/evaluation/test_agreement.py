@@ -67,6 +67,38 @@ def test_maps_count_pixels():
     assert found.poor
 
 
+@pytest.mark.parametrize("channels_last_outside", [True, False])
+def test_maps_with_channels_last_count_over_their_classes(channels_last_outside):
+    """Of (N, H, W, K) axis 1 are the image's rows; the layout inside the network doesn't matter."""
+    x = np.random.default_rng(0).standard_normal((4, 6, 10, 3)).astype("float32")
+
+    class Net(nn.Layer):
+        def __init__(self, shift):
+            super().__init__()
+            self.conv, self.shift = nn.Conv2D(3, 5, 1, data_format="NHWC"), shift
+
+        def forward(self, x):
+            if channels_last_outside:
+                return self.conv(x) + self.shift
+            return (self.conv(x.transpose([0, 2, 3, 1])) + self.shift).transpose([0, 3, 1, 2])
+
+    before, after = Net(0.0), Net(paddle.linspace(0, 1, 5))
+    after.set_state_dict(before.state_dict())
+    p, q = (net.conv(paddle.to_tensor(x)).numpy() + net.shift for net in (before, after))
+    p, q = np.asarray(p), np.asarray(q)
+    given = x if channels_last_outside else x.transpose(0, 3, 1, 2)
+    found = agreement(before, after, [given]).outputs[0]
+    assert found.kind == "map"
+    assert found.same == pytest.approx(100 * (p.argmax(-1) == q.argmax(-1)).mean())
+    assert found.same < 100
+
+
+def test_pictures_with_channels_last_are_pictures():
+    net = nn.Sequential(nn.Conv2D(3, 3, 1, data_format="NHWC"))
+    x = np.random.default_rng(0).standard_normal((4, 6, 10, 3)).astype("float32")
+    assert agreement(net, net, [x]).outputs[0].kind == "image"
+
+
 def test_images_have_a_relative_error_and_psnr():
     found = compare(lambda x: x, lambda x: x * 1.1).outputs[0]
     missed, variance = np.square(0.1 * X).mean(), X.var()
@@ -152,7 +184,9 @@ def test_complex_outputs_have_a_relative_error():
 
 def test_a_network_without_outputs():
     found = compare(lambda x: None, lambda x: None)
-    assert "it returns no tensor to compare" in found.lines[0]
+    assert "nothing is known, since it returns no tensor to compare" in found.lines[0]
+    assert found.unknown
+    assert not found.poor
 
 
 def test_outputs_that_are_not_finite():

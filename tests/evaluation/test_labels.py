@@ -28,6 +28,7 @@ def test_whole_numbers_are_taken(labels):
         ([0, 1, -1], "data: label 12 is -1, which is negative"),
         ([3, 0, 1], r"data: label 10 is 3, which is beyond the network's 3 classes \(0 to 2\)"),
         (np.uint64([0, 2**64 - 1, 0]), "label 11 is 18446744073709551615, which is beyond"),
+        (np.ma.array([0, 1, 2], mask=[0, 1, 0]), "data: labels are masked; leave those images out"),
         ([0, 1], "the labels are 2 for 3 images"),
         (np.eye(3), "the labels are 3x3 for 3 images"),
         (np.zeros((1, 3)), "the labels are 1x3 for 3 images"),

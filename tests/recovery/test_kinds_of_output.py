@@ -8,8 +8,11 @@ from paddle import nn
 from recovery_networks import images, pair
 
 from spconvify import ArgumentError, convert, recover
+from spconvify.evaluation.scores import AccuracyWarning
 from spconvify.recovery.distillation import Distillation, distilling
+from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.matching import check_outputs, match_outputs
+from spconvify.recovery.processes import Processes
 from spconvify.recovery.recipe import Recipe
 
 STEP = {"steps": 1, "batch_size": 4}
@@ -51,8 +54,8 @@ def dense_pair(finish=lambda self, maps: maps):
     return convert(teacher, fusion="sum"), teacher
 
 
-def loss_of(student, teacher, **recipe):
-    x = np.zeros((2, 3, 4, 4), "float32")
+def loss_of(student, teacher, shape=(2, 3, 4, 4), **recipe):
+    x = np.zeros(shape, "float32")
     with distilling(student, teacher):
         distillation = Distillation(student, teacher, [], Recipe(steps=1, **recipe), x)
         return float(distillation(paddle.to_tensor(x))[0])
@@ -103,8 +106,17 @@ def test_channels_last_have_their_classes_last():
     taught, own = values(2, 8, 6, 5), values(2, 8, 6, 5, seed=1)
     teacher = Fixed(taught)
     teacher.conv = nn.Conv2D(3, 8, 3, data_format="NHWC")
-    found = loss_of(Fixed(own), teacher)
+    found = loss_of(Fixed(own), teacher, (2, 16, 12, 3))
     assert found == pytest.approx(divergence(own, taught, 4.0, axis=-1), rel=1e-4)
+
+
+def test_channels_last_inside_alone_have_their_classes_as_the_input():
+    """PaddleClas's networks turn the images around inside, and the maps back."""
+    taught, own = values(2, 5, 8, 6), values(2, 5, 8, 6, seed=1)
+    teacher = Fixed(taught)
+    teacher.conv = nn.Conv2D(3, 8, 3, data_format="NHWC")
+    found = loss_of(Fixed(own), teacher, (2, 3, 16, 12))
+    assert found == pytest.approx(divergence(own, taught, 4.0), rel=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 8, 8), (2, 3, 8, 8), (2, 1), (2,), (2, 7, 5)])
@@ -186,11 +198,13 @@ def test_what_cannot_be_learnt_is_left_out_and_named(capsys):
             "labels": maps.argmax(1),
             "boxes": boxes,
             "grid": paddle.ones([maps.shape[0], 3]),
+            "none": maps.mean([2, 3])[:, :0],
         }
 
     recover(*dense_pair(finish), images(8), **STEP)
     told = capsys.readouterr().err
     assert "output 'labels' is left out of the loss: it is of int64, which has no gradient" in told
+    assert "output 'none' is left out of the loss: it is empty, of shape [1, 0]" in told
     assert "output 'boxes' is left out of the loss: its shape [" in told
     assert (
         "output 'grid' is left out of the loss: no trainable parameter of the student moves it" in told
@@ -345,6 +359,16 @@ def test_networks_with_weights_that_are_not_finite_are_named():
             recover(*networks, images(), **STEP)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_networks_are_trained_in_their_own_dtype(dtype):
+    teacher = Dense(lambda self, maps: maps.mean([2, 3])).to(dtype=dtype)
+    teacher.eval()
+    student = convert(teacher, fusion="sum")
+    data = (images(8), np.arange(8) % 5)
+    recover(student, teacher, data, steps=200, batch_size=4, label_weight=1.0, eval_data=data)
+    assert str(student.a.weight.dtype).endswith(dtype)
+
+
 def test_features_of_another_shape_are_refused():
     teacher = Dense()
     teacher.eval()
@@ -353,3 +377,13 @@ def test_features_of_another_shape_are_refused():
     student.norm, student.c = nn.BatchNorm2D(4), nn.Conv2D(4, 5, 1)
     with pytest.raises(ArgumentError, match=r"layer 'b' gives .* leave feature_weight 0"):
         recover(student, teacher, images(8), **STEP, same_network=False, feature_weight=1.0)
+
+
+def test_the_accuracy_is_of_the_same_output_all_along():
+    """Of (N, 4) and (N, 5) the labels of all images tell; those of the first batches wouldn't."""
+    finish = lambda self, maps: {"a": maps.mean([2, 3])[:, :4], "b": maps.mean([2, 3])}  # noqa: E731
+    student, teacher = dense_pair(finish)
+    labels = np.array([3] * 250 + [4])
+    evaluation = Evaluation((np.zeros((251, 3, 4, 4), "float32"), labels), Processes())
+    with pytest.warns(AccuracyWarning, match="is of the output 'b'"):
+        evaluation.top1(student)

@@ -246,6 +246,10 @@ def test_curves_are_logged(tmp_path):
         ({"steps": 1, "eval_data": images()}, "batch 0 is 3x10x10"),
         ({"steps": 1, "eval_data": [images()]}, "eval_data: batch 0 has no labels"),
         ({"steps": 1, "eval_data": []}, "eval_data is empty"),
+        (
+            {"steps": 1, "eval_data": (np.ma.masked_greater(images(), 1), np.zeros(32, int))},
+            "eval_data is masked",
+        ),
     ],
 )
 def test_wrong_calls(options, message):

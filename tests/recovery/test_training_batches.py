@@ -61,6 +61,45 @@ def test_maps_of_one_channel_are_labels_of_images_with_three():
     assert Batches([images, images], 5).first().labels is None  # two batches
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_two_batches_of_several_sizes_are_no_pair(swap):
+    data = [np.zeros((6, 3, 4, 4), "float32"), np.zeros((6, 3, 8, 5), "float32")]
+    shapes = [
+        batch.images.shape for batch in islice(Batches(data[:: -1 if swap else 1], 6).starting_at(0), 4)
+    ]
+    assert {shape[2:] for shape in shapes} == {(4, 4), (8, 5)}
+    last = [value.transpose(0, 2, 3, 1) for value in data]
+    assert Batches(last, 6).first().labels is None
+
+
+class Masked(Numbered):
+    def __getitem__(self, index):
+        image, label = super().__getitem__(index)
+        return np.ma.array(image, mask=image == 3), label
+
+
+def masked(values):
+    return np.ma.array(
+        values, mask=np.arange(10).reshape(-1, *[1] * (values.ndim - 1)) + 0 * values == 7
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        masked(numbered()),
+        [numbered(), masked(numbered())],
+        (masked(numbered()), np.arange(10)),
+        (numbered(), masked(np.arange(10))),
+        [(numbered(), masked(np.arange(10))), (numbered(), np.arange(10))],
+        Masked(),
+    ],
+)
+def test_masked_data_is_refused(data):
+    with pytest.raises(ArgumentError, match="is masked; give only what isn't, or fill it"):
+        list(islice(Batches(data, 10).starting_at(0), 2))
+
+
 class Boxes(Numbered):
     """Labels of several shapes, as detectors have."""
 

@@ -94,6 +94,13 @@ def test_labelled_images_alone_give_the_agreement(model, labelled):
     assert "with labels" in comparison.agreement.lines[0]
 
 
+def test_labelled_images_of_several_sizes_are_refused(model, labelled):
+    images, labels = labelled
+    data = ([images, images[:, :, :20, :20]], np.concatenate([labels, labels]))
+    with pytest.raises(ArgumentError, match="several sizes, as 1x28x28 and 1x20x20; bring them to one"):
+        spconvify.slim(model, eval_data=data)
+
+
 def test_one_truth_about_different_ratios(model):
     comparison = spconvify.slim(model, 0.5, ratios={"layer3.*": 0.25}, input_shape=INPUT).comparison
     assert comparison.ratio is None
