@@ -55,7 +55,9 @@ def time_networks(
     def turn(done: int, total: int) -> None:
         progress(done, total, f"timing in {engine}")
 
-    latency = measure(networks, inputs, engine=engine, threads=threads, device=device, progress=turn)
+    latency = measure(
+        networks, inputs.brief, engine=engine, threads=threads, device=device, progress=turn
+    )
     forms = {
         name: layer.form
         for name, layer in fused.named_sublayers()

@@ -187,6 +187,6 @@ def _confirm(
             for name, forms in (("default", defaults), ("chosen", choice.forms))
         }
     found = measure(
-        networks, inputs, engine=setting.engine, threads=setting.threads, device=setting.device
+        networks, inputs.brief, engine=setting.engine, threads=setting.threads, device=setting.device
     )
     return found["chosen"].median <= found["default"].median

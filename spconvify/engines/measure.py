@@ -72,13 +72,12 @@ def measure(
 
 def hand_over(engine: EngineName, network: Any, folder: Path, inputs: Inputs) -> None:
     """Write `network` into `folder` in the form that the engine's `load` reads in the worker."""
-    plain = inputs.is_plain and inputs.first.dtype is None
-    registry.engine(engine).write(network, folder, inputs.first.shape if plain else inputs)
+    registry.engine(engine).write(network, folder, inputs.brief)
 
 
 def _what_to_run_on(inputs: Inputs, folder: Path) -> dict[str, Any]:
     """The part of a job that says so: random numbers, but for what more is known of than its shape."""
-    if inputs.is_plain and inputs.first.dtype is None:
+    if inputs.brief is not inputs:
         return {"input_shape": list(inputs.first.sizes)}
     return {"input": save_values(inputs.values(), folder)}
 

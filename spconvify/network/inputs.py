@@ -137,6 +137,11 @@ class Inputs:
         return self.first.sizes[0]
 
     @property
+    def brief(self) -> Any:
+        """The shape of the only tensor, where floats of that shape are all; otherwise these inputs."""
+        return self.first.shape if self.is_plain and self.first.dtype is None else self
+
+    @property
     def said(self) -> Any:
         """The shape of the only tensor, or those of several by name; for messages."""
         sizes = {name: tensor.sizes for name, tensor in self.tensors.items()}
