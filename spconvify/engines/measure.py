@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.engines import registry
 from spconvify.engines.feeds import save_values
@@ -15,8 +15,10 @@ from spconvify.engines.registry import EngineName
 from spconvify.engines.support import check_engine
 from spconvify.errors import ArgumentError
 from spconvify.files.scratch import scratch_folder
-from spconvify.network.inputs import Inputs
 from spconvify.settings import DEFAULT_ENGINE
+
+if TYPE_CHECKING:
+    from spconvify.network.inputs import Inputs
 
 ROUNDS = 8
 # A block must be long enough to reach its steady state, and the whole stay a matter of seconds.
@@ -51,6 +53,8 @@ def measure(
         ArgumentError: for an unknown engine or device, or threads < 1.
         EngineError: if the device isn't there, or a network can't be handed over or run.
     """
+    from spconvify.network.inputs import Inputs
+
     check_engine(engine, device)
     if threads < 1:
         raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
