@@ -70,8 +70,9 @@ def check_copy(model: nn.Layer, new: nn.Layer, samples: Iterable[Sample]) -> Non
             raise ConversionError(
                 "a copy of the network computes something else than the network itself: a hook, a "
                 "closure or a bound method in it holds the original. Let hooks use the layer that they "
-                "are given, or convert a network that is built anew with ",
+                "are given, or convert it in place (",
                 Option("inplace", True),
+                ")",
             )
 
 
