@@ -32,6 +32,7 @@ from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.norms import without_normalising
 from spconvify.network.outputs import arrays
 from spconvify.network.static_functions import as_written
+from spconvify.network.untouched import untouched
 from spconvify.operators.forms import Forms
 from spconvify.settings import DEFAULT_ENGINE
 from spconvify.surgery.sites import check_model
