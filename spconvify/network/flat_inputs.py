@@ -9,7 +9,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.network.input_tensor import InputTensor
+from spconvify.network.input_tensor import InputTensor, is_spec
 from spconvify.network.inputs import Inputs
 from spconvify.network.structure import mapped
 
@@ -20,7 +20,7 @@ class TakesList(nn.Layer):
     def __init__(self, network: nn.Layer, inputs: Inputs):
         super().__init__()
         self.network = network
-        self._form = mapped((inputs.args, inputs.kwargs), _is_spec, _without_example)
+        self._form = mapped((inputs.args, inputs.kwargs), is_spec, _without_example)
         self._names = list(inputs.tensors)
 
     def forward(self, tensors):
@@ -31,11 +31,7 @@ class TakesList(nn.Layer):
 @paddle.jit.not_to_static  # it only hands tensors on
 def _arguments(form: Any, names: Sequence[str], tensors: Sequence[Any]) -> Any:
     named = dict(zip(names, tensors))
-    return mapped(form, _is_spec, lambda tensor: named[tensor.name])
-
-
-def _is_spec(value: Any) -> bool:
-    return isinstance(value, InputTensor)
+    return mapped(form, is_spec, lambda tensor: named[tensor.name])
 
 
 def _without_example(tensor: InputTensor) -> InputTensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import paddle
 from spconvify.errors import ArgumentError
 from spconvify.network.first_convolution import USUAL_SIZES, Layout
 from spconvify.network.random_values import random_values
+from spconvify.network.structure import ends
 
 DYNAMIC = -1  # the size of an axis that may have any
 
@@ -89,6 +90,11 @@ def specified(value: Any) -> Any:
     return value
 
 
+def is_spec(value: Any) -> bool:
+    """Whether it is an `InputTensor`."""
+    return isinstance(value, InputTensor)
+
+
 def is_shape(value: Any) -> bool:
     """Whether it is a list or tuple of sizes."""
     if not isinstance(value, (list, tuple)):
@@ -146,3 +152,18 @@ def fill(tensor: InputTensor, example: Any) -> InputTensor:
         text = ", ".join(("N", *map(str, wanted)))
         raise ArgumentError(f"the example has the shape {images.shape}; the input wants ({text})")
     return replace(tensor, example=images)
+
+
+def named(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], names: list[str]
+) -> Iterator[tuple[str, InputTensor]]:
+    """Every tensor with a name of its own: that of its argument, and the way to it in there."""
+    alone = len(args) == 1 and not kwargs and isinstance(args[0], Mapping)
+    used: set[str] = set()
+    given = [*zip([""] if alone else names, args), *kwargs.items()]
+    for argument, value in given:
+        for name, tensor in ends(value, is_spec, argument):
+            while name in used:
+                name += "_"
+            used.add(name)
+            yield name, tensor

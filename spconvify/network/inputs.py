@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from paddle import nn
 from spconvify.errors import ArgumentError, Option
 from spconvify.network.arguments import positional_names, spread
 from spconvify.network.first_convolution import input_layout, usual_shapes
-from spconvify.network.input_tensor import InputTensor, fill, specified
+from spconvify.network.input_tensor import InputTensor, fill, is_spec, named, specified
 from spconvify.network.placement import input_dtype
 from spconvify.network.structure import ends, mapped
 
@@ -59,18 +59,18 @@ class Inputs:
 
     def __init__(self, *args: Any, **kwargs: Any):
         given = tuple(specified(value) for value in args)
-        named = {name: specified(value) for name, value in kwargs.items()}
-        self._set(given, named, positional_names(None, len(args)))
+        by_name = {name: specified(value) for name, value in kwargs.items()}
+        self._set(given, by_name, positional_names(None, len(args)))
 
     def _set(self, args: Any, kwargs: dict[str, Any], names: list[str]) -> None:
-        tensors = dict(_named(args, kwargs, names))
+        tensors = dict(named(args, kwargs, names))
         if not tensors:
             raise ArgumentError("this holds no shape and no array: give ", Option("input_shape"))
         # One tensor, and nothing else.
         self.is_plain = len(tensors) == 1 and args == tuple(tensors.values()) and not kwargs
-        named = {id(tensor): _ONLY if self.is_plain else name for name, tensor in tensors.items()}
+        names_by_id = {id(t): _ONLY if self.is_plain else name for name, t in tensors.items()}
         self.args, self.kwargs = mapped(
-            (args, kwargs), _is_spec, lambda tensor: replace(tensor, name=named[id(tensor)])
+            (args, kwargs), is_spec, lambda tensor: replace(tensor, name=names_by_id[id(tensor)])
         )
 
     @classmethod
@@ -124,7 +124,7 @@ class Inputs:
     @property
     def tensors(self) -> dict[str, InputTensor]:
         """Every tensor by its name, in the order of an exported program."""
-        return {tensor.name: tensor for _, tensor in ends((self.args, self.kwargs), _is_spec)}
+        return {tensor.name: tensor for _, tensor in ends((self.args, self.kwargs), is_spec)}
 
     @property
     def first(self) -> InputTensor:
@@ -154,7 +154,7 @@ class Inputs:
         def drawn(tensor: InputTensor) -> paddle.Tensor:
             return tensor.tensor(dtype, seeds[tensor.name])
 
-        return Sample(*mapped((self.args, self.kwargs), _is_spec, drawn))
+        return Sample(*mapped((self.args, self.kwargs), is_spec, drawn))
 
     def feeds(self, seed: int = 0) -> dict[str, np.ndarray]:
         """The same numbers for an engine: arrays by name."""
@@ -223,28 +223,9 @@ class Inputs:
 
     def _changed(self, change: Any) -> Inputs:
         other = type(self).__new__(type(self))
-        other.args, other.kwargs = mapped((self.args, self.kwargs), _is_spec, change)
+        other.args, other.kwargs = mapped((self.args, self.kwargs), is_spec, change)
         other.is_plain = self.is_plain
         return other
-
-
-def _named(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], names: list[str]
-) -> Iterator[tuple[str, InputTensor]]:
-    """Every tensor with a name of its own: that of its argument, and the way to it in there."""
-    alone = len(args) == 1 and not kwargs and isinstance(args[0], Mapping)
-    used: set[str] = set()
-    given = [*zip([""] if alone else names, args), *kwargs.items()]
-    for argument, value in given:
-        for name, tensor in ends(value, _is_spec, argument):
-            while name in used:
-                name += "_"
-            used.add(name)
-            yield name, tensor
-
-
-def _is_spec(value: Any) -> bool:
-    return isinstance(value, InputTensor)
 
 
 def _is_tensor(value: Any) -> bool:
