@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.engines import registry
 from spconvify.engines.feeds import save_values
@@ -15,8 +15,10 @@ from spconvify.engines.registry import EngineName
 from spconvify.engines.support import check_engine
 from spconvify.errors import ArgumentError
 from spconvify.files.scratch import scratch_folder
-from spconvify.network.inputs import Inputs
 from spconvify.settings import DEFAULT_ENGINE
+
+if TYPE_CHECKING:  # the command line asks the engines for their names before it loads Paddle
+    from spconvify.network.inputs import Inputs
 
 ROUNDS = 8
 # A block must be long enough to reach its steady state, and the whole stay a matter of seconds.
@@ -54,6 +56,8 @@ def measure(
     check_engine(engine, device)
     if threads < 1:
         raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
+    from spconvify.network.inputs import Inputs
+
     inputs = Inputs.of(input_shape, next(iter(networks.values())))
     job: dict[str, Any] = {"engine": engine, "threads": threads, "device": device}
     with scratch_folder() as folder, contextlib.ExitStack() as stack:
