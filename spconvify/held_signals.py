@@ -6,6 +6,44 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
+
+TO_END = tuple(  # Windows hasn't all of them
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
+)
+
+
+@contextlib.contextmanager
+def deaf_threads() -> Iterator[None]:
+    """Threads that are started in the block are never given a signal to end; this one gets it afterwards.
+
+    The system gives a signal to any thread that takes it. Python's handlers run in the main one anyhow,
+    but where Paddle has put its own for a while, they run in that thread, and end the process.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TO_END)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def with_deaf_thread(shown: contextlib.AbstractContextManager[Any]) -> Iterator[Any]:
+    """A context with a thread of its own, as a spinner, that is entered and left without interruption.
+
+    It hides the cursor, and an exception on its way out would leave it hidden.
+    """
+    with contextlib.ExitStack() as stack:
+        with deaf_threads():
+            entered = stack.enter_context(shown)
+        try:
+            yield entered
+        finally:
+            with deaf_threads():
+                stack.close()
 
 
 @contextlib.contextmanager

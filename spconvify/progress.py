@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Callable, Union
 
+from spconvify.held_signals import with_deaf_thread
 from spconvify.printable import one_line
 
 Progress = Callable[..., None]  # (done, total, text); without a text the last one stays
@@ -40,7 +41,8 @@ def bar(text: str, console: Any, hidden: bool = False) -> Iterator[Progress]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+    progress = Progress(*columns, console=console, transient=True, disable=hidden)
+    with with_deaf_thread(progress):
         task = progress.add_task(one_line(text), total=None)
 
         def move(done: int, total: int, now: str | None = None) -> None:

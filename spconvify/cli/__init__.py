@@ -23,6 +23,7 @@ from spconvify.cli.streams import Streams, outputs
 from spconvify.cli.wording import worded
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.files.placing import keep_umask
+from spconvify.held_signals import deaf_threads
 from spconvify.printable import printable, said
 
 app = typer.Typer(
@@ -44,6 +45,8 @@ def _add(function: Callable[..., None], epilog: str, saves: bool = False) -> Non
     def command(**options: Any) -> None:
         if _streams is not None:
             _streams.keep_for_results()
+        with deaf_threads():
+            import numpy  # noqa: F401 - whose algebra starts some
         function(**options)
         if _streams is not None and saves and not options.get("dry_run"):
             _streams.saved = True

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from spconvify.cli.signals import end_if_asked
 from spconvify.cli.streams import Streams
+from spconvify.held_signals import with_deaf_thread
 from spconvify.printable import one_line, printable
 from spconvify.progress import Progress, bar
 
@@ -66,7 +67,7 @@ def working(message: str, quiet: bool = False) -> Iterator[None]:
     """A spinner on the terminal while something takes time; nothing when piped or quiet."""
     with contextlib.ExitStack() as stack:
         if stderr.is_terminal and not quiet:
-            stack.enter_context(stderr.status(Text(one_line(message))))
+            stack.enter_context(with_deaf_thread(stderr.status(Text(one_line(message)))))
         yield
     end_if_asked()
 

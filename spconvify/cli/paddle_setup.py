@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
-from spconvify.cli.signals import ENDING
 from spconvify.engines.process import MKL_VARIABLE
 from spconvify.errors import SpconvifyError
+from spconvify.held_signals import TO_END, deaf_threads
 
 
 def load_paddle() -> None:
@@ -34,28 +32,15 @@ def load_paddle() -> None:
         os.environ.setdefault(MKL_VARIABLE, "5")
     # Paddle puts handlers of its own there. They abort the process, and no temporary file would go, or
     # hang for ever where one comes into an allocation. Until ours are back, a signal has to wait.
-    # A Ctrl-C waits too: Paddle would say that it is installed wrongly.
-    numbers = (*ENDING, signal.SIGINT)
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    with _waiting(*numbers):
+    # A Ctrl-C waits too: Paddle would say that it is installed wrongly. All other threads are deaf by
+    # now: that of the spinner, and those of NumPy.
+    handlers = {number: signal.getsignal(number) for number in TO_END}
+    with deaf_threads():
         import paddle  # noqa: F401
 
         for number, handler in handlers.items():
             if handler is not None:  # somebody's in C, which can't be told from Paddle's
                 signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _waiting(*numbers: signal.Signals) -> Iterator[None]:
-    """Deliver the signals at the end, to this thread; those started meanwhile never get them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_amd_with_avx2() -> bool:

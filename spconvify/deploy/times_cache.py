@@ -67,7 +67,7 @@ class TimesCache:
                 with _only_writer(self.path):
                     known = self._read()
                     _add(known, layers, networks)
-                    with atomic(self.path) as file:
+                    with atomic(_place(self.path)) as file:
                         file.write(json.dumps({"version": VERSION, **known}, sort_keys=True).encode())
         _add(known, layers, networks)
         self._content = known
@@ -80,6 +80,11 @@ def _usual_path() -> Path | None:
         # anybody's.
         return folder / "forms.json" if folder.is_absolute() else None
     return None
+
+
+def _place(path: Path) -> Path:
+    """Where the file is: a user's link to it stays one."""
+    return path.resolve() if path.is_file() else path
 
 
 def _checked(content: Any) -> Content:

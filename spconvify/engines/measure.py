@@ -17,7 +17,7 @@ from spconvify.errors import ArgumentError
 from spconvify.files.scratch import scratch_folder
 from spconvify.settings import DEFAULT_ENGINE
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command line asks the engines for their names before it loads Paddle
     from spconvify.network.inputs import Inputs
 
 ROUNDS = 8
@@ -58,6 +58,8 @@ def measure(
     check_engine(engine, device)
     if threads < 1:
         raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
+    from spconvify.network.inputs import Inputs
+
     inputs = Inputs.of(input_shape, next(iter(networks.values())))
     job: dict[str, Any] = {"engine": engine, "threads": threads, "device": device}
     with scratch_folder() as folder, contextlib.ExitStack() as stack:

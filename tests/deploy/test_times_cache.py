@@ -100,6 +100,17 @@ def test_a_lock_that_is_none(tmp_path, kind, monkeypatch):
         assert (tmp_path / "mine").read_text() == "mine"
 
 
+def test_a_link_to_the_cache_stays_one(tmp_path):
+    """As those that keep their settings in one folder have it."""
+    (tmp_path / "dots").mkdir()
+    target, path = tmp_path / "dots" / "forms.json", tmp_path / "forms.json"
+    target.write_text(json.dumps(GOOD))
+    path.symlink_to(target)
+    TimesCache(path).remember({"y": {"dense": 2.0}}, {})
+    assert path.is_symlink()
+    assert json.loads(target.read_text())["layers"].keys() == {"x", "y"}
+
+
 def test_unknown_forms_are_not_used(tmp_path, monkeypatch):
     model = nets.trained(convert(nets.PlainNet(), fusion="sum"))
     monkeypatch.setattr(
