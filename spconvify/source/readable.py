@@ -1,4 +1,4 @@
-"""Whether a checkpoint can be loaded again: its keys have to tell where the replaced convolutions are."""
+"""Whether a checkpoint can be loaded again: its keys have to tell where replaced convolutions are."""
 
 from __future__ import annotations
 
