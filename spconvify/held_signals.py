@@ -15,7 +15,7 @@ TO_END = tuple(  # Windows hasn't all of them
 
 @contextlib.contextmanager
 def deaf_threads() -> Iterator[None]:
-    """Threads that are started in the block are never given a signal to end; this one gets it afterwards.
+    """Threads that are started in the block are never given a signal to end; this one is, afterwards.
 
     The system gives a signal to any thread that takes it. Python's handlers run in the main one anyhow,
     but where Paddle has put its own for a while, they run in that thread, and end the process.

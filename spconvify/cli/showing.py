@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spconvify.cli.output import note, result, stdout
 from spconvify.cli.values import check_format
+from spconvify.cli.wording import as_flag
 from spconvify.files.places import Inputs, place_to_fill
 from spconvify.report import FORMATS
 from spconvify.report.comparison import Comparison
@@ -41,6 +42,7 @@ class Output:
 
     def show(self, comparison: Comparison) -> None:
         """Print the comparison."""
+        comparison.write = as_flag
         text = FORMATS[self.format].comparison(stdout(), comparison, self.per_layer)
         if text is not None:
             result(text)

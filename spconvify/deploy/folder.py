@@ -14,7 +14,7 @@ from typing import Any
 from spconvify.engines import registry
 from spconvify.engines.program_files import STEM
 from spconvify.errors import ArgumentError, Option, SpconvifyError
-from spconvify.files.places import check_place, check_removable
+from spconvify.files.places import check_place, check_removable, check_utf8, place_of
 from spconvify.files.placing import put_folder
 from spconvify.files.regular import open_regular
 from spconvify.printable import json_text
@@ -43,6 +43,7 @@ def _check_folder(target: Path, overwrite: bool) -> None:
         raise ArgumentError(f"{target} exists and isn't a folder; choose another name")
     if target.exists() and target.samefile(os.curdir):
         raise ArgumentError(f"{target} is the current folder; choose the name of a new one")
+    check_utf8(place_of(target), str(target))
     check_place(target, str(target))
     if target.exists():
         if not overwrite:

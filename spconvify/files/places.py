@@ -32,6 +32,20 @@ def place_to_fill(path: Path, overwrite: bool) -> Path:
     return path.resolve() if overwrite else place_of(path)
 
 
+def check_utf8(folder: Path, what: str) -> None:
+    """Refuse a folder in which Paddle's own code can't write or read: it takes names in UTF-8 alone.
+
+    Raises:
+        ArgumentError: names the folder.
+    """
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ArgumentError(
+            f"{what}: the name of {folder} isn't UTF-8, as Paddle needs it; choose another place"
+        ) from error
+
+
 def check_place(path: Path, what: str) -> None:
     """Refuse a place where no file or folder can be put, or where one can't be replaced.
 

@@ -161,7 +161,13 @@ def _prefix(target: Path, mark: str) -> str:
 
 def _temporary() -> Path:
     try:
-        return Path(tempfile.gettempdir()).resolve()
+        folder = Path(tempfile.gettempdir()).resolve()
+        str(folder).encode("utf-8")  # what Paddle takes
+        return folder
+    except UnicodeEncodeError as error:
+        raise SpconvifyError(
+            f"the name of the folder for temporary files, {folder}, isn't UTF-8; name another in TMPDIR"
+        ) from error
     except OSError as error:
         raise SpconvifyError(
             f"there is no place for temporary files ({error.strerror}); name a folder in TMPDIR"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spconvify.deploy.latencies import Timing
+from spconvify.errors import Option, SpconvifyError
 from spconvify.operators import registry
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Comparison:
     sites: list[SiteComparison] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
-    untimed: list[str] = field(default_factory=list)  # engines that gave no latency, and why
+    failures: list[SpconvifyError] = field(default_factory=list)  # engines without a latency, and why
+    write: Callable[[Option], str] = str  # how an option is named in them
     agreement: Agreement | None = None  # of the outputs, where there were images to compare them on
 
     @property
@@ -125,6 +127,11 @@ class Comparison:
         from spconvify.report import as_html
 
         return as_html(self)
+
+    @property
+    def untimed(self) -> list[str]:
+        """Engines that gave no latency, and why."""
+        return [failure.text(self.write) for failure in self.failures]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON has it.

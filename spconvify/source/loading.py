@@ -14,6 +14,7 @@ from spconvify.checkpoint.formats import is_prefix
 from spconvify.errors import ArgumentError, CheckpointError, Option
 from spconvify.operators.registry import recognised
 from spconvify.source.parts import identify_part, read_part, shapes_of, take_part
+from spconvify.source.readable import check_readable
 from spconvify.zoo import (
     Architecture,
     CustomArchitecture,
@@ -122,8 +123,10 @@ def _filled(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
     from spconvify.surgery.planning import Plan
     from spconvify.surgery.sites import find_sites
 
-    already = {site.name for site in find_sites(model) if operator_of(site.layer)}
-    plan = Plan.of_checkpoint(shapes_of(state)).without(already)
+    sites = find_sites(model)
+    already = {site.name for site in sites if operator_of(site.layer)}
+    aliases = {alias for site in sites for alias in site.aliases}  # of a layer at several places
+    plan = Plan.of_checkpoint(shapes_of(state)).without(already | aliases)
     if plan.changes:
         try:
             model = apply_plan(model, plan, init="none", inplace=True, verify=False)
@@ -180,8 +183,9 @@ def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = Tru
 
     Raises:
         ArgumentError: if the suffix is another one.
-        CheckpointError: if the file can't be written, or exists and `overwrite` is off, or if weights
-            aren't finite; an old one is then as it was.
+        CheckpointError: if the file can't be written, or exists and `overwrite` is off, if weights
+            aren't finite, or if its layers are called so that it couldn't be loaded again; an old one is
+            then as it was.
     """
     save_at(model, path, None, overwrite)
     return Path(path)
@@ -194,4 +198,5 @@ def save_at(model: nn.Layer, path: str | os.PathLike[str], place: Path | None, o
 
     check_finite(model, CheckpointError, "so nothing was saved")
     state, bfloat16 = state_of(model)
+    check_readable(model, shapes_of(state))
     write_state(path, state, bfloat16=bfloat16, overwrite=overwrite, place=place)

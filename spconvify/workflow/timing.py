@@ -8,7 +8,7 @@ from typing import Any
 
 from spconvify.engines import registry
 from spconvify.engines.registry import EngineName
-from spconvify.errors import ConversionError, EngineError, Option, SpconvifyError
+from spconvify.errors import ArgumentError, Option, SpconvifyError
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.progress import Progress
 from spconvify.report.comparison import Comparison
@@ -46,8 +46,10 @@ def add_timings(
         where = setting.engine, setting.threads, setting.device
         try:
             timing = time_networks(before, after, shape, *where, tune=tune, progress=progress)
-        except (EngineError, ConversionError) as problem:  # the rest of the table is right
-            comparison.untimed.append(f"{registry.label(setting.engine)}: {problem}")
+        except ArgumentError:
+            raise
+        except SpconvifyError as problem:  # the rest of the table is right
+            comparison.failures.append(SpconvifyError(f"{registry.label(setting.engine)}: ", problem))
         else:
             comparison.add(timing)
 

@@ -1,12 +1,17 @@
 """A latency that can't be had costs neither the table nor the converted network."""
 
 import json
+import os
+import sys
+import tempfile
 
 import pytest
+from command_line import one_line_error
 
 from spconvify import ConversionError, EngineError, save, zoo
 from spconvify.deploy.latencies import Timing
 from spconvify.engines import Latency
+from spconvify.errors import Option
 
 WHY = "running the network 'fused' failed: it resizes"
 
@@ -57,3 +62,29 @@ def test_the_converted_network_is_written(run, checkpoint, tmp_path, one_fails):
     assert code == 0
     assert out.exists()
     assert "No latency in Paddle Inference" in text
+
+
+def test_its_reason_is_in_the_command_lines_words(run, checkpoint, monkeypatch):
+    def time_networks(*_, **__):
+        raise EngineError("it can't be traced; try ", Option("engine", "eager"))
+
+    monkeypatch.setattr("spconvify.deploy.timing.time_networks", time_networks)
+    for more in ([], ["--format", "json"], ["--format", "md"]):
+        code, text, _ = run("report", checkpoint, *more)
+        assert code == 0
+        assert "try --engine eager" in " ".join(text.split())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_folders_whose_names_are_not_utf8(run, checkpoint, tmp_path, monkeypatch):
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/d\xffr")
+    os.mkdir(folder)
+    error = one_line_error(run("export", checkpoint, "--no-tune", "--out", f"{folder}/x"), 2)
+    assert "isn't UTF-8, as Paddle needs it; choose another place" in error
+    assert os.listdir(folder) == []
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    code, text, _ = run("report", checkpoint)
+    assert code == 0
+    text = " ".join(text.split())
+    assert "No latency in Paddle Inference: the name of the folder for temporary files" in text
+    assert "isn't UTF-8; name another in TMPDIR" in text

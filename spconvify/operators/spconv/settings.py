@@ -51,17 +51,21 @@ def check_numbers(ratio: Any, groups: Any) -> None:
     Raises:
         ArgumentError: names the value.
     """
-    if isinstance(ratio, bool) or not isinstance(ratio, Real):
+    if not _is_number(ratio, Real):
         raise ArgumentError(f"ratio {ratio!r} isn't a number")
     if not 0 < ratio < 1:
         text = ratio if isinstance(ratio, Integral) else f"{ratio:g}"  # an int may be past all floats
         raise ArgumentError(f"ratio {text} isn't inside (0, 1); 0.5 keeps half of the channels 3x3")
-    if isinstance(groups, bool) or not isinstance(groups, Integral):
+    if not _is_number(groups, Integral):
         raise ArgumentError(f"groups {groups!r} isn't a whole number")
     if groups < 1:
         raise ArgumentError(f"groups {groups} is less than 1; the paper uses 2")
     if groups > MOST_GROUPS:
         raise ArgumentError(f"groups {groups} is more than {MOST_GROUPS}, and so than any channels")
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def representative_channels(in_channels: int, ratio: float, groups: int) -> int:
