@@ -53,8 +53,6 @@ def measure(
         ArgumentError: for an unknown engine or device, or threads < 1.
         EngineError: if the device isn't there, or a network can't be handed over or run.
     """
-    from spconvify.network.inputs import Inputs
-
     check_engine(engine, device)
     if threads < 1:
         raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
