@@ -152,7 +152,7 @@ def test_images_that_do_not_fit_the_network_are_refused_before_anything_is_writt
     model = block()
     new, sites = converted(model)
     kept = {key: value.numpy().copy() for key, value in new.state_dict().items()}
-    with pytest.raises(ArgumentError, match=r"doesn't run on an input of 1x3x10x10.*calibration images"):
+    with pytest.raises(ArgumentError, match=r"doesn't run on an input of 2x3x10x10.*calibration images"):
         calibrate(model, sites, new, [images(4, channels=3)])
     assert all(np.array_equal(kept[key], value.numpy()) for key, value in new.state_dict().items())
 
