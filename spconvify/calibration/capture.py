@@ -60,7 +60,9 @@ def capture(
                 followed[id(operation.result[0])] = (operation.result[0], index)
             elif operation.name == "add":
                 other = addend(operation, tensor)
-                seen[index].addend = None if other is None else _array(other, channels_last)
+                if other is not None:
+                    values = _array(other, channels_last)
+                    seen[index].addend = np.broadcast_to(values, seen[index].output.shape)
             if len(seen) == calls.number and not followed:
                 raise _Reached
 

@@ -99,9 +99,9 @@ class CalibrationImages:
             for start in range(0, len(images), size):
                 yield images[start : start + size]
 
-    def first(self) -> np.ndarray:
-        """One image, as a batch."""
-        return next(batch for batch in self if len(batch))[:1]
+    def first(self, count: int = 1) -> np.ndarray:
+        """One image, or the first ones of a batch that has so many, as a batch."""
+        return next(batch for batch in self if len(batch))[:count]
 
 
 def _iterable(batches: Any) -> bool:

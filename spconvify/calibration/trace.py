@@ -25,8 +25,8 @@ _CLIPS = {"relu": (0.0, math.inf), "relu_": (0.0, math.inf), "relu6": (0.0, 6.0)
 class Tail:
     """The operators behind a convolution, as far as each takes the result of the one before alone.
 
-    A BatchNorm in eval mode, then the addition of another tensor of the same shape (a shortcut),
-    then an activation that clips; each may be missing.
+    A BatchNorm in eval mode, then the addition of another tensor (a shortcut, or a parameter), then an
+    activation that clips; each may be missing.
     """
 
     norm: nn.Layer | None = None
@@ -83,11 +83,14 @@ def _tail(tensor: Any, graph: Graph, data_format: str) -> Tail:
 
 
 def addend(operation: Operation, tensor: Any) -> Any:
-    """What an addition adds to `tensor`; None unless it is another tensor of the same shape."""
+    """What an addition adds to `tensor`: another one of the same shape, or with axes of 1 in it.
+
+    Such as a parameter (1, C, H, W). None for anything else, as where `tensor` itself is smaller.
+    """
     if len(operation.args) < 2:
         return None
     first, second = operation.args[:2]
     other = second if first is tensor else first
-    if other is tensor or not isinstance(other, paddle.Tensor) or other.shape != tensor.shape:
+    if other is tensor or not isinstance(other, paddle.Tensor) or len(other.shape) != len(tensor.shape):
         return None
-    return other
+    return other if operation.result.shape == tensor.shape else None

@@ -20,6 +20,7 @@ from spconvify.data.pictures import (
 )
 from spconvify.data.preparation import WHITE, Preparation
 from spconvify.data.sample import in_turns
+from spconvify.data.scale import WHITE16
 from spconvify.errors import ArgumentError
 
 
@@ -90,14 +91,11 @@ def read_folder(
     check_channels(preparation.channels)
     statistics = preparation.statistics()
     found = find_pictures(folder)
-    skipped, pictures = dict(found.skipped), {}
-    for file, picture in _readable(in_turns(found.files, lambda path: path.parent, seed), preparation):
-        if isinstance(picture, UnreadablePictureError):
-            skipped[str(file)] = picture.reason
-        else:
-            pictures[file] = picture
-            if len(pictures) == count:
-                break
+    files = in_turns(found.files, lambda path: path.parent, seed)
+    pictures, unread = _read(files, preparation, count)
+    if WHITE16 in {picture.white for picture in pictures.values()}:  # so dark ones have 16 bits too
+        pictures, unread = _read(files, preparation, count, WHITE16)
+    skipped = {**found.skipped, **unread}
     if not pictures:
         raise ArgumentError(none_readable(folder, skipped))
     taken = [pictures[file] for file in sorted(pictures)]
@@ -116,12 +114,28 @@ def read_folder(
     )
 
 
+def _read(
+    files: list[Path], preparation: Preparation, count: int | None, white16: float | None = None
+) -> tuple[dict[Path, Picture], dict[str, str]]:
+    """The first pictures that can be read, `count` if there are so many, and why others can't."""
+    pictures: dict[Path, Picture] = {}
+    skipped: dict[str, str] = {}
+    for file, picture in _readable(files, preparation, white16):
+        if isinstance(picture, UnreadablePictureError):
+            skipped[str(file)] = picture.reason
+        else:
+            pictures[file] = picture
+            if len(pictures) == count:
+                break
+    return pictures, skipped
+
+
 def _readable(
-    files: list[Path], preparation: Preparation
+    files: list[Path], preparation: Preparation, white16: float | None
 ) -> Iterator[tuple[Path, Picture | UnreadablePictureError]]:
     for file in files:
         try:
-            yield file, open_picture(file, preparation)
+            yield file, open_picture(file, preparation, white16)
         except UnreadablePictureError as error:
             yield file, error
 

@@ -22,6 +22,7 @@ _ALPHA_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _MOST_PIXELS = 1 << 26  # several copies of it, in several threads, must fit into the memory
 _ORIENTATION, _UPRIGHT, _TURNED = 0x0112, 1, range(2, 9)  # of EXIF
 _SAMPLE_FORMAT, _BITS, _UNSIGNED = 339, 258, 1  # tags of TIFF
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
 class UnreadablePictureError(ArgumentError):
@@ -34,10 +35,14 @@ class UnreadablePictureError(ArgumentError):
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels uint8 (C, H, W), and what was done to them that a user wants to know."""
+    """Pixels uint8 (C, H, W), and what was done to them that a user wants to know.
+
+    `white` is what counted as white, if the file has integers of 16 bits.
+    """
 
     pixels: np.ndarray
     remarks: tuple[str, ...] = ()
+    white: float | None = None
 
 
 def check_channels(channels: int) -> None:
@@ -52,20 +57,26 @@ def check_channels(channels: int) -> None:
         )
 
 
-def read_picture(file: Path, preparation: Preparation) -> np.ndarray:
-    """The pixels of a picture, resized: uint8 (C, H, W).
+def read_picture(file: Path, preparation: Preparation, white16: float | None = None) -> np.ndarray:
+    """The pixels of a picture, resized: uint8 (C, H, W); see `open_picture`.
 
     Raises:
         UnreadablePictureError: if it can't be read.
     """
-    return open_picture(file, preparation).pixels
+    return open_picture(file, preparation, white16).pixels
 
 
-def open_picture(file: Path, preparation: Preparation) -> Picture:
+def open_picture(file: Path, preparation: Preparation, white16: float | None = None) -> Picture:
     """A picture, turned as its EXIF says, resized, with 1 (grey), 3 (RGB) or 4 (RGBA) channels.
 
     16-bit, 32-bit and float pictures are scaled to bytes. Transparent ones are put on white, unless the
     network takes the alpha channel. Of several pictures in a file the first counts.
+
+    Args:
+        file: where it is.
+        preparation: channels and size.
+        white16: the value of white in integers of 16 bits, where other pictures of the same folder have
+            told it; None goes by the picture's own values.
 
     Raises:
         UnreadablePictureError: whatever the reason is that it can't be read, or doesn't fit.
@@ -73,20 +84,20 @@ def open_picture(file: Path, preparation: Preparation) -> Picture:
     """
     check_channels(preparation.channels)
     try:
-        return _decoded(file, preparation)
+        return _decoded(file, preparation, white16)
     except Exception as error:  # decoders of damaged files raise anything
         raise UnreadablePictureError(file, _reason(error)) from error
 
 
-def _decoded(file: Path, preparation: Preparation) -> Picture:
+def _decoded(file: Path, preparation: Preparation, white16: float | None) -> Picture:
     from PIL import Image, ImageOps
 
-    remarks = []
+    remarks, white = [], None
     with open_regular(file) as stream, Image.open(stream, formats=FORMATS) as image:
         if image.width * image.height > _MOST_PIXELS:
             raise ArgumentError(f"it is too large: {image.width}x{image.height}, more than 64 Mi pixels")
         image.load()
-        integers = _integer_type(image)
+        integers, inverted = _integer_type(image), _white_is_zero(image)
         if image.getexif().get(_ORIENTATION, _UPRIGHT) in _TURNED:
             remarks.append("turned as EXIF says")
         upright = ImageOps.exif_transpose(image)
@@ -94,32 +105,55 @@ def _decoded(file: Path, preparation: Preparation) -> Picture:
             remarks.append("first of several in its file")
     if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
         remarks.append("scaled from more than 8 bits")
-        upright = Image.fromarray(_in_bytes(np.asarray(upright), integers))
+        values = np.asarray(upright) if integers is None else np.asarray(upright).astype(integers)
+        white = white16 if white16 and _has_16_bits(values) else _white_of(values)
+        upright = _in_bytes(values, white, inverted, upright.info.get("transparency"))
+        white = white if _has_16_bits(values) else None
     if preparation.channels == 4:
         coloured = _with_alpha(upright)
     else:
         coloured, transparent = _without_alpha(upright, MODES[preparation.channels])
         remarks += ["transparent, put on white"] * transparent
     height, width = preparation.target
-    return Picture(_resized(coloured, (width, height)), tuple(remarks))
+    return Picture(_resized(coloured, (width, height)), tuple(remarks), white)
 
 
 def _integer_type(image: Any) -> np.dtype | None:
-    """The type of a TIFF's integers, which Pillow reads as int32 whatever they are."""
-    tags = getattr(image, "tag_v2", None)
-    if tags is None or image.mode != "I":
+    """The type of integers, where Pillow reads them as int32 whatever they are."""
+    if image.mode != "I":
         return None
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:  # a PNG or PGM of 16 bits
+        return np.dtype(np.uint16)
     bits, kind = tags.get(_BITS, (1,))[0], tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0]
     return np.dtype(f"{'u' if kind == _UNSIGNED else ''}int{bits}") if bits in (8, 16, 32) else None
 
 
-def _in_bytes(values: np.ndarray, dtype: np.dtype | None) -> np.ndarray:
-    if dtype is not None:
-        values = values.astype(dtype)
+def _white_is_zero(image: Any) -> bool:
+    """Whether a TIFF's white is 0, as scanners and X-rays have it: Pillow turns 8 bits, and no more."""
+    return getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _has_16_bits(values: np.ndarray) -> bool:
+    return values.dtype.kind == "u" and values.dtype.itemsize == 2
+
+
+def _white_of(values: np.ndarray) -> float:
     if not np.isfinite(values).all():
         raise ArgumentError("it holds NaN or infinity")
-    scaled = values.astype(np.float64) * (WHITE / white_of(values))
-    return np.clip(np.rint(scaled), 0, WHITE).astype(np.uint8)
+    return white_of(values)
+
+
+def _in_bytes(values: np.ndarray, white: float, inverted: bool, transparent: Any) -> Any:
+    """A picture of more than 8 bits as one of 8, with an alpha channel where a value is transparent."""
+    from PIL import Image
+
+    scaled = np.clip(np.rint(values.astype(np.float64) * (WHITE / white)), 0, WHITE).astype(np.uint8)
+    picture = Image.fromarray(255 - scaled if inverted else scaled)
+    if isinstance(transparent, int):
+        alpha = np.where(values == transparent, 0, 255).astype(np.uint8)
+        picture.putalpha(Image.fromarray(alpha))
+    return picture
 
 
 def _has_alpha(image: Any) -> bool:

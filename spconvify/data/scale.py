@@ -7,7 +7,7 @@ import numpy as np
 from spconvify.data.preparation import WHITE
 from spconvify.errors import ArgumentError
 
-_WHITE16 = 65535
+WHITE16 = 65535.0
 # Pixels that stay below a quarter of their type's range are rather of 10, 12 or 14 bits, or not pixels.
 _USED = 4
 # Images whose brightest pixel is no larger are no bytes; floats between the two may be of any scale.
@@ -38,7 +38,7 @@ def _integer_white(dtype: np.dtype, low: int, high: int) -> float:
         raise ArgumentError(f"its {dtype} values end at {high}, as masks' do and not pixels'; {remedy}")
     if high <= WHITE:
         return WHITE
-    whites = set() if dtype == np.int16 else {_WHITE16}
+    whites = set() if dtype == np.int16 else {int(WHITE16)}
     if dtype.kind == "u" and dtype.itemsize <= 4:
         whites.add(np.iinfo(dtype).max)
     for white in sorted(whites):

@@ -58,8 +58,8 @@ def top1(
             progress(start + len(own), len(images))
     if undefined:
         warn(
-            f"top-1 accuracy: the scores of {undefined} of {len(images)} images hold NaN; these count as "
-            "wrong",
+            f"top-1 accuracy: the scores of {undefined} of {len(images)} images hold NaN; these count "
+            "as wrong",
             AccuracyWarning,
         )
     return 100.0 * right / len(images)

@@ -24,8 +24,8 @@ def check_labels(
         first: the number of the first label, where these are a part of more.
 
     Raises:
-        ArgumentError: for masked ones, text, NaN, 1.5, a negative label, one beyond the classes, or another number
-            of them; it names the value and its place.
+        ArgumentError: for masked ones, text, NaN, 1.5, a negative label, one beyond the classes, or
+            another number of them; it names the value and its place.
     """
     if np.ma.is_masked(labels):
         raise ArgumentError(f"{where}: labels are masked; leave those images out, or fill them")

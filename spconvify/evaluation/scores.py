@@ -42,7 +42,7 @@ class Scores:
         found = {name: tensor for name, tensor in outputs.items() if _can_be(tensor, images)}
         if not found:
             raise ArgumentError(
-                f"top-1 accuracy needs scores of classes (N, K), and the network gives "
+                "top-1 accuracy needs scores of classes (N, K), and the network gives "
                 f"{_listed(outputs) or 'no tensor'}; leave the labelled images out"
             )
         if self._name not in found:
@@ -55,7 +55,7 @@ class Scores:
         names = self._likely({name: tensor.shape[1] for name, tensor in found.items()})
         if len(names) != 1:
             raise ArgumentError(
-                f"top-1 accuracy needs one output with the scores of the classes (N, K), and the network "
+                "top-1 accuracy needs one output with the scores of the classes (N, K), and the network "
                 f"gives {_listed(found)}; give a network that returns the scores alone, or leave the "
                 "labelled images out"
             )

@@ -19,7 +19,8 @@ from spconvify.network.structure import Parts, ends, parts_of
 
 _HOLD_NOTHING = (
     str, bytes, bytearray, memoryview, range, int, float, complex, type(None), type, Enum, io.IOBase,
-    types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, nn.Layer, paddle.Tensor,
+    types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, nn.Layer,
+    paddle.Tensor,
 )  # fmt: skip
 # Objects of other modules are not looked into: a logger leads to everything.
 _FOREIGN = {"builtins", "numpy", *getattr(sys, "stdlib_module_names", ("logging", "threading"))}

@@ -8,8 +8,9 @@ from typing import Any, Callable, NamedTuple, Optional
 import numpy as np
 import paddle
 
-from spconvify.data.inputs import check_floats, check_unmasked
+from spconvify.data.inputs import check_floats
 from spconvify.errors import ArgumentError
+from spconvify.recovery.arrays import as_array, as_pair
 from spconvify.recovery.fingerprint import checksum, of_augment, of_batches, of_dataset
 
 # images (N, C, H, W) of a batch, and a random generator of the step -> images of the same shape
@@ -145,7 +146,7 @@ class _Indexed:
 
 
 def _stacked(values: list[Any]) -> np.ndarray:
-    arrays = [_array(value, "the training data") for value in values]
+    arrays = [as_array(value, "the training data") for value in values]
     if len({array.shape for array in arrays}) > 1:
         one, other = sorted({array.shape for array in arrays})[:2]
         raise ArgumentError(
@@ -157,7 +158,7 @@ def _stacked(values: list[Any]) -> np.ndarray:
 
 def _labels(values: list[Any]) -> np.ndarray:
     """(N,) or (N, ...); of several shapes, as boxes are, they are nothing that label_weight takes."""
-    arrays = [_array(value, "the labels of the training data") for value in values]
+    arrays = [as_array(value, "the labels of the training data") for value in values]
     if all(array.size == 1 for array in arrays):
         return np.concatenate([array.reshape(-1) for array in arrays])
     if len({array.shape for array in arrays}) == 1:
@@ -169,7 +170,7 @@ def _labels(values: list[Any]) -> np.ndarray:
 
 def _source(data: Any) -> Any:
     if isinstance(data, (np.ndarray, paddle.Tensor)):
-        return _Indexed(_array(data, "the training data"))
+        return _Indexed(as_array(data, "the training data"))
     pair = as_pair(data)
     if pair is not None:
         return _Indexed(*pair)
@@ -185,49 +186,6 @@ def _source(data: Any) -> Any:
     return data
 
 
-def as_pair(data: Any, name: str = "the training data") -> tuple[np.ndarray, np.ndarray] | None:
-    """Images (N, C, H, W) and their labels (N, ...); None for two batches, or anything else.
-
-    Raises:
-        ArgumentError: if there are more of the ones than of the others, or some are masked.
-    """
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        return None
-    arrays = (np.ndarray, paddle.Tensor)
-    of_numbers = isinstance(data[1], (tuple, list)) and not any(hasattr(p, "shape") for p in data[1])
-    if not isinstance(data[0], arrays) or not (isinstance(data[1], arrays) or of_numbers):
-        return None
-    images, labels = (_array(part, name) for part in data)
-    if images.ndim != 4 or _are_images_too(labels, images):
-        return None
-    if labels.shape[:1] != (len(images),):
-        if labels.ndim > 2:
-            return None
-        raise ArgumentError(f"{len(images)} images and {labels.size} labels; give one for each image")
-    return images, labels
-
-
-def _are_images_too(labels: np.ndarray, images: np.ndarray) -> bool:
-    """Whether these are a second batch and no labels: of the same shape, or floats of another size."""
-    if labels.shape[1:] == images.shape[1:]:
-        return True
-    both = labels.ndim == 4 and labels.dtype.kind == images.dtype.kind == "f"
-    return both and _channels(labels) == _channels(images)
-
-
-def _channels(images: np.ndarray) -> tuple[int, int]:
-    """Their axis, the smallest one, and how many there are."""
-    sizes = images.shape[1:]
-    return sizes.index(min(sizes)), min(sizes)
-
-
-def _array(value: Any, where: str) -> np.ndarray:
-    check_unmasked(value, where)
-    if isinstance(value, paddle.Tensor):
-        value = value.astype("float32").numpy() if "float" in str(value.dtype) else value.numpy()
-    return np.asarray(value)
-
-
 def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
     """A batch as arrays.
 
@@ -240,7 +198,7 @@ def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
         raw = raw[0]
     where = f"{name}: batch {number}"
     try:
-        images = _array(raw, where)
+        images = as_array(raw, where)
         check_floats(images, where)
         images = images.astype(np.float32)
     except ArgumentError:
@@ -252,4 +210,4 @@ def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
         raise ArgumentError(f"{where} is {shape}; it must be (images, channels, H, W)")
     if not np.isfinite(images).all():
         raise ArgumentError(f"{where} holds NaN or infinity; leave those images out")
-    return Batch(images, None if labels is None else _array(labels, f"{where}: labels"))
+    return Batch(images, None if labels is None else as_array(labels, f"{where}: labels"))

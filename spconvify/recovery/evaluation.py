@@ -12,7 +12,8 @@ from spconvify.errors import ArgumentError
 from spconvify.evaluation.accuracy import top1
 from spconvify.evaluation.labels import check_labels
 from spconvify.evaluation.scores import Scores
-from spconvify.recovery.batches import as_pair, checked
+from spconvify.recovery.arrays import as_pair
+from spconvify.recovery.batches import checked
 from spconvify.recovery.fingerprint import of_batches
 from spconvify.recovery.processes import Processes
 

@@ -11,8 +11,9 @@ import numpy as np
 from paddle.io import Dataset
 
 from spconvify.data.folder import describe, find_pictures, none_readable
-from spconvify.data.pictures import UnreadablePictureError, check_channels, read_picture
+from spconvify.data.pictures import UnreadablePictureError, check_channels, open_picture, read_picture
 from spconvify.data.preparation import Preparation
+from spconvify.data.scale import WHITE16
 from spconvify.errors import ArgumentError
 from spconvify.recovery.fingerprint import checksum, of_files
 
@@ -50,6 +51,7 @@ class PictureFolder(Dataset):
         found = find_pictures(folder)
         self._folder, self._preparation = folder, preparation
         self.skipped: dict[str, str] = dict(found.skipped)
+        self._white16: float | None = None  # of pictures of 16 bits, as soon as one of them tells
         self._files = self._readable(found.files[:count], progress)
         if not self._files:
             raise ArgumentError(none_readable(folder, self.skipped))
@@ -59,20 +61,22 @@ class PictureFolder(Dataset):
     def _readable(
         self, files: Sequence[Path], progress: Callable[[int, int], None] | None
     ) -> list[Path]:
-        checked, kept = files[:_CHECKED], []
+        checked, problems = files[:_CHECKED], dict[Path, str]()
         with ThreadPoolExecutor(_THREADS) as pool:
             for done, (file, reason) in enumerate(zip(checked, pool.map(self._problem, checked)), 1):
-                if reason is None:
-                    kept.append(file)
-                else:
-                    self.skipped[str(file)] = reason
+                if reason is not None:
+                    problems[file] = reason
                 if progress is not None:
                     progress(done, len(checked))
-        return [*kept, *files[_CHECKED:]]
+        if self._white16 is not None:  # which those looked at before didn't know
+            problems = {file: why for file in problems if (why := self._problem(file)) is not None}
+        self.skipped.update((str(file), reason) for file, reason in problems.items())
+        return [file for file in files if file not in problems]
 
     def _problem(self, file: Path) -> str | None:
         try:
-            read_picture(file, self._preparation)
+            if open_picture(file, self._preparation, self._white16).white == WHITE16:
+                self._white16 = WHITE16
         except UnreadablePictureError as error:
             return error.reason
         return None
@@ -90,7 +94,7 @@ class PictureFolder(Dataset):
         index = range(len(self))[index]
         for file in (*self._files[index:], *self._files[:index]):
             try:
-                pixels = read_picture(file, self._preparation)
+                pixels = read_picture(file, self._preparation, self._white16)
             except UnreadablePictureError as error:
                 self.skipped[str(file)] = error.reason
                 continue

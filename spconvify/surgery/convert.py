@@ -148,7 +148,7 @@ def carry_out(
     images = CalibrationImages.of(calibration) if inits.find(init).needs_images else None
     if images is not None and input_shape is None:
         input_shape = images.first().shape
-    plan = reached_part(model, plan, input_shape)
+    plan = reached_part(model, plan, input_shape, images)
     if not plan.changes:
         warn(nothing_to_convert(plan), NoEffectWarning)
         return model if inplace else copied(model), report

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
+import numpy as np
 from paddle import nn
 
 from spconvify.caution import warn
@@ -17,6 +19,7 @@ from spconvify.surgery.planning import Plan
 from spconvify.surgery.sites import find_sites
 
 UNREACHED = "never run in eval mode (as an auxiliary head is)"
+_BATCHES = 4  # of calibration images
 _LARGE = 224  # a network may have paths that it takes only with images of a usual size
 # What blocks call the method that makes one convolution of their branches (RepVGG, PP-YOLOE, PP-LCNet…).
 _MERGING = (
@@ -33,13 +36,17 @@ class MergeFirstWarning(UserWarning):
     """A block can't merge its branches any more once its convolutions are converted."""
 
 
-def reached_part(model: nn.Layer, plan: Plan, input_shape: Any = None) -> Plan:
+def reached_part(
+    model: nn.Layer, plan: Plan, input_shape: Any = None, images: Iterable[np.ndarray] | None = None
+) -> Plan:
     """The plan without the sites that the network never runs in eval mode: nothing could check them.
 
     Args:
         model: the network before the conversion; comes back as it was.
         plan: its plan; it isn't changed.
         input_shape: (N, C, H, W) of the trial run, or `Inputs`; None tries usual sizes.
+        images: batches of calibration images, of which a few are tried too: what a network runs may
+            depend on what it sees.
 
     Returns:
         The plan with these sites among the skipped ones; `plan` itself if all are run, or if the network
@@ -51,7 +58,8 @@ def reached_part(model: nn.Layer, plan: Plan, input_shape: Any = None) -> Plan:
     """
     planned = plan.sites
     layers = {site.name: site.layer for site in find_sites(model) if site.name in planned}
-    called = _called(model, list(layers.values()), Inputs.given(input_shape, model))
+    few = islice(images or (), _BATCHES)
+    called = _called(model, list(layers.values()), Inputs.given(input_shape, model), few)
     if called is None:
         return plan
     left = [name for name, layer in layers.items() if id(layer) not in called]
@@ -70,8 +78,10 @@ def reached_part(model: nn.Layer, plan: Plan, input_shape: Any = None) -> Plan:
     return kept if left else plan
 
 
-def _called(model: nn.Layer, wanted: Sequence[Any], given: Inputs | None) -> set[int] | None:
-    """Ids of the layers that run on one input, or on a second where some of `wanted` don't.
+def _called(
+    model: nn.Layer, wanted: Sequence[Any], given: Inputs | None, images: Iterable[np.ndarray]
+) -> set[int] | None:
+    """Ids of the layers that run on one input, or on others where some of `wanted` don't.
 
     None if the network runs on none. A layer whose weight is used without it being called counts: that
     is for the check after the surgery to judge.
@@ -84,19 +94,27 @@ def _called(model: nn.Layer, wanted: Sequence[Any], given: Inputs | None) -> set
         arguments = (*operation.args, *operation.kwargs.values())
         called.update(by_weight[id(item)] for item in arguments if id(item) in by_weight)
 
-    for inputs in Inputs.usual(model) if given is None else [given]:
-        is_large = any(_LARGE in tensor.sizes for tensor in inputs.tensors.values())
-        if runs and not is_large:
-            continue
+    def runs_on(inputs: Inputs) -> bool:
         try:
             with trying(model), watching(note) as ran:
                 run(model, inputs)
         except ArgumentError:  # the next may fit
-            continue
-        runs = True
+            return False
         called.update(ran)
-        if all(id(layer) in called for layer in wanted) or is_large:
+        return True
+
+    for inputs in Inputs.usual(model) if given is None else [given]:
+        is_large = any(_LARGE in tensor.sizes for tensor in inputs.tensors.values())
+        if runs and not is_large:
+            continue
+        if runs_on(inputs):
+            runs = True
+            if all(id(layer) in called for layer in wanted) or is_large:
+                break
+    for batch in images:
+        if all(id(layer) in called for layer in wanted):
             break
+        runs |= runs_on(Inputs.of(batch[:2]))
     return called if runs else None
 
 

@@ -178,7 +178,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     if job.calibration is not None and job.guessed:
         shape = (shape[0], *job.calibration.first().shape[1:])
     cost_before = cost(model, shape)  # says why if the network doesn't run on this
-    plan = reached_part(model, plan, shape)
+    plan = reached_part(model, plan, shape, job.calibration)
     check_plan(job.name, plan)
     sites = site_table(model, plan)
     top1_before = _accuracy(model, job, "accuracy before", progress)

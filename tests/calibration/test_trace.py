@@ -30,6 +30,7 @@ class Net(nn.Layer):
     def __init__(self, run):
         super().__init__()
         self.conv, self.bn, self.run = conv(), nn.BatchNorm2D(4), run
+        self.place = self.create_parameter([1, 4, 6, 6])
 
     def forward(self, x):
         return self.run(self, x)
@@ -37,7 +38,7 @@ class Net(nn.Layer):
 
 def tail_of(run):
     net = Net(run)
-    calls = traced(net, {"conv": net.conv})["conv"]
+    calls = traced(net, {"conv": net.conv}, (2, 4, 6, 6))["conv"]
     tail = calls.tail
     return calls.number, tail.norm is net.bn, tail.adds, tail.clip
 
@@ -51,6 +52,18 @@ CASES = {
     "shortcut": (lambda n, x: F.relu(n.bn(n.conv(x)) + x), (1, True, True, RELU)),
     "shortcut first": (lambda n, x: F.relu(x + n.bn(n.conv(x))), (1, True, True, RELU)),
     "relu before the addition": (lambda n, x: F.relu(n.bn(n.conv(x))) + x, (1, True, False, RELU)),
+    "a parameter for all images": (
+        lambda n, x: F.relu(n.bn(n.conv(x)) + n.place),
+        (1, True, True, RELU),
+    ),
+    "a parameter for all positions": (
+        lambda n, x: F.relu(n.bn(n.conv(x)) + n.place[:, :, :1, :1]),
+        (1, True, True, RELU),
+    ),
+    "a smaller one is added to": (
+        lambda n, x: F.relu(n.conv(x[:1]) + x),
+        (1, False, False, None),
+    ),
     "norm after the addition": (lambda n, x: F.relu(n.bn(n.conv(x) + x)), (1, False, True, None)),
     "a broadcast bias is no shortcut": (
         lambda n, x: F.relu(n.conv(x) + x.mean()),

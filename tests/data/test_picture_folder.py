@@ -113,3 +113,17 @@ def test_channels_last(tmp_path):
     assert images.values.shape == (2, 4, 5, 3)
     assert images.layout == "NHWC"
     assert images.statistics is not None
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_dark_pictures_among_others_of_16_bits_stay_dark(tmp_path, suffix):
+    for index, value in enumerate((250, 65535, 9000)):
+        Image.fromarray(np.full((8, 8), value, "uint16")).save(tmp_path / f"{index}.{suffix}")
+    images = read_folder(tmp_path, GREY)
+    assert values(images) == [1, 255, 35]
+    assert not images.skipped
+    assert values(read_folder(tmp_path, GREY, 3, seed=5)) == [1, 255, 35]
+    (tmp_path / f"1.{suffix}").unlink()
+    alone = read_folder(tmp_path, GREY)  # nothing tells that these have 16 bits
+    assert values(alone) == [250]
+    assert "go up to 9000" in next(iter(alone.skipped.values()))

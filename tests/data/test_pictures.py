@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -91,16 +92,51 @@ def test_tiffs_of_signed_integers(tmp_path):
         assert "aren't pixels" in reason(tmp_path / "x.tif", GREY)
 
 
-def write_tiff(file, values, sample_format):
+def write_tiff(file, values, sample_format, photometric=1):
     """The smallest TIFF: Pillow writes no unsigned 32-bit integers."""
     height, width = values.shape
     tags = {
-        256: width, 257: height, 258: values.itemsize * 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: height,
-        279: values.nbytes, 339: sample_format,
+        256: width, 257: height, 258: values.itemsize * 8, 259: 1, 262: photometric, 273: 8, 277: 1,
+        278: height, 279: values.nbytes, 339: sample_format,
     }  # fmt: skip
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     header = struct.pack("<2sHI", b"II", 42, 8 + values.nbytes)
     file.write_bytes(header + values.tobytes() + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "high"), [("u1", 1, 255), ("<u2", 1, 65535), ("<f4", 3, 1), ("<f4", 3, 255)]
+)
+def test_tiffs_whose_white_is_zero(tmp_path, dtype, kind, high):
+    write_tiff(tmp_path / "x.tif", (RAMP * high).astype(dtype), kind, photometric=0)
+    pixels = open_picture(tmp_path / "x.tif", GREY).pixels[0]
+    right = np.asarray(Image.fromarray(255 - BYTES).resize((32, 32), Image.Resampling.BILINEAR))
+    assert np.abs(pixels.astype(int) - right).max() <= 3
+
+
+@pytest.mark.parametrize(("dtype", "high", "key"), [("u1", 255, 7), (">u2", 65535, 1000)])
+def test_a_transparent_grey_is_put_on_white(tmp_path, dtype, high, key):
+    values = (RAMP * high).astype(dtype)
+    values[:32] = key
+    write_png(tmp_path / "x.png", values, key)
+    picture = open_picture(tmp_path / "x.png", GREY)
+    assert (picture.pixels[0, :15] == 255).all()
+    assert picture.pixels[0, 17:, 0].max() < 10
+    assert "transparent, put on white" in picture.remarks
+    assert (open_picture(tmp_path / "x.png", RGBA).pixels[3, :15] == 0).all()
+
+
+def write_png(file, values, transparent):
+    """A grey PNG with a transparent value, which Pillow doesn't write for 16 bits."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = values.shape
+    header = struct.pack(">IIBBBBB", width, height, values.itemsize * 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in values))
+    parts = (b"IHDR", header), (b"tRNS", struct.pack(">H", transparent)), (b"IDAT", rows), (b"IEND", b"")
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,5 +1,6 @@
 """A folder of pictures to train on: what can't be read is left out at the start, or replaced later."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -90,3 +91,11 @@ def test_no_picture(tmp_path):
         PictureFolder(tmp_path, GREY)
     with pytest.raises(ArgumentError, match="pictures have 1, 3 or 4 channels"):
         PictureFolder(tmp_path, Preparation(2, (4, 4)))
+
+
+def test_dark_pictures_among_others_of_16_bits_stay_dark(tmp_path):
+    for index, value in enumerate((250, 9000, 65535)):
+        Image.fromarray(np.full((8, 8), value, "uint16")).save(tmp_path / f"{index}.png")
+    data = PictureFolder(tmp_path, GREY)
+    assert values(data) == [1, 35, 255]
+    assert not data.skipped

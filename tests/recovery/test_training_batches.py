@@ -64,9 +64,8 @@ def test_maps_of_one_channel_are_labels_of_images_with_three():
 @pytest.mark.parametrize("swap", [False, True])
 def test_two_batches_of_several_sizes_are_no_pair(swap):
     data = [np.zeros((6, 3, 4, 4), "float32"), np.zeros((6, 3, 8, 5), "float32")]
-    shapes = [
-        batch.images.shape for batch in islice(Batches(data[:: -1 if swap else 1], 6).starting_at(0), 4)
-    ]
+    batches = Batches(data[:: -1 if swap else 1], 6).starting_at(0)
+    shapes = [batch.images.shape for batch in islice(batches, 4)]
     assert {shape[2:] for shape in shapes} == {(4, 4), (8, 5)}
     last = [value.transpose(0, 2, 3, 1) for value in data]
     assert Batches(last, 6).first().labels is None
@@ -79,6 +78,7 @@ class Masked(Numbered):
 
 
 def masked(values):
+    """The seventh is."""
     return np.ma.array(
         values, mask=np.arange(10).reshape(-1, *[1] * (values.ndim - 1)) + 0 * values == 7
     )

@@ -152,7 +152,7 @@ def test_images_that_do_not_fit_the_network_are_refused_before_anything_is_writt
     model = block()
     new, sites = converted(model)
     kept = {key: value.numpy().copy() for key, value in new.state_dict().items()}
-    with pytest.raises(ArgumentError, match=r"doesn't run on an input of 1x3x10x10.*calibration images"):
+    with pytest.raises(ArgumentError, match=r"doesn't run on an input of 2x3x10x10.*calibration images"):
         calibrate(model, sites, new, [images(4, channels=3)])
     assert all(np.array_equal(kept[key], value.numpy()) for key, value in new.state_dict().items())
 
@@ -283,3 +283,29 @@ def test_weights_that_overflow_in_the_layers_own_dtype_are_taken_back(monkeypatc
         report = calibrate(model, sites, new, [images()])
     assert set(report.copied) == set(sites)
     np.testing.assert_array_equal(sites["0.conv1"].gwc.weight.numpy(), kept)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_a_parameter_that_is_added_counts_as_a_number_does(count):
+    """relu(bn(conv) + 3): in batches of one the parameter has the shape of a shortcut, else not."""
+
+    class Added(nn.Layer):
+        def __init__(self, as_parameter):
+            super().__init__()
+            paddle.seed(0)
+            self.block, self.as_parameter = Residual(), as_parameter
+            three = nn.initializer.Constant(3.0)
+            self.place = self.create_parameter([1, 8, 10, 10], default_initializer=three)
+
+        def forward(self, x):
+            y = nn.functional.relu(self.block.bn1(self.block.conv1(x)))
+            y = self.block.bn2(self.block.conv2(y))
+            return nn.functional.relu(y + (self.place if self.as_parameter else 3.0))
+
+    batches, fresh, found = np.split(images(32), 32 // count), images(16, seed=5), []
+    for as_parameter in (False, True):
+        model = settled(Added(as_parameter), images(32))
+        new, sites = converted(model)
+        calibrate(model, sites, new, batches)
+        found.append(miss(new, model, fresh))
+    assert found[1] < 1.02 * found[0]

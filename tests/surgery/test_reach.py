@@ -3,11 +3,12 @@
 import warnings
 
 import networks as nets
+import numpy as np
 import paddle
 import pytest
 from paddle import nn
 
-from spconvify import ConversionError, NoEffectWarning, SPConv2D, convert, plan
+from spconvify import ConversionError, NoEffectWarning, SPConv2D, convert, plan, slim
 from spconvify.surgery.reach import MergeFirstWarning, UnreachedWarning, reached_part
 
 
@@ -133,3 +134,28 @@ class SizeOfWeights(nn.Layer):
 def test_other_sizes_may_not():
     with pytest.raises(ConversionError, match="other values of the input don't change it"):
         convert(SizeOfWeights(), fusion="sum", input_shape=(1, 8, 6, 6))
+
+
+class ByBrightness(nn.Layer):
+    """A path that only bright images take."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.dark, self.bright = nets.conv(3), nets.conv(), nets.conv()
+
+    def forward(self, x):
+        return (self.bright if float(x.mean()) > 0.5 else self.dark)(self.stem(x))
+
+
+def test_what_the_calibration_images_run_is_reached():
+    model = ByBrightness()
+    batches = [np.random.default_rng(0).standard_normal((8, 3, 16, 16)).astype("float32") + 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnreachedWarning)
+        assert len(reached_part(model, plan(model), None, batches).sites) == 2
+        converted = convert(model, fusion="sum", init="lstsq", calibration=batches)
+        slimmed = slim(model, fusion="sum", calibration=batches, progress=False).network
+    assert isinstance(converted.bright, SPConv2D)
+    assert isinstance(slimmed.bright, SPConv2D)
+    with pytest.warns(UnreachedWarning, match="'bright'"):
+        reached_part(model, plan(model))
