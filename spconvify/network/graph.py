@@ -103,7 +103,9 @@ def uses_statistics(operation: Operation, data_format: str) -> bool:
     given = operation.args[1:5]
     if len(given) < 4 or any(a is not b for a, b in zip(given, own) if b is not None):
         return False
-    is_test, *_, global_statistics, _trainable = operation.args[5:11]  # a forward may set its mode itself
+    is_test, *_, global_statistics, _trainable = operation.args[
+        5:11
+    ]  # a forward may set its mode itself
     if not (is_test or global_statistics):
         return False
     of_norm = getattr(norm, "_data_format", getattr(norm, "_data_layout", "NCHW"))
