@@ -53,7 +53,7 @@ def test_a_signal_comes_at_the_end_of_the_block():
     before = signal.signal(signal.SIGTERM, lambda *_: came.append(1))
     try:
         with deaf_threads():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)  # to this thread
             assert not came
         assert came == [1]
     finally:
@@ -67,7 +67,7 @@ def test_a_spinner_is_left_without_interruption():
     @contextlib.contextmanager
     def spinner():
         yield
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # to this thread
         done.append("cursor")
 
     def end(*_):

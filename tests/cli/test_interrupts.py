@@ -20,6 +20,8 @@ NETWORKS = ["Plain", "CatchesErrors", "MakesAnErrorOfIt", "Swallows", "InACallba
 @pytest.fixture(autouse=True)
 def _handlers():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A job that a shell has started in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
