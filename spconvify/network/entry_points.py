@@ -110,10 +110,11 @@ _Place = tuple[Any, Any, str, bool]  # of a door: the arguments that make it
 def _everywhere(modules: int) -> list[_Place]:
     del modules  # only when others are loaded are there other doors
     doors: list[_Place] = []
+    seen: set[tuple[int, int]] = set()  # every module has the dictionary of Python's own functions
     for name, module in list(sys.modules.items()):
         if isinstance(module, types.ModuleType) and name not in _INSIDE:
             for key, value in list(vars(module).items()):
-                doors += _doors(vars(module), key, value)
+                doors += _doors(vars(module), key, value, seen=seen)
     return doors + list(_of_tensors())
 
 
@@ -147,14 +148,21 @@ def operator_name(value: Any) -> str | None:
     return _names().get(id(value)) if isinstance(value, types.BuiltinFunctionType) else None
 
 
-def _doors(owner: Any, key: Any, value: Any, depth: int = _DEPTH) -> Iterator[_Place]:
+def _doors(
+    owner: Any, key: Any, value: Any, depth: int = _DEPTH, seen: set[tuple[int, int]] | None = None
+) -> Iterator[_Place]:
+    """The doors at one place; `seen` has the containers that were looked into, and how deep."""
     name = operator_name(value)
     if name is not None:
         yield owner, key, name, False
     elif depth and type(value) in (dict, list):
+        if seen is not None:
+            if (id(value), depth) in seen:
+                return
+            seen.add((id(value), depth))
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for inner, item in list(items):
-            yield from _doors(value, inner, item, depth - 1)
+            yield from _doors(value, inner, item, depth - 1, seen)
 
 
 @functools.lru_cache(maxsize=1)
