@@ -40,7 +40,7 @@ class Fitter:
                 except np.linalg.LinAlgError as error:
                     raise Unfitted(f"its weights can't be determined ({error})") from error
                 self._check_better(found, observations, kernel, bias)
-            self._write(found)
+                self._write(found)
         except Unfitted as reason:
             reason.few = few
             raise
