@@ -8,13 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from spconvify.calibration.moments import Moments
+from spconvify.operators.spconv.cholesky import solve_spd
 from spconvify.operators.spconv.exchange import GroupSelection
-from spconvify.operators.spconv.solve import inverse_spd, loaded
+from spconvify.operators.spconv.solve import loaded
 
 PROPOSALS = 300
 # Of the features' mean variance: more than in the fit, so that factors of collinear channels exist.
 CHOICE_RIDGE = 1e-4
 _NEGLIGIBLE = 1e-6  # of what is explained; a smaller gain isn't worth a step
+# Of what is explained: a search that brings no more in a round ends. The rounds' gains fall, and a table of
+# gains is dear; what later ones would still bring, all together, is about that much.
+_SETTLED = 1e-3
 
 
 class Problem(NamedTuple):
@@ -41,7 +45,7 @@ def reduce_problem(
     taps = np.arange(moments.channels * moments.taps)
     pooled = loaded(moments.gram[np.ix_(moments.pooled, moments.pooled)], moments, ridge)
     between = moments.gram[np.ix_(moments.pooled, taps)]
-    explained = inverse_spd(pooled) @ np.hstack([between, moments.cross[moments.pooled]])
+    explained = solve_spd(pooled, np.hstack([between, moments.cross[moments.pooled]]))
     gram = moments.gram[: len(taps), : len(taps)] - between.T @ explained[:, : len(taps)]
     gram = loaded(gram, moments, ridge)
     cross = moments.cross[: len(taps)] - between.T @ explained[:, len(taps) :]
@@ -55,8 +59,8 @@ def choose_channels(problem: Problem, per_group: int, proposals: int = PROPOSALS
 
     Both work with exact errors. The search weighs every exchange of a representative with an
     uncertain channel, every swap between two groups, and every hand-over between groups that an
-    uncertain channel fills up; it carries out the best ones until none helps, or `proposals` were
-    tried. The error never rises. Deterministic.
+    uncertain channel fills up; it carries out the best ones until they help no more than
+    `_SETTLED`, or `proposals` were tried. The error never rises. Deterministic.
     """
     groups = [GroupSelection(problem.gram, cross, problem.taps) for cross in problem.cross]
     _select_greedily(groups, per_group)
@@ -69,7 +73,10 @@ def choose_channels(problem: Problem, per_group: int, proposals: int = PROPOSALS
         if not moves:
             break
         proposals -= len(moves)
+        before = sum(group.explained for group in groups)
         _carry_out(groups, moves)
+        if sum(group.explained for group in groups) < before * (1 + _SETTLED):
+            break
     return [list(group.chosen) for group in groups]
 
 

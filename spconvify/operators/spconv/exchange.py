@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from spconvify.operators.spconv.cholesky import inverse_spd
+
 
 class GroupSelection:
     """Block-wise least squares with a changing set of channels.
@@ -21,7 +23,8 @@ class GroupSelection:
         self.explained = 0.0
         self.exchange_gains = np.zeros((0, self.channels))
         self._rest = cross.copy()
-        self._factor = np.zeros((len(gram), 0))
+        self._factor = np.zeros((len(gram), 0), order="F")  # its columns so far, with room for more
+        self._factored = 0
         self._diagonal = _diagonal_blocks(gram, taps)
 
     def addition_gains(self) -> np.ndarray:
@@ -35,10 +38,11 @@ class GroupSelection:
         """Choose one more channel."""
         own = self._columns([channel])
         triangle = np.linalg.cholesky(self._diagonal[channel])
-        column = self._gram[:, own] - self._factor @ self._factor[own].T
-        new = np.linalg.solve(triangle, column.T).T
+        factor = self._factor[:, : self._factored]
+        column = self._gram[:, own] - factor @ factor[own].T
+        new = column @ np.linalg.inv(triangle).T
         self._rest -= new @ np.linalg.solve(triangle, self._rest[own])
-        self._factor = np.hstack([self._factor, new])
+        self._append(new)
         self.chosen.append(channel)
         blocks = new.reshape(self.channels, self._taps, self._taps)
         self._diagonal = self._diagonal - blocks @ blocks.transpose(0, 2, 1)
@@ -52,7 +56,7 @@ class GroupSelection:
         """
         own, taps = self._columns(self.chosen), self._taps
         count = len(self.chosen)
-        inverse = np.linalg.inv(self._gram[np.ix_(own, own)])
+        inverse = inverse_spd(self._gram[np.ix_(own, own)])
         weights = inverse @ self._cross[own]
         self.explained = float(np.sum(weights * self._cross[own]))
         projection = self._gram[:, own] @ inverse
@@ -63,25 +67,35 @@ class GroupSelection:
         # Without chosen channel i, what it alone explained comes back (block inverse formulas):
         # its coefficients are weights_i, its own variance given the others is alone_i.
         alone = np.linalg.inv(_diagonal_blocks(inverse, taps))
-        loss = _traces(alone, weight_blocks @ weight_blocks.transpose(0, 2, 1))
-        back = _pair_blocks(projection, self.channels, count, taps) @ alone[:, None]
-        energy = self._energy_without(back, rest, rest_blocks, weights, weight_blocks)
-        left = self._diagonal_left(projection, own)
-        left = left[None] + back @ _pair_blocks(projection, self.channels, count, taps).swapaxes(2, 3)
+        energy = weight_blocks @ weight_blocks.transpose(0, 2, 1)
+        loss = np.sum(alone * energy, axis=(1, 2))
+        pairs = _by_chosen(projection, count)
+        back = pairs @ alone
+        mixed = _by_chosen(rest @ weights.T, count) + 0.5 * (back @ energy)
+
+        # Of a channel c without i: what isn't explained of its own moments, `left`, and of its cross
+        # moments, squared: half of it `half` and half its transpose, and what rest_c has by itself.
+        shape = (count, self.channels, taps, taps)
+        back = back.reshape(shape)
+        left = back @ pairs.reshape(shape).swapaxes(2, 3)
+        left += self._diagonal_left(projection, own)
         left[:, self.chosen] = np.eye(taps)
-        self.exchange_gains = _traces(np.linalg.inv(left), energy) - loss[:, None]
+        half = back @ mixed.reshape(shape).swapaxes(2, 3)
+        half += 0.5 * (rest_blocks @ rest_blocks.transpose(0, 2, 1))
+        gains = 2 * np.einsum("icab,icab->ic", np.linalg.inv(left), half)
+        self.exchange_gains = gains - loss[:, None]
         self.exchange_gains[:, self.chosen] = -np.inf
 
-    def _energy_without(self, back, rest, rest_blocks, weights, weight_blocks) -> np.ndarray:
-        """(count, C, taps, taps): every channel's unexplained cross moments, squared, without i."""
-        mixed = _pair_blocks(rest @ weights.T, self.channels, len(weight_blocks), self._taps)
-        mixed = back @ mixed.swapaxes(2, 3)
-        own = weight_blocks @ weight_blocks.transpose(0, 2, 1)
-        energy = back @ own[:, None] @ back.swapaxes(2, 3)
-        energy += mixed
-        energy += mixed.swapaxes(2, 3)
-        energy += rest_blocks @ rest_blocks.transpose(0, 2, 1)
-        return energy
+    def _append(self, new: np.ndarray) -> None:
+        """Put columns to the factor, which doubles when it is full."""
+        end = self._factored + new.shape[1]
+        if end > self._factor.shape[1]:
+            room = min(len(new), max(2 * self._factored, 4 * new.shape[1], end))
+            larger = np.empty((len(new), room), order="F")
+            larger[:, : self._factored] = self._factor[:, : self._factored]
+            self._factor = larger
+        self._factor[:, self._factored : end] = new
+        self._factored = end
 
     def _diagonal_left(self, projection: np.ndarray, own: np.ndarray) -> np.ndarray:
         """(C, taps, taps): every channel's own moments that the chosen ones don't explain."""
@@ -99,9 +113,9 @@ def _diagonal_blocks(matrix: np.ndarray, size: int) -> np.ndarray:
     return np.stack([matrix[i * size : (i + 1) * size, i * size : (i + 1) * size] for i in range(count)])
 
 
-def _pair_blocks(matrix: np.ndarray, channels: int, count: int, taps: int) -> np.ndarray:
-    """(C·taps, count·taps) -> (count, C, taps, taps): the block of every (chosen, channel) pair."""
-    return matrix.reshape(channels, taps, count, taps).transpose(2, 0, 1, 3)
+def _by_chosen(matrix: np.ndarray, count: int) -> np.ndarray:
+    """(C·taps, count·taps) -> (count, C·taps, taps): one tall block per chosen channel."""
+    return np.ascontiguousarray(matrix.reshape(len(matrix), count, -1).transpose(1, 0, 2))
 
 
 def _traces(left: np.ndarray, right: np.ndarray) -> np.ndarray:

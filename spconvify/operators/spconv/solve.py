@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spconvify.calibration.moments import Geometry, Moments
+from spconvify.operators.spconv.cholesky import inverse_spd, solve_spd
 
 # Of the features' mean variance. What the features can't explain is noise to the fit, which few images
 # don't average out: so the ridge grows with the share that is missed, and vanishes where all is met.
@@ -32,25 +33,9 @@ class Fit:
     error: float
 
 
-def inverse_spd(matrix: np.ndarray) -> np.ndarray:
-    """Inverse of a symmetric positive definite matrix.
-
-    Where it isn't definite to working precision, the directions that carry no variance are left out:
-    the pseudo-inverse, whose solutions have the least norm.
-    """
-    try:
-        np.linalg.cholesky(matrix)
-        return np.linalg.inv(matrix)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(matrix)
-        kept = values > len(matrix) * np.finfo(np.float64).eps * max(values[-1], 0.0)
-        return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-
-
 def usual_ridge(moments: Moments, prior: np.ndarray, ridge: float = RIDGE) -> float:
     """`ridge` x the share of the targets that is missed; what is enough for many rows."""
-    least = Ridge(LEAST_RIDGE, prior)
-    weights, _ = least.solution(moments, least.inverse(moments))
+    weights, _ = Ridge(LEAST_RIDGE, prior).solved(moments)
     return max(LEAST_RIDGE, ridge * relative_error(moments, weights))
 
 
@@ -71,6 +56,12 @@ class Ridge:
     def solution(self, moments: Moments, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights (F, L) and bias (L,)."""
         weights = self.prior + inverse @ (moments.cross - moments.gram @ self.prior)
+        return weights, moments.target_mean - moments.feature_mean @ weights
+
+    def solved(self, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+        """The same for moments that are solved for once only, without an inverse."""
+        gram = loaded(moments.gram.copy(), moments, self.strength)
+        weights = self.prior + solve_spd(gram, moments.cross - moments.gram @ self.prior)
         return weights, moments.target_mean - moments.feature_mean @ weights
 
 
@@ -100,7 +91,7 @@ def fit_split(
         own = slice(index * outputs, (index + 1) * outputs)
         columns = np.concatenate([moments.tap_columns(channels), moments.pooled])
         block = loaded(moments.gram[np.ix_(columns, columns)], moments, ridge)
-        weights[columns, own] = inverse_spd(block) @ moments.cross[columns][:, own]
+        weights[columns, own] = solve_spd(block, moments.cross[columns][:, own])
     bias = moments.target_mean - moments.feature_mean @ weights
     return as_fit(weights, bias, relative_error(moments, weights, gain), geometry, groups)
 

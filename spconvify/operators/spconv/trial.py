@@ -56,7 +56,7 @@ def trial(
     usual = usual_ridge(moments, prior, ridge)
     best, waited = None, 0
     for strength in _strengths(usual):
-        scores = halves.scores(*_solution(moments, strength, prior))
+        scores = halves.scores(*Ridge(strength, prior).solved(moments))
         if best is None or scores[1].missed < best[1][1].missed:
             best, waited = (strength, scores), 0
         elif scores[1].missed > WORSE * best[1][1].missed:
@@ -108,11 +108,3 @@ def _strengths(usual: float) -> Iterator[float]:
         yield strength
         strength *= STEP
     yield STRONGEST
-
-
-def _solution(moments: Moments, strength: float, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `Ridge` has it, by one solve: the inverse is needed only once the strength is known."""
-    load = strength * float(np.mean(np.diag(moments.gram)))
-    gram = moments.gram + load * np.eye(len(moments.gram))
-    weights = prior + np.linalg.solve(gram, moments.cross - moments.gram @ prior)
-    return weights, moments.target_mean - moments.feature_mean @ weights
