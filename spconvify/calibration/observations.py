@@ -10,9 +10,7 @@ import numpy as np
 from spconvify.calibration.capture import Call
 from spconvify.calibration.moments import Geometry, Positions, feature_rows
 from spconvify.calibration.output_path import OutputPath
-
-# Feature values kept per layer (512 MiB of float32): memory doesn't grow with the images.
-BUDGET = 2**27
+from spconvify.calibration.sample import BUDGET, Sampler, Wanted
 
 
 @dataclass
@@ -42,7 +40,7 @@ class Observations:
         path: what follows the layer in the original network.
         calls: of the layer in one forward pass.
         seed: of the sample.
-        budget: most feature values to keep; each image gives the same number of positions.
+        budget: most feature values to keep, see `Sampler`.
         image_means: also keep every image's mean features.
     """
 
@@ -58,51 +56,50 @@ class Observations:
         image_means: bool = False,
     ):
         self.geometry, self.path = geometry, path
-        self._images, self._calls = max(images, 1), max(calls, 1)
+        self._images, self._calls = images, calls
         self._seed, self._budget, self._image_means = seed, budget, image_means
+        self._sampler: Sampler | None = None
         self.parts: list[Part] = []
-        self._first = self._seen = 0  # images and calls so far
 
     def add(self, original: Iterable[Call], converted: Iterable[Call]) -> None:
         """Take the calls of one batch in: targets from the original network, inputs from the other."""
-        images = 0
+        pairs = list(zip(original, converted))
+        current = [call for _, call in pairs]
+        if not pairs:
+            return
+        if self._sampler is None:
+            channels = _input(current[0]).shape[3]
+            self._sampler = Sampler(
+                channels,
+                self._images,
+                self._calls,
+                seed=self._seed,
+                taps=len(self.geometry.taps),
+                budget=self._budget,
+            )
+        self.take(self._sampler.batch([call for call, _ in pairs]), current)
+
+    def take(self, original: Iterable[Wanted], converted: Iterable[Call]) -> None:
+        """The same where the rows of the original network have been chosen already."""
         for wanted, current in zip(original, converted):
-            images = len(wanted.output)
-            self._add_call(wanted, current)
-        self._first += images
+            for chosen, left_out in ((~wanted.left_out, False), (wanted.left_out, True)):
+                if chosen.any():
+                    self.parts.append(self._part(wanted, current, chosen, left_out))
 
-    def _add_call(self, wanted: Call, current: Call) -> None:
-        images, height, width, _ = wanted.output.shape
-        width_of_row = current.input.shape[3] * (len(self.geometry.taps) + 1)
-        per_image = max(1, self._budget // (width_of_row * self._images * self._calls))
-        where = Positions(per_image, self._seed).choose(images, height, width, self._seen)
-        self._seen += 1
-        out = self._left_out(where, height * width)
-        for chosen, left_out in ((~out, False), (out, True)):
-            if chosen.any():
-                image, row, column = (index[chosen] for index in where)
-                self.parts.append(self._part(wanted, current, (image, row, column), left_out))
-
-    def _left_out(self, where: tuple[np.ndarray, ...], positions: int) -> np.ndarray:
-        """Which rows a trial fit doesn't see: a quarter of the images, of a single one its lower end."""
-        image, row, column = where
-        if self._images == 1:
-            place = row * (column.max() + 1) + column
-            return place >= positions - max(1, positions // 4)
-        every = min(4, self._images)
-        return (self._first + image) % every == every - 1
-
-    def _part(self, wanted: Call, current: Call, where: tuple[np.ndarray, ...], left_out: bool) -> Part:
+    def _part(self, wanted: Wanted, current: Call, chosen: np.ndarray, left_out: bool) -> Part:
+        image, row, column = (index[chosen] for index in wanted.where)
+        where = (image, row, column)
         shortcuts = (None, None)
         if wanted.addend is not None and current.addend is not None:
-            shortcuts = (wanted.addend[where], current.addend[where])
-        target = self.path.outward(wanted.output[where], shortcuts[0])
-        features = feature_rows(current.input, self.geometry, where)
-        images, number = np.unique(where[0], return_inverse=True)
+            shortcuts = (wanted.addend[chosen], current.addend[where])
+        target = self.path.outward(wanted.output[chosen], shortcuts[0])
+        x = _input(current)
+        features = feature_rows(x, self.geometry, where)
+        images, number = np.unique(image, return_inverse=True)
         part = Part(features, target, shortcuts[1], number, left_out=left_out)
         if self._image_means:
-            height, width = wanted.output.shape[1:3]
-            part.means = np.stack(list(_means(current.input[images], self.geometry, height, width)))
+            _, height, width = wanted.size
+            part.means = np.stack(list(_means(x[images], self.geometry, height, width)))
         return part
 
     @property
@@ -143,6 +140,11 @@ class Observations:
             )
             for part in self.parts
         ]
+
+
+def _input(call: Call) -> np.ndarray:
+    assert call.input is not None
+    return call.input
 
 
 def _means(x: np.ndarray, geometry: Geometry, height: int, width: int) -> Iterator[np.ndarray]:

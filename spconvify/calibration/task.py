@@ -10,6 +10,8 @@ from paddle import nn
 
 from spconvify.calibration.capture import Call, capture
 from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.sample import Wanted
+from spconvify.calibration.targets import Targets
 from spconvify.calibration.trace import Calls
 from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import Replacement
@@ -47,6 +49,8 @@ class Task:
         calls: how often it runs, and what its output goes through.
         images: calibration images.
         seed: of samples.
+        name: of the convolution, in `targets`.
+        targets: what the original network has at all layers, if it has been seen together.
     """
 
     original: nn.Layer
@@ -56,6 +60,19 @@ class Task:
     calls: Calls
     images: CalibrationImages
     seed: int = 0
+    name: str = ""
+    targets: Targets | None = None
+
+    def rows_by_batch(self) -> Iterator[tuple[list[Wanted], list[Call]]]:
+        """Rows of what the original network gives, and the converted one's calls, batch by batch."""
+        targets = self.targets
+        if targets is None:
+            layer, calls = {self.name: self.conv}, {self.name: self.calls}
+            targets = Targets(self.original, layer, calls, self.images, self.seed)
+        channels_last = self.layer.data_format == "NHWC"
+        for batch, wanted in zip(self.images, targets.take(self.name)):
+            sample = Inputs.of(batch).sample(self.converted)
+            yield wanted, capture(self.converted, self.layer, self.calls, sample, channels_last)
 
     def calls_by_batch(self) -> Iterator[tuple[list[Call], list[Call]]]:
         """What goes in and comes out in the original and in the converted network, batch by batch."""

@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.targets import Targets
 from spconvify.calibration.task import Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
 from spconvify.caution import warn
@@ -43,7 +44,8 @@ def calibrate(
     the sum, less the drifted shortcut. A ReLU behind it is taken into account: negative values only
     have to stay negative. An SPConv's channels are chosen anew. With fusion
     "gap" the same fit sets both BatchNorms so that the gate's mean is 1/2, and its rounds take back
-    what the gate does. Every pass stops at the layer in question. Deterministic for a seed.
+    what the gate does. The original network runs once over the images, the converted one once for
+    every layer, and only as far as that. Deterministic for a seed.
 
     Args:
         original: the dense network.
@@ -72,12 +74,13 @@ def calibrate(
         calls = _trace(
             original, layers, Inputs.of(images.first(2))
         )  # in one alone, what is added to all would be a shortcut
+        targets = Targets(original, layers, calls, images, seed)
         for done, (name, use) in enumerate(calls.items()):
             progress(done, len(calls), f"fitting {name}")
             layer = replacements[name]
             operator = registry.operator_of(layer)
             assert operator is not None, "a plan's layers are an operator's"
-            task = Task(original, converted, layers[name], layer, use, images, seed)
+            task = Task(original, converted, layers[name], layer, use, images, seed, name, targets)
             try:
                 found = inits.find(init).fit(operator, task)
                 errors[name], too_few = found.error, found.few

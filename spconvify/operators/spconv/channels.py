@@ -16,8 +16,8 @@ PROPOSALS = 300
 # Of the features' mean variance: more than in the fit, so that factors of collinear channels exist.
 CHOICE_RIDGE = 1e-4
 _NEGLIGIBLE = 1e-6  # of what is explained; a smaller gain isn't worth a step
-# Of what is explained: a search that brings no more in a round ends. The rounds' gains fall, and a table of
-# gains is dear; what later ones would still bring, all together, is about that much.
+# Of what is explained: a search that brings no more in a round ends. The rounds' gains fall, and a table
+# of gains is dear; what later ones would still bring, all together, is about that much.
 _SETTLED = 1e-3
 
 

@@ -53,12 +53,10 @@ class Fitter:
             Geometry(spconv.stride, spconv.padding, spconv.dilation, padding_mode),
             task.images.count,
             task.calls.tail.path(spconv.out_channels),
-            calls=task.calls.number,
-            seed=task.seed,
             image_means=spconv.fusion == "gap",
         )
-        for wanted, current in task.calls_by_batch():
-            observations.add(wanted, current)
+        for wanted, current in task.rows_by_batch():
+            observations.take(wanted, current)
         return observations
 
     def _how_few(self, observations: Observations) -> str:
