@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spconvify.calibration.moments import Geometry, MomentsAccumulator, Positions, feature_rows
+from spconvify.operators.spconv import channels
 from spconvify.operators.spconv.channels import choose_channels, reduce_problem
 from spconvify.operators.spconv.exchange import GroupSelection
 from spconvify.operators.spconv.solve import fit_split
@@ -109,6 +110,25 @@ def test_the_gain_gives_channels_to_the_outputs_that_count():
             chosen = choose_channels(reduce_problem(data, 2, weight), 2)
             errors[index] += fit_split(data, Geometry(), chosen, gain=gain).error
     assert errors[1] < errors[0] - 0.001
+
+
+def test_the_search_ends_where_a_round_brings_little_and_loses_little_by_that(monkeypatch):
+    problem = reduce_problem(moments(channels=40, outputs=8), 2)
+    carry_out, rounds, explained = channels._carry_out, [], []
+
+    def counted(*moves):
+        rounds[-1] += 1
+        carry_out(*moves)
+
+    monkeypatch.setattr(channels, "_carry_out", counted)
+    for settled in (-1.0, channels._SETTLED, 0.05):
+        monkeypatch.setattr(channels, "_SETTLED", settled)
+        rounds.append(0)
+        chosen = choose_channels(problem, 10)
+        explained.append(sum(selection(problem, k, chosen[k]).explained for k in range(2)))
+    assert 0 < rounds[2] < rounds[0]
+    assert explained[1] >= 0.995 * explained[0]
+    assert explained[2] >= 0.9 * explained[0]
 
 
 def test_choosing_is_deterministic():
