@@ -36,8 +36,8 @@ class ImageMeans:
 
     def with_gram(self, moments: Moments) -> Moments:
         """Moments with the images' share in the Gram matrix, which is changed in place."""
-        for weight, features in zip(self._weights, self._features):
-            moments.gram[:] += weight * (features.T @ features)
+        rows = np.concatenate([w**0.5 * features for w, features in zip(self._weights, self._features)])
+        moments.gram[:] += rows.T @ rows
         return moments
 
     def with_targets(self, moments: Moments, targets: Iterable[np.ndarray]) -> Moments:

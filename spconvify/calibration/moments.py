@@ -155,12 +155,24 @@ class MomentsAccumulator:
 
     def __init__(self, channels: int, *, intercept: bool = True):
         self._channels, self._intercept, self._rows = channels, intercept, 0
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        self._waiting_rows = 0
 
     def add(self, features: np.ndarray, target: np.ndarray) -> None:
         """Take features (rows, F) and targets (rows, L) in."""
         for start in range(0, len(features), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            self._add_block(features[block], target[block])
+            if self._waiting and self._waiting_rows + len(features[block]) > _BLOCK_ROWS:
+                self._flush()
+            self._waiting.append((features[block], target[block]))
+            self._waiting_rows += len(features[block])
+
+    def _flush(self) -> None:
+        """Take in what waits, in one product: adding up (F, F) matrices is dear where parts are small."""
+        if self._waiting:
+            features, target = (_joined([pair[k] for pair in self._waiting]) for k in (0, 1))
+            self._waiting, self._waiting_rows = [], 0
+            self._add_block(features, target)
 
     def _add_block(self, features: np.ndarray, target: np.ndarray) -> None:
         if not self._rows:
@@ -187,6 +199,7 @@ class MomentsAccumulator:
 
         The accumulator gives its arrays away: it can't be added to afterwards.
         """
+        self._flush()
         n = self._rows
         mean, target_mean = self._sum / n, self._target_sum / n
         gram, cross, power = self._gram, self._cross, self._power / n
@@ -200,6 +213,10 @@ class MomentsAccumulator:
         else:
             mean, target_mean = np.zeros_like(mean), np.zeros_like(target_mean)
         return Moments(gram, cross, power, mean, target_mean, n, self._channels, self._intercept)
+
+
+def _joined(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def retargeted(moments: Moments, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> Moments:

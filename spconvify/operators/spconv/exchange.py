@@ -39,7 +39,7 @@ class GroupSelection:
         own = self._columns([channel])
         triangle = np.linalg.cholesky(self._diagonal[channel])
         factor = self._factor[:, : self._factored]
-        column = self._gram[:, own] - factor @ factor[own].T
+        column = self._gram[own].T - factor @ factor[own].T  # rows lie together, columns don't
         new = column @ np.linalg.inv(triangle).T
         self._rest -= new @ np.linalg.solve(triangle, self._rest[own])
         self._append(new)
@@ -59,7 +59,7 @@ class GroupSelection:
         inverse = inverse_spd(self._gram[np.ix_(own, own)])
         weights = inverse @ self._cross[own]
         self.explained = float(np.sum(weights * self._cross[own]))
-        projection = self._gram[:, own] @ inverse
+        projection = self._gram[own].T @ inverse
         rest = self._cross - projection @ self._cross[own]
         rest_blocks = rest.reshape(self.channels, taps, -1)
         weight_blocks = weights.reshape(count, taps, -1)

@@ -16,6 +16,8 @@ from spconvify.operators.spconv.solve import Ridge
 
 # A step of a majorise-minimise scheme may be prolonged up to twice; this halves the rounds.
 _STEP = 1.5
+# A round that improves the objective by a smaller share is the last.
+_SETTLED = 2e-3
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,15 @@ class GroupRefinement:
     ):
         self._parts, self._moments, self._ridge, self._path = parts, moments, ridge, path
         self._inverse = ridge.inverse(moments)
+        self._from_prior = moments.gram @ ridge.prior
         self._uncertain = uncertain
         self._means = ImageMeans(parts, moments)
 
     def best(self, rounds: int) -> GroupFit:
-        """Solve, then move the targets and solve again; a round that doesn't help halves the step."""
+        """Solve, then move the targets and solve again; a round that doesn't help halves the step.
+
+        It ends after `rounds`, or with one that helps hardly at all.
+        """
         best = self._solved(self._moments)
         if not self._path.clips and self._uncertain is None:
             return best
@@ -139,15 +145,19 @@ class GroupRefinement:
         for _ in range(rounds):
             moments = retargeted(self._moments, zip((p.features for p in self._parts), targets))
             current = self._solved(self._means.with_targets(moments, targets))
-            if current.objective < best.objective:
+            gain = best.objective - current.objective
+            if gain > 0:
                 best = current
+                if gain <= _SETTLED * current.objective:
+                    break
             else:
                 step /= 2
             targets = self._targets(best, step)
         return best
 
     def _solved(self, moments: Moments) -> GroupFit:
-        weights, bias = self._ridge.solution(moments, self._inverse)
+        weights = self._ridge.prior + self._inverse @ (moments.cross - self._from_prior)
+        bias = moments.target_mean - moments.feature_mean @ weights
         judged = judge(self._parts, self._path, weights, bias, self._uncertain)
         objective = judged.score.missed / judged.rows + self._means.energy(judged.errors)
         return GroupFit(weights, bias, objective, judged)

@@ -53,15 +53,12 @@ class Ridge:
         """Inverse of the Gram matrix with the ridge."""
         return inverse_spd(loaded(moments.gram.copy(), moments, self.strength))
 
-    def solution(self, moments: Moments, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (F, L) and bias (L,)."""
-        weights = self.prior + inverse @ (moments.cross - moments.gram @ self.prior)
-        return weights, moments.target_mean - moments.feature_mean @ weights
-
-    def solved(self, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-        """The same for moments that are solved for once only, without an inverse."""
+    def solved(self, moments: Moments, *, least_norm: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (F, L) and bias (L,) for moments that are solved for once only, without an inverse."""
         gram = loaded(moments.gram.copy(), moments, self.strength)
-        weights = self.prior + solve_spd(gram, moments.cross - moments.gram @ self.prior)
+        weights = self.prior + solve_spd(
+            gram, moments.cross - moments.gram @ self.prior, least_norm=least_norm
+        )
         return weights, moments.target_mean - moments.feature_mean @ weights
 
 

@@ -56,7 +56,7 @@ def trial(
     usual = usual_ridge(moments, prior, ridge)
     best, waited = None, 0
     for strength in _strengths(usual):
-        scores = halves.scores(*Ridge(strength, prior).solved(moments))
+        scores = halves.scores(*Ridge(strength, prior).solved(moments, least_norm=False))
         if best is None or scores[1].missed < best[1][1].missed:
             best, waited = (strength, scores), 0
         elif scores[1].missed > WORSE * best[1][1].missed:
