@@ -168,7 +168,7 @@ class MomentsAccumulator:
             self._waiting_rows += len(features[block])
 
     def _flush(self) -> None:
-        """Take in what waits, in one product: adding up (F, F) matrices is dear where parts are small."""
+        """Take in what waits, in one product: adding up (F, F) matrices is dear for small parts."""
         if self._waiting:
             features, target = (_joined([pair[k] for pair in self._waiting]) for k in (0, 1))
             self._waiting, self._waiting_rows = [], 0

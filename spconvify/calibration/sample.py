@@ -14,7 +14,7 @@ BUDGET = 2**27
 
 # More positions than these (all in all for an input channel, and in an image) tell nothing new, as
 # neighbours are alike. There are at most 5 unknowns for an output and an input channel at ratio 1/2.
-ROWS_PER_CHANNEL = 192
+ROWS_PER_CHANNEL = 384
 FEWEST_PER_IMAGE = 128
 
 

@@ -72,7 +72,7 @@ def test_the_original_network_runs_as_often_whatever_the_number_of_layers():
 
 
 @pytest.mark.parametrize(
-    ("channels", "count", "per_image"), [(4, 10, 128), (64, 10, 1229), (8, 1, 1536)]
+    ("channels", "count", "per_image"), [(2, 10, 128), (32, 10, 1229), (4, 1, 1536)]
 )
 def test_enough_positions_are_taken_not_all(channels, count, per_image):
     assert per_image == max(FEWEST_PER_IMAGE, -(-ROWS_PER_CHANNEL * channels // count))
