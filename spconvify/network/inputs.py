@@ -118,8 +118,13 @@ class Inputs:
 
     @classmethod
     def usual(cls, model: nn.Layer) -> Iterator[Inputs]:
-        """Pictures of usual sizes that the network might take; none for one without a convolution."""
-        return (cls.of(shape, model) for shape in usual_shapes(model))
+        """What the network says that it takes (its `usual_inputs`), or pictures of usual sizes.
+
+        None for a network that says nothing and has no convolution.
+        """
+        says = getattr(model, "usual_inputs", None)
+        own = [says()] if callable(says) else []
+        return (cls.of(shape, model) for shape in (*own, *usual_shapes(model)))
 
     @property
     def tensors(self) -> dict[str, InputTensor]:
