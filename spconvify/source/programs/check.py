@@ -67,8 +67,9 @@ def _predict(files: ProgramFiles, trials: list[list[np.ndarray]], folder: Path) 
         _, said = children.run("spconvify.source.programs.reference", job, folder, dict(os.environ))
     except EngineError as error:
         return str(error)
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[0] if lines else ""
+    lines = [line.strip() for line in said.splitlines() if any(map(str.isalnum, line))]
+    telling = [line for line in lines if "Error" in line]
+    return (telling or lines or [""])[0]
 
 
 def _outputs(folder: Path, index: int) -> Path:

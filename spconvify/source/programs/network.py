@@ -53,6 +53,11 @@ class ProgramNetwork(nn.Layer):
         positions = {feed.name: f"x{index}" for index, feed in enumerate(self.feeds)}
         return super().__call__(*inputs, **{positions.get(name, name): x for name, x in named.items()})
 
+    @property
+    def input_names(self) -> list[str]:
+        """What the program calls its inputs."""
+        return [feed.name for feed in self.feeds]
+
     def usual_inputs(self) -> Any:
         """Something to run it on: a shape, or arrays by name where there are several inputs."""
         if len(self.feeds) == 1 and "float" in self.feeds[0].dtype:
