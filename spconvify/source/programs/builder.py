@@ -121,8 +121,8 @@ class _Builder:
     def _array(self, source: str) -> np.ndarray:
         return self.state[self.program.parameters[source]]
 
-    def _loose(self, source: str) -> str:
-        """A parameter that no known layer takes: it is registered under its own name."""
+    def _loose(self, source: str) -> tuple[str, str]:
+        """A parameter that no known layer takes, registered under its own name."""
         array = self._array(source)
 
         def make(parent: nn.Layer) -> Any:

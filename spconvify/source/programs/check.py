@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -21,7 +22,7 @@ from spconvify.source.programs.network import ProgramNetwork
 
 # Of an output's scale. The same kernels run in both, so all but a few networks are equal to the bit.
 TOLERANCE = 1e-4
-_TRIALS = ((1, False), (2, True))  # batch, and whether in another size
+TRIALS = ((1, False), (2, True))  # batch, and whether in another size
 
 
 def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
@@ -36,33 +37,38 @@ def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
     if files.is_json and paddle.__version__.startswith("2."):  # its predictor crashes on one
         _warn(files, f"Paddle {paddle.__version__} doesn't run programs of Paddle 3")
         return
-    trials = [usual_values(network.feeds, *trial) for trial in _TRIALS]
-    with scratch_folder() as folder:
-        said = _predict(files, trials, folder)
-        compared = 0
-        for index, values in enumerate(trials):
-            target = _outputs(folder, index)
-            if target.exists():
-                with np.load(target) as found:
-                    expected = [found[name] for name in found.files]
-                _compare(network, files, values, expected)
-                compared += 1
-    if not compared:
+    trials = [usual_values(network.feeds, *trial) for trial in TRIALS]
+    outputs, said = predicted(files, trials)
+    for values, expected in zip(trials, outputs):
+        if expected is not None:
+            _compare(network, files, values, expected)
+    if all(expected is None for expected in outputs):
         _warn(files, said or "its process ended")
 
 
-def _predict(files: ProgramFiles, trials: list[list[np.ndarray]], folder: Path) -> str:
-    """Run the trials in a process of its own, since a damaged program may crash it; what it says."""
-    pairs = []
-    for index, values in enumerate(trials):
-        source = folder / f"inputs{index}.npz"
-        np.savez(source, *values)
-        pairs.append((str(source.absolute()), str(_outputs(folder, index).absolute())))
-    job = {
-        "program": str(files.program.absolute()),
-        "parameters": str(files.parameters.absolute()),
-        "trials": pairs,
-    }
+def predicted(
+    files: ProgramFiles, trials: list[list[np.ndarray]]
+) -> tuple[list[list[np.ndarray] | None], str]:
+    """What Paddle's predictor gives for every trial, None where it fails; and what it says then.
+
+    It runs in a process of its own, since a damaged program may crash it.
+    """
+    with scratch_folder() as folder:
+        pairs = []
+        for index, values in enumerate(trials):
+            source, target = folder / f"inputs{index}.npz", folder / f"outputs{index}.npz"
+            np.savez(source, *values)
+            pairs.append((str(source.absolute()), str(target.absolute())))
+        job = {
+            "program": str(files.program.absolute()),
+            "parameters": str(files.parameters.absolute()),
+            "trials": pairs,
+        }
+        said = _run(job, folder)
+        return [_read(Path(target)) for _, target in pairs], said
+
+
+def _run(job: dict[str, Any], folder: Path) -> str:
     try:
         _, said = children.run("spconvify.source.programs.reference", job, folder, dict(os.environ))
     except EngineError as error:
@@ -72,8 +78,11 @@ def _predict(files: ProgramFiles, trials: list[list[np.ndarray]], folder: Path) 
     return (telling or lines or [""])[0]
 
 
-def _outputs(folder: Path, index: int) -> Path:
-    return folder / f"outputs{index}.npz"
+def _read(path: Path) -> list[np.ndarray] | None:
+    if not path.exists():
+        return None
+    with np.load(path) as found:
+        return [found[f"arr_{index}"] for index in range(len(found.files))]
 
 
 def _compare(

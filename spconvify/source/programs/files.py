@@ -6,11 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES
 from spconvify.errors import CheckpointError
 
-PROGRAM_SUFFIXES = (".json", ".pdmodel")
-PARAMETERS = ".pdiparams"
-_MANIFEST = "manifest.json"  # of our own exports, beside a program
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,13 @@ class Names:
         parent.add_sublayer(key, layer)
         return ".".join([*parents, key])
 
-    def place_parameter(self, make: Callable[[nn.Layer], Any], source: str) -> str:
-        """Register the parameter that `make` gives; its name."""
+    def place_parameter(self, make: Callable[[nn.Layer], Any], source: str) -> tuple[str, str]:
+        """Register the parameter that `make` gives: (name of its layer, its name there)."""
         path, key = self._path(source)
         parent, path = self._container(path or [_WITHOUT_OWNER])
         key = _free(parent, key)
         parent.add_parameter(key, make(parent))
-        return ".".join([*path, key])
+        return ".".join(path), key
 
     def _path(self, source: str) -> tuple[list[str], str]:
         """(names of the layers, name of the parameter)."""

@@ -29,7 +29,7 @@ class ProgramNetwork(nn.Layer):
         self.output_names: Sequence[str] = ()
         self.steps: Sequence[Step] = ()
         self._fetched: Sequence[str] = ()
-        self._loose: dict[str, str] = {}  # id -> name of a parameter outside of the known layers
+        self._loose: dict[str, tuple[str, str]] = {}  # id -> layer and name of any other parameter
 
     # Named arguments, since tracing takes no others; and nothing here is for Paddle to rewrite.
     @paddle.jit.not_to_static
@@ -65,21 +65,23 @@ class ProgramNetwork(nn.Layer):
         return dict(zip((feed.name for feed in self.feeds), usual_values(self.feeds)))
 
     def find(self, name: str) -> Any:
-        """The layer or parameter of that name.
+        """The layer of that name.
 
         Raises:
             KeyError: if there is none.
         """
         at: Any = self
         for key in name.split("."):
-            at = at._sub_layers[key] if key in at._sub_layers else at._parameters[key]
+            at = at._sub_layers[key]
         return at
 
     def _resolved(self, argument: Any, values: Mapping[str, Any]) -> Any:
         if isinstance(argument, Ref):
             if argument.id in values:
                 return values[argument.id]
-            return self.find(self._loose[argument.id])
+            layer, name = self._loose[argument.id]
+            # As an attribute, since there Paddle's tracer gives its own in a parameter's place.
+            return getattr(self.find(layer), name)
         if isinstance(argument, list):
             return [self._resolved(item, values) for item in argument]
         return argument

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from spconvify.errors import CheckpointError
@@ -95,3 +95,24 @@ def _packed(data: bytes, kind: Any) -> list[Any]:
         value, at = varint(data, at)
         values.append(kind(value))
     return values
+
+
+def encode(parts: Iterable[tuple[int, int, Any]]) -> bytes:
+    """A message of such fields as `fields` gives: what isn't changed is the same, byte for byte."""
+    message = bytearray()
+    for number, wire, value in parts:
+        message += _varint(number << 3 | wire)
+        if wire == 0:
+            message += _varint(value)
+        else:
+            message += (_varint(len(value)) if wire == 2 else b"") + value
+    return bytes(message)
+
+
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    data = bytearray()
+    while value > 127:
+        data.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*data, value])
