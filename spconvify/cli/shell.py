@@ -98,7 +98,8 @@ def install(name: str) -> Path:
         if shell.starts:  # afterwards, as it leads to the script
             _add(home / shell.starts, os.fsencode(shell.line.format(script=_quoted(script))))
     except OSError as error:
-        raise SpconvifyError(f"can't install the completion: {error.strerror or error}") from error
+        problem = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise SpconvifyError(f"can't install the completion: {problem}") from error
     return script
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from spconvify import SpconvifyError
 from spconvify.cli import shell as module
 
 CODE = "import sys; from spconvify.__main__ import main; sys.argv[0] = 'spconvify'; main()"
@@ -64,6 +65,14 @@ def test_what_is_no_file_is_left(tmp_path, name):
     assert done.returncode in (1, 2)
     assert "isn't a regular file" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path, monkeypatch):
+    (tmp_path / ".zfunc").write_text("mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SpconvifyError, match=r"\.zfunc: File exists"):
+        module.install("zsh")
+    assert os.listdir(tmp_path) == [".zfunc"]
 
 
 def test_another_shell_is_told_what_there_is(tmp_path):

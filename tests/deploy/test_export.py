@@ -269,7 +269,8 @@ LIMITED = """
 import resource, sys
 import paddle
 from spconvify import EngineError, export
-network = paddle.nn.Sequential(paddle.nn.Conv2D(3, 64, 3), paddle.nn.Conv2D(64, 256, 3)).eval()
+network = paddle.nn.Sequential(paddle.nn.Conv2D(3, 64, 3), paddle.nn.Conv2D(64, 256, 3))
+network.eval()
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
     export(network, sys.argv[1], (1, 3, 8, 8), tune=False, progress=False)
