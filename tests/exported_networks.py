@@ -117,10 +117,14 @@ class TwoInputs(nn.Layer):
 
     def __init__(self):
         super().__init__()
-        self.conv, self.words, self.linear = nn.Conv2D(3, 6, 3, padding=1), nn.Embedding(10, 6), nn.Linear(6, 5)
+        self.conv, self.words, self.linear = (
+            nn.Conv2D(3, 6, 3, padding=1),
+            nn.Embedding(10, 6),
+            nn.Linear(6, 5),
+        )
 
     def forward(self, image, ids):
-        maps = self.conv(image)
+        maps = self.again(self.conv(image))
         rows = maps.flatten(2).transpose([0, 2, 1]) + self.words(ids).mean(1, keepdim=True)
         return {"scores": self.linear(rows), "maps": maps, "best": rows.argmax(-1)}
 

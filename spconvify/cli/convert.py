@@ -51,8 +51,8 @@ def convert(
             "-o",
             metavar="PATH",
             parser=v.parse_file,
-            help="The converted checkpoint (default: NAME-spconv.SUFFIX); of a program a folder with one "
-            "in the same format, or a FILE.pdparams to train on.",
+            help="The converted checkpoint (default: NAME-spconv.SUFFIX); of a program a folder with "
+            "one in the same format, or a FILE.pdparams to train on.",
         ),
     ] = None,
     ratio: o.Ratio = DEFAULT_RATIO,

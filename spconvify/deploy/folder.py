@@ -106,7 +106,7 @@ def exported_files(folder: Path) -> dict[str, int] | None:
 
 
 def _may_be_ours(name: str, program: Any) -> bool:
-    """Whether an export writes files that are called so: its own, or a program's and what goes with it."""
+    """Whether an export writes files that are called so: its own, or a program and what goes with it."""
     if isinstance(program, str) and Path(program).suffix in PROGRAM_SUFFIXES:
         own = (program, f"{Path(program).stem}{PARAMETERS}")
         return name in own or Path(name).suffix in COMPANION_SUFFIXES

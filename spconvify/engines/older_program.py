@@ -17,7 +17,6 @@ from spconvify.engines import tracing
 from spconvify.engines.feeds import Shapes
 
 
-
 @dataclass(frozen=True)
 class _Older:
     """One of Paddle 2's operators that Paddle 3 traces into its new representation only.
@@ -36,15 +35,17 @@ class _Older:
 
 
 _UNARY = (
-    "abs", "ceil", "cos", "erf", "exp", "floor", "log", "round", "rsqrt", "sigmoid", "sign", "sin", "sqrt",
-    "tanh",
+    "abs", "ceil", "cos", "erf", "exp", "floor", "log", "round", "rsqrt", "sigmoid", "sign", "sin",
+    "sqrt", "tanh",
 )  # fmt: skip
 _BINARY = {"multiply": "elementwise_mul", "maximum": "elementwise_max", "minimum": "elementwise_min"}
 _PAIR = ("X", "Y")
 _OLDER = {
     **{name: _Older(name) for name in _UNARY},
     **{name: _Older(older, _PAIR) for name, older in _BINARY.items()},
-    **{name: _Older(name, _PAIR, dtype="bool") for name in ("greater_than", "logical_and", "logical_or")},
+    **{
+        name: _Older(name, _PAIR, dtype="bool") for name in ("greater_than", "logical_and", "logical_or")
+    },
     "bmm": _Older("bmm", _PAIR),
     "matmul": _Older(
         "matmul_v2", _PAIR, (("transpose_x", "trans_x", False), ("transpose_y", "trans_y", False))

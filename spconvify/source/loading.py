@@ -180,7 +180,8 @@ def load(
     Raises:
         CheckpointError: if the file is damaged, isn't a checkpoint, doesn't fit the network, or holds
             several parts that do.
-        ArgumentError: if there is no such architecture, or `weights` or `ignore` matches no key.
+        ArgumentError: if there is no such architecture, what is given is no network, or `weights` or
+            `ignore` matches no key.
 
     Warns:
         CheckpointWarning: if only a part of the checkpoint was taken.
@@ -188,8 +189,11 @@ def load(
     """
     if model_or_arch is None or isinstance(model_or_arch, str):
         return open_source(os.fspath(path), model_or_arch, weights=weights, ignore=ignore).build()
+    from spconvify.surgery.sites import check_is_layer
+
+    check_is_layer(model_or_arch)
     if find_program(os.fspath(path)) is not None:
-        raise ArgumentError(f"{path} is an exported program, which is a network itself; leave out the other")
+        raise ArgumentError(f"{path} is an exported program, a network itself; leave out the other one")
     return fill(model_or_arch, read_part(path, weights, ignore), str(path))
 
 
@@ -202,7 +206,7 @@ def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = Tru
         overwrite: replace an existing file.
 
     Raises:
-        ArgumentError: if the suffix is another one.
+        ArgumentError: if the suffix is another one, or `model` isn't a network.
         CheckpointError: if the file can't be written, or exists and `overwrite` is off, if weights
             aren't finite, or if its layers are called so that it couldn't be loaded again; an old one is
             then as it was.
@@ -215,7 +219,9 @@ def save_at(model: nn.Layer, path: str | os.PathLike[str], place: Path | None, o
     """`save`, with `path` found out before the work: see `spconvify.files.places.place_to_fill`."""
     from spconvify.checkpoint.apply import state_of
     from spconvify.network.finite import check_finite
+    from spconvify.surgery.sites import check_is_layer
 
+    check_is_layer(model)
     check_finite(model, CheckpointError, "so nothing was saved")
     state, bfloat16 = state_of(model)
     check_readable(model, shapes_of(state))

@@ -24,7 +24,7 @@ from spconvify.progress import Progress, Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
 from spconvify.settings import check_seed
 from spconvify.surgery.convert import carry_out, nothing_to_convert
-from spconvify.surgery.planning import Plan
+from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
@@ -135,6 +135,7 @@ def slim(
         plan = make_plan(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
+    check_is_plan(plan)
     images = None if calibration is None else CalibrationImages(calibration)
     labelled = _labelled(eval_data)
     shape = _shape(input_shape, images, labelled)

@@ -4,10 +4,10 @@ import json
 
 import paddle
 import pytest
-
-import spconvify
 from command_line import one_line_error
 from exported_networks import write
+
+import spconvify
 from spconvify import zoo
 from spconvify.source.programs.files import program_files
 from spconvify.source.programs.reading import read_program

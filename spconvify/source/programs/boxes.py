@@ -29,7 +29,7 @@ def _multiclass_nms(n: Arguments) -> Call:
 
 
 def multiclass_nms(boxes: Any, scores: Any, number: Any, settings: dict[str, Any]) -> Any:
-    """Boxes that are kept, their indices and their numbers: the one operator without a public function."""
+    """Boxes that are kept, their indices, their numbers: the one operator without a public function."""
     if paddle.in_dynamic_mode() or not paddle.__version__.startswith("2."):
         return paddle._C_ops.multiclass_nms3(boxes, scores, number, *(settings[name] for name in _NMS))
     helper = importlib.import_module("paddle.base.layer_helper").LayerHelper("multiclass_nms3")

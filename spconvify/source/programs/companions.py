@@ -42,4 +42,3 @@ def _is_program(path: Path) -> bool:
             return b'"base_code"' in file.read(4096)
     except OSError:
         return True
-

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import paddle
 import paddle.nn.functional as F
 
@@ -13,8 +11,8 @@ from spconvify.source.programs.entries import Call, Entry, dtype_of, layout_of, 
 _OF_PADDLE = """
     add subtract multiply divide maximum minimum remainder floor_divide greater_than less_than equal
     not_equal greater_equal less_equal logical_and logical_or logical_not tanh exp sqrt rsqrt abs floor
-    ceil log square erf sin cos round isnan reciprocal sign bitwise_and bitwise_or bitwise_not where assign
-    add_n
+    ceil log square erf sin cos round isnan reciprocal sign bitwise_and bitwise_or bitwise_not where
+    assign add_n
 """.split()
 _ACTIVATIONS = "relu relu6 sigmoid silu mish hardswish softsign".split()
 

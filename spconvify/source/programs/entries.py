@@ -11,7 +11,7 @@ Entry = Callable[[Arguments], Call]
 
 
 def of_tensors(function: Callable[..., Any], **attributes: str) -> Entry:
-    """For a function of the inputs alone; `attributes` maps its keywords to the operator's attributes."""
+    """For a function of the inputs; `attributes` maps its keywords to the operator's attributes."""
 
     def entry(n: Arguments) -> Call:
         return function, n.all(), {keyword: n[name] for keyword, name in attributes.items()}
@@ -28,6 +28,6 @@ def dtype_of(value: Any) -> str | None:
 
 
 def layout_of(n: Arguments) -> str:
-    """"NCHW" or "NHWC"."""
+    """ "NCHW" or "NHWC"."""
     layout = n.either("data_format", "data_layout")
     return "NCHW" if layout in (None, "AnyLayout", "ANYLAYOUT") else layout

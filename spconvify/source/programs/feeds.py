@@ -1,4 +1,4 @@
-"""What an exported program can be run on when nobody gives anything: shapes and numbers of its inputs."""
+"""What an exported program can be run on when nobody gives anything: shapes and numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spconvify.source.programs.program import Feed
 
 USUAL_HEIGHT, USUAL_WIDTH = 224, 224
 _OF_TEXT_LINES = {48: 320, 32: 320}  # width by height, of networks that read lines of text
-# What detectors take beside the picture, in Paddle's own zoo: the sizes before, and how they were scaled.
+# What detectors of Paddle's take beside the picture: the sizes before, and how they were scaled.
 _SIZES, _FACTORS = ("im_shape", "im_size"), ("scale_factor",)
 
 

@@ -1,4 +1,4 @@
-"""Which files are an exported program: found from one of them, from their prefix, or from their folder."""
+"""Which files are an exported program: found from one of them, their prefix, or their folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES
 from spconvify.errors import CheckpointError
-
 
 
 @dataclass(frozen=True)

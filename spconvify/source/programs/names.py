@@ -1,4 +1,4 @@
-"""What the network called its parameters: from the .pdiparams.info that Paddle 2 writes beside a program."""
+"""What the network called its parameters: from the .pdiparams.info that Paddle 2 writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a program's layers and parameters go in the network, called as in the network that was exported."""
+"""Where a program's layers and parameters go in the network, with the names that they had."""
 
 from __future__ import annotations
 

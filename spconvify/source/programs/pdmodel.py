@@ -18,8 +18,8 @@ _TYPE: Schema = {1: ("type", int), 3: ("dense", {1: ("tensor", _TENSOR)})}
 _VARIABLE: Schema = {1: ("name", str), 2: ("type", _TYPE), 3: ("persistable", bool)}
 _SLOT: Schema = {1: ("parameter", str), 2: ("arguments", [str])}
 _ATTRIBUTE: Schema = {
-    1: ("name", str), 2: ("type", int), 3: ("i", int), 4: ("f", float), 5: ("s", str), 6: ("ints", [int]),
-    7: ("floats", [float]), 8: ("strings", [str]), 10: ("b", bool), 11: ("bools", [bool]),
+    1: ("name", str), 2: ("type", int), 3: ("i", int), 4: ("f", float), 5: ("s", str),
+    6: ("ints", [int]), 7: ("floats", [float]), 8: ("strings", [str]), 10: ("b", bool), 11: ("bools", [bool]),
     12: ("block", int), 13: ("l", int), 15: ("longs", [int]), 16: ("float64s", ["double"]),
     17: ("var", str), 18: ("vars", [str]), 19: ("float64", "double"),
 }  # fmt: skip
@@ -67,7 +67,9 @@ class _Operator:
 class _Reader:
     def __init__(self, variables: list[dict[str, Any]]):
         self.program = Program()
-        self._variables = {item["name"]: item["type"].get("dense", {}).get("tensor") for item in variables}
+        self._variables = {
+            item["name"]: item["type"].get("dense", {}).get("tensor") for item in variables
+        }
         self._parameters = {
             item["name"]
             for item in variables
@@ -100,7 +102,9 @@ class _Reader:
 
     def _knows(self, operator: _Operator) -> bool:
         if operator.type == "fill_constant":
-            return not any(operator.slots.get(s) for s in ("ValueTensor", "ShapeTensor", "ShapeTensorList"))
+            return not any(
+                operator.slots.get(s) for s in ("ValueTensor", "ShapeTensor", "ShapeTensorList")
+            )
         return operator.type in ("feed", "fetch", "assign_value", *BINARY) or operator.type in OPERATORS
 
     # -- values
@@ -157,7 +161,9 @@ class _Reader:
             node.op, node.inputs = "split_with_num", [inputs[0], inputs[2]]
         if attrs.get("reduce_all"):
             attrs["axis"] = []
-            node.inputs = inputs[:1] + ([self._constant(np.zeros(0, "int64"))] if len(inputs) > 1 else [])
+            node.inputs = inputs[:1] + (
+                [self._constant(np.zeros(0, "int64"))] if len(inputs) > 1 else []
+            )
         if "dtype" in attrs:
             attrs["dtype"] = DTYPES[attrs["dtype"]]
         self.program.nodes.append(node)

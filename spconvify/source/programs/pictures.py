@@ -1,4 +1,4 @@
-"""Operators on feature maps: pooling, resizing, padding; convolutions and norms whose weight is computed."""
+"""Operators on feature maps: pooling, resizing, padding; layers whose weights are computed."""
 
 from __future__ import annotations
 

@@ -113,5 +113,5 @@ def _shape(kind: Any) -> list[int] | None:
 def _value(attribute: dict[str, Any]) -> Any:
     if "VD" in attribute:  # infinity and NaN, as words: JSON has no numbers for them
         return float(attribute["VD"])
-    value = attribute.get("D")
+    value: Any = attribute.get("D")
     return [_value(item) for item in value] if attribute["#"].endswith("a_array") else value

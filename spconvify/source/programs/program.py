@@ -89,7 +89,10 @@ def check_size(shape: Sequence[int]) -> None:
     Raises:
         CheckpointError: says how large it would be.
     """
-    if any(not isinstance(size, int) or size < 0 for size in shape) or math.prod(shape) > LARGEST_CONSTANT:
+    if (
+        any(not isinstance(size, int) or size < 0 for size in shape)
+        or math.prod(shape) > LARGEST_CONSTANT
+    ):
         raise CheckpointError(f"it holds a constant of the shape {list(shape)}")
 
 

@@ -33,7 +33,9 @@ def read_program(files: ProgramFiles) -> tuple[Program, dict[str, np.ndarray]]:
     except OSError as error:
         raise CheckpointError(f"can't read {files.program}: {error.strerror or error}") from error
     except MemoryError as error:
-        raise CheckpointError(f"can't read {files.program}: it claims more than fits in memory") from error
+        raise CheckpointError(
+            f"can't read {files.program}: it claims more than fits in memory"
+        ) from error
     return program, state
 
 
@@ -61,7 +63,9 @@ def _check_whole(program: Program, state: dict[str, np.ndarray]) -> None:
     for node in program.nodes:
         lost = next((source for source in each(node.inputs) if source not in known), None)
         if lost is not None:
-            raise CheckpointError(f"it is damaged: what its operator {printable(node.op)} takes isn't there")
+            raise CheckpointError(
+                f"it is damaged: what its operator {printable(node.op)} takes isn't there"
+            )
         known.update(node.outputs, node.parts.values())
     if not program.fetches or any(fetch.id not in known for fetch in program.fetches):
         raise CheckpointError("it is damaged: nothing, or nothing known, comes out of it")
@@ -69,5 +73,6 @@ def _check_whole(program: Program, state: dict[str, np.ndarray]) -> None:
         shape, array = program.shapes.get(id_), state[name]
         if shape is not None and list(array.shape) != list(shape):
             raise CheckpointError(
-                f"{printable(name)!r} has the shape {list(array.shape)} in the parameters, {shape} in the program"
+                f"{printable(name)!r} has the shape {list(array.shape)} in the parameters, and {shape} in "
+                "the program"
             )

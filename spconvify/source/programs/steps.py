@@ -1,4 +1,4 @@
-"""Steps: what a rebuilt network does, one after the other; each calls a function or one of its layers."""
+"""Steps: what a rebuilt network does, one after the other; each calls a function or a layer."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def read_tensors(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
             ) from error
     if at != len(data):
         raise CheckpointError(
-            f"{path.name} is another program's: {len(data) - at} bytes are left behind the last parameter"
+            f"{path.name} is another program's: {len(data) - at} bytes are left behind the last one"
         )
     return state
 

@@ -37,6 +37,7 @@ def fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
     while at < len(data):
         tag, at = varint(data, at)
         wire = tag & 7
+        value: Any
         if wire == 0:
             value, at = varint(data, at)
         elif wire == 2:

@@ -113,7 +113,9 @@ def _write(fused: nn.Layer, program: Program, files: ProgramFiles, folder: Path)
     write(fused, folder, Inputs.of(specs, fused))
     traced, parameters = traced_files(folder)
     if (traced.suffix == ".json") != files.is_json:
-        raise EngineError(f"this Paddle writes {traced.suffix}, and the original is {files.program.name}")
+        raise EngineError(
+            f"this Paddle writes {traced.suffix}, and the original is {files.program.name}"
+        )
     rename_outputs(traced, [fetch.name for fetch in program.fetches])
     for other in folder.iterdir():
         if other not in (traced, parameters):
@@ -137,7 +139,9 @@ def _check(model: nn.Layer, program: Program, written: ProgramFiles) -> float:
         error = max(error, checked_error(arrays(expected), found))
         compared += 1
     if not compared:
-        raise EngineError(f"Paddle can't run the program that was written: {said}; nothing is left of it")
+        raise EngineError(
+            f"Paddle can't run the program that was written: {said}; nothing is left of it"
+        )
     return error
 
 
@@ -153,7 +157,9 @@ def _check_interface(old: Program, new: Program) -> None:
         return feeds, [fetch.name for fetch in program.fetches]
 
     if seen(old) != seen(new):
-        raise EngineError(f"the program came out with the inputs and outputs {seen(new)}, not {seen(old)}")
+        raise EngineError(
+            f"the program came out with the inputs and outputs {seen(new)}, not {seen(old)}"
+        )
 
 
 def _manifest(folder: Path, files: ProgramFiles) -> dict[str, Any]:

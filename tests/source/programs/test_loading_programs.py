@@ -1,12 +1,12 @@
-"""An exported program becomes a network that computes the same, and can be worked with like any other."""
+"""An exported program becomes a network that computes the same, and is one like any other."""
 
 import numpy as np
 import paddle
 import pytest
+from exported_networks import ONE_PICTURE, Branch, TwoInputs, write
 from paddle import nn
 
 import spconvify
-from exported_networks import ONE_PICTURE, Branch, TwoInputs, write
 from spconvify import CheckpointError, zoo
 from spconvify.source.programs.network import ProgramNetwork
 
@@ -61,7 +61,10 @@ def test_known_networks(unchecked, tmp_path, name):
     model = with_statistics(zoo.find(name, 10).build())
     loaded = spconvify.load(write(model, tmp_path / name, (-1, 3, 64, 64)))
     np.testing.assert_allclose(
-        loaded(picture((2, 3, 64, 64))).numpy(), model(picture((2, 3, 64, 64))).numpy(), rtol=1e-4, atol=1e-5
+        loaded(picture((2, 3, 64, 64))).numpy(),
+        model(picture((2, 3, 64, 64))).numpy(),
+        rtol=1e-4,
+        atol=1e-5,
     )
     assert len(spconvify.find_sites(loaded)) == len(spconvify.find_sites(model))
 
@@ -97,7 +100,9 @@ def test_it_is_converted_fused_trained_and_exported_again(unchecked, tmp_path):
     model = with_statistics(zoo.find("resnet20", 10).build())
     loaded = spconvify.load(write(model, tmp_path / "net", (-1, 3, 32, 32)))
     images = picture((32, 3, 32, 32)).numpy()
-    slim = spconvify.convert(loaded, 0.5, fusion="sum", init="lstsq", calibration=[images], progress=False)
+    slim = spconvify.convert(
+        loaded, 0.5, fusion="sum", init="lstsq", calibration=[images], progress=False
+    )
     slim.eval()
     fused = spconvify.fuse(slim)
     x = picture((2, 3, 32, 32), 1)
@@ -134,7 +139,7 @@ def test_another_networks_parameters(tmp_path):
     program = write(ONE_PICTURE[0](), tmp_path / "net")
     other = write(ONE_PICTURE[1](), tmp_path / "other")
     program.with_suffix(".pdiparams").write_bytes(other.with_suffix(".pdiparams").read_bytes())
-    with pytest.raises(CheckpointError, match="another program's|truncated"):
+    with pytest.raises(CheckpointError, match=r"another program's|truncated"):
         spconvify.load(program)
 
 
