@@ -58,6 +58,8 @@ def _containers(model: nn.Layer) -> list[_Restore]:
             inside = value.values() if isinstance(value, dict) else value
         elif isinstance(value, (tuple, frozenset)):
             inside = value
+        elif isinstance(value, nn.Layer):  # also one that is registered nowhere
+            waiting.append((vars(value), into_objects))
         elif into_objects and _is_the_users(value):
             waiting.append((vars(value), False))
         waiting += [(item, into_objects) for item in inside]
