@@ -175,6 +175,7 @@ def test_flip_and_shift_moves_pixels_and_repeats_the_edge():
     ("data", "message"),
     [
         (np.zeros((0, 1, 4, 4), "float32"), "the training data is empty"),
+        ((numbered(), [[1], [2, 3]] * 5), "the training data: parts of it are of several shapes"),
         ([], "the training data gives no batch"),
         ([numbered()[:, 0]], "batch 0 is 10x4x4; it must be"),
         ([numbered(), numbered() * np.nan], "batch 1 holds NaN or infinity"),

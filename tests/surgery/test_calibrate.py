@@ -8,6 +8,7 @@ import pytest
 from calibration_networks import Residual, converted, give_structure, images, settled
 from paddle import nn
 
+import spconvify
 from spconvify.errors import ArgumentError
 from spconvify.operators.spconv import fitter
 from spconvify.operators.spconv.refine import Score
@@ -155,6 +156,18 @@ def test_images_that_do_not_fit_the_network_are_refused_before_anything_is_writt
     with pytest.raises(ArgumentError, match=r"doesn't run on an input of 2x3x10x10.*calibration images"):
         calibrate(model, sites, new, [images(4, channels=3)])
     assert all(np.array_equal(kept[key], value.numpy()) for key, value in new.state_dict().items())
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_later_batch_that_does_not_fit_is_refused_and_nothing_is_left_of_it(count, inplace):
+    model = block()
+    kept = {key: value.numpy().copy() for key, value in model.state_dict().items()}
+    batches = [images(16), images(count, channels=3)]
+    with pytest.raises(ArgumentError, match=r"doesn't run on an input of \d+x3x10x10.*give.* images of"):
+        spconvify.convert(model, init="lstsq", calibration=batches, inplace=inplace)
+    assert kept.keys() == model.state_dict().keys()
+    assert all(np.array_equal(kept[key], value.numpy()) for key, value in model.state_dict().items())
 
 
 def test_progress_names_every_layer_and_the_end():
