@@ -66,8 +66,8 @@ class CalibrationImages:
         """
         if not self._in_order:
             raise ArgumentError(
-                f"the images of {name} are others each time that they are gone through, as of a DataLoader "
-                "that shuffles, so that no labels belong to them; give them in one order"
+                f"the images of {name} are others each time that they are gone through, as of a "
+                "DataLoader that shuffles, so that no labels belong to them; give them in one order"
             )
 
     def _same_again(self) -> bool:

@@ -57,9 +57,9 @@ def walk(model: nn.Layer) -> Iterator[Edge]:
 def held_beside(model: nn.Layer) -> Iterator[Edge]:
     """Every place past the registration that holds a layer, called ``Class.attribute``.
 
-    Also those inside a layer that is held in that way alone, as a ``LayerList`` in a dictionary. Entries of
-    lists and dictionaries can be replaced; those of tuples, sets and partial functions, and what a bound
-    method belongs to, can't.
+    Also those inside a layer that is held in that way alone, as a ``LayerList`` in a dictionary. Entries
+    of lists and dictionaries can be replaced; those of tuples, sets and partial functions, and what a
+    bound method belongs to, can't.
     """
     waiting = model.sublayers(include_self=True)
     registered = {id(layer) for layer in waiting}
