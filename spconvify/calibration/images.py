@@ -50,7 +50,8 @@ class CalibrationImages:
             raise ArgumentError("calibration is empty: give some images, 256 if you have them")
         self._in_order = isinstance(self._batches, (list, tuple)) or self._same_again()
         if not self._in_order:
-            self._batches = list(self._batches)
+            # Without a look at their number, which the loader of an IterableDataset refuses to tell.
+            self._batches = list(islice(self._batches, None))
             self.count = sum(len(batch) for batch in self)
 
     @classmethod

@@ -23,9 +23,9 @@ _SMALL = 2**16  # elements: a statistic or a state, not a weight
 def untouched(model: nn.Layer, random_states: bool = True) -> Iterator[None]:
     """Everything of `model` is afterwards as it was, whatever the block's forward passes did to it.
 
-    Attributes, sub-layers, buffers and hooks of every layer, registered or not; lists, dictionaries, sets
-    and objects in its attributes; the values of buffers and of statistics; Paddle's, NumPy's and Python's
-    random states. Not what a closure or a global variable holds, nor weights that are trained.
+    Attributes, sub-layers, buffers and hooks of every layer, registered or not; lists, dictionaries,
+    sets and objects in its attributes; the values of buffers and of statistics; Paddle's, NumPy's and
+    Python's random states. Not what a closure or a global variable holds, nor weights that are trained.
 
     Args:
         model: the network.

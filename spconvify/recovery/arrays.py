@@ -58,3 +58,15 @@ def as_array(value: Any, where: str) -> np.ndarray:
         raise ArgumentError(
             f"{where}: parts of it are of several shapes, which makes no array"
         ) from error
+
+
+def length_of(data: Any) -> int | None:
+    """How many parts it has, if it tells."""
+    try:
+        return len(data)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # the last two of Paddle's IterableDataset and its loader
+        return None

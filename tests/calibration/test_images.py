@@ -130,3 +130,17 @@ def test_labels_do_not_belong_to_images_that_are_shuffled():
     shuffled = paddle.io.DataLoader(Labelled(), batch_size=1, shuffle=True, num_workers=0)
     with pytest.raises(ArgumentError, match="the images of eval_data are others each time"):
         CalibrationImages(shuffled).check_in_order("eval_data")
+
+
+class Drawn(paddle.io.IterableDataset):
+    """Images that are others each time; a loader of them has no length."""
+
+    def __iter__(self):
+        yield from (X[0] * np.random.default_rng().random() for _ in range(5))
+
+
+def test_a_loader_without_a_length_is_kept():
+    calibration = CalibrationImages(paddle.io.DataLoader(Drawn(), batch_size=2, num_workers=0))
+    assert calibration.count == 5
+    first, second = (np.concatenate(list(calibration)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
