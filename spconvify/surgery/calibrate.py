@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
-from spconvify.calibration.task import Task, Unfitted
+from spconvify.calibration.task import REMEDY, Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
 from spconvify.caution import warn
 from spconvify.network.inputs import Inputs
@@ -102,8 +102,7 @@ def calibrate(
 
 
 def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], inputs: Inputs) -> dict[str, Calls]:
-    remedy = ["give calibration images of the size, channels and layout that it takes"]
-    return run(original, inputs, remedy=remedy, act=lambda image: trace(original, layers, image))
+    return run(original, inputs, remedy=REMEDY, act=lambda image: trace(original, layers, image))
 
 
 def _warn(message: str) -> None:

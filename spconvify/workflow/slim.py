@@ -226,7 +226,9 @@ def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ArgumentError("eval_data isn't a pair (images, labels)")
     images, labels = data
-    batches = list(CalibrationImages(images))
+    found = CalibrationImages(images)
+    found.check_in_order("eval_data")
+    batches = list(found)
     sizes = list({batch.shape[1:]: None for batch in batches})
     if len(sizes) > 1:
         one, other = ("x".join(map(str, size)) for size in sizes[:2])
