@@ -117,11 +117,8 @@ class TwoInputs(nn.Layer):
 
     def __init__(self):
         super().__init__()
-        self.conv, self.words, self.linear = (
-            nn.Conv2D(3, 6, 3, padding=1),
-            nn.Embedding(10, 6),
-            nn.Linear(6, 5),
-        )
+        self.conv, self.again = nn.Conv2D(3, 6, 3, padding=1), nn.Conv2D(6, 6, 3, padding=1)
+        self.words, self.linear = nn.Embedding(10, 6), nn.Linear(6, 5)
 
     def forward(self, image, ids):
         maps = self.again(self.conv(image))

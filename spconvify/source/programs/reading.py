@@ -73,6 +73,6 @@ def _check_whole(program: Program, state: dict[str, np.ndarray]) -> None:
         shape, array = program.shapes.get(id_), state[name]
         if shape is not None and list(array.shape) != list(shape):
             raise CheckpointError(
-                f"{printable(name)!r} has the shape {list(array.shape)} in the parameters, and {shape} in "
-                "the program"
+                f"{printable(name)!r} has the shape {list(array.shape)} in the parameters, and "
+                f"{shape} in the program"
             )
