@@ -20,7 +20,8 @@ _SLOT: Schema = {1: ("parameter", str), 2: ("arguments", [str])}
 _ATTRIBUTE: Schema = {
     1: ("name", str), 2: ("type", int), 3: ("i", int), 4: ("f", float), 5: ("s", str),
     6: ("ints", [int]), 7: ("floats", [float]), 8: ("strings", [str]), 10: ("b", bool),
-    11: ("bools", [bool]), 12: ("block", int), 13: ("l", int), 15: ("longs", [int]), 16: ("float64s", ["double"]),
+    11: ("bools", [bool]), 12: ("block", int), 13: ("l", int), 15: ("longs", [int]),
+    16: ("float64s", ["double"]),
     17: ("var", str), 18: ("vars", [str]), 19: ("float64", "double"),
 }  # fmt: skip
 # By an attribute's type, the field that holds its value.
