@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spconvify.checkpoint import SUFFIXES, check_output
 from spconvify.cli.measurement import Measurement
 from spconvify.cli.output import progress_bar
+from spconvify.cli.paddle_setup import load_paddle
 from spconvify.errors import ArgumentError
 from spconvify.files.places import Inputs, place_to_fill
 from spconvify.source.loading import find_program
@@ -53,6 +54,7 @@ class ConversionOutput:
         if self.program is None:
             check_output(self.path, self.force, inputs)
             return
+        load_paddle()
         from spconvify.deploy.folder import check_folder
         from spconvify.source.programs.writing import check_format
 
