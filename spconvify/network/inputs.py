@@ -92,9 +92,9 @@ class Inputs:
         if isinstance(found, InputTensor):
             # Integers of a single picture are its pixels.
             found = replace(found, dtype=None) if len(found.shape) == 4 and _is_array(value) else found
-            arguments: tuple[tuple[Any, ...], dict[str, Any]] = (found,), {}
-        else:
-            arguments = spread(found, model)
+            complete = getattr(model, "completed", None)  # of a network that knows its other inputs
+            found = complete(found) if callable(complete) else found
+        arguments = ((found,), {}) if isinstance(found, InputTensor) else spread(found, model)
         inputs = cls.__new__(cls)
         inputs._set(*arguments, positional_names(model, len(arguments[0])))
         return inputs._placed(model) if isinstance(model, nn.Layer) else inputs

@@ -5,7 +5,7 @@ import json
 import paddle
 import pytest
 from command_line import one_line_error
-from exported_networks import write
+from exported_networks import TwoInputs, write
 
 import spconvify
 from spconvify import zoo
@@ -60,6 +60,30 @@ def test_a_checkpoint_to_train_on(run, program):
     code, out, error = run("report", "sp.pdparams", "--arch", "net", "--no-latency", "--format", "json")
     assert code == 0, error
     assert json.loads(out)["after"]["macs"] < json.loads(out)["before"]["macs"]
+
+
+def test_several_inputs(run, tmp_path, monkeypatch):
+    """A picture is asked for and shown; what else the program takes goes with it."""
+    monkeypatch.chdir(tmp_path)
+    model = TwoInputs()
+    model.eval()
+    specs = [
+        paddle.static.InputSpec([None, 3, None, None], "float32", "image"),
+        paddle.static.InputSpec([None, 7], "int64", "ids"),
+    ]
+    paddle.jit.save(model, str(tmp_path / "net" / "inference"), input_spec=specs)
+    code, out, error = run("convert", "net", "--fusion", "sum", "--out", "slim", "--input", "2,3,32,40")
+    assert code == 0, error
+    assert "input 2x3x32x40" in out
+    old, new = (read_program(program_files(folder))[0] for folder in ("net", "slim"))
+    assert (
+        [(f.name, f.shape, f.dtype) for f in old.feeds]
+        == [(f.name, f.shape, f.dtype) for f in new.feeds]
+        == [("image", (-1, 3, -1, -1), "float32"), ("ids", (-1, 7), "int64")]
+    )
+    assert [fetch.name for fetch in old.fetches] == [fetch.name for fetch in new.fetches]
+    assert run("report", "slim", "--no-latency")[0] == 1, "nothing is left to convert"
+    assert run("export", "net", "--out", "deploy", "--no-tune", "--input", "1,3,32,32")[0] == 0
 
 
 def test_inspect_and_report(run, program):

@@ -39,10 +39,29 @@ def usual_shape(feed: Feed, batch: int = 1, halved: bool = False) -> tuple[int, 
 
 def usual_values(feeds: Sequence[Feed], batch: int = 1, halved: bool = False) -> list[np.ndarray]:
     """An array for every input: random numbers, and for a detector sizes and factors that can be."""
-    shapes = [usual_shape(feed, batch, halved) for feed in feeds]
-    picture = next((shape for shape in shapes if len(shape) == 4), (batch, 3, USUAL_HEIGHT, USUAL_WIDTH))
-    values = []
-    for index, (feed, shape) in enumerate(zip(feeds, shapes)):
+    picture = picture_of(feeds)
+    shape = None if picture is None else usual_shape(picture, batch, halved)
+    return _values(feeds, batch, halved, shape)
+
+
+def values_beside(feeds: Sequence[Feed], picture: Sequence[int]) -> dict[str, np.ndarray]:
+    """Arrays for the inputs beside the picture, by name: for one of this shape, (N, C, H, W)."""
+    own, values = picture_of(feeds), _values(feeds, picture[0], False, tuple(picture))
+    return {feed.name: array for feed, array in zip(feeds, values) if feed is not own}
+
+
+def picture_of(feeds: Sequence[Feed]) -> Feed | None:
+    """The first input that may be pictures."""
+    return next((feed for feed in feeds if len(feed.shape) == 4 and "float" in feed.dtype), None)
+
+
+def _values(
+    feeds: Sequence[Feed], batch: int, halved: bool, picture: tuple[int, ...] | None
+) -> list[np.ndarray]:
+    picture = picture or (batch, 3, USUAL_HEIGHT, USUAL_WIDTH)
+    own, values = picture_of(feeds), []
+    for index, feed in enumerate(feeds):
+        shape = picture if feed is own else usual_shape(feed, batch, halved)
         if feed.name in _FACTORS:
             values.append(np.ones(shape, feed.dtype))
         elif feed.name in _SIZES and shape[-1] == 2:

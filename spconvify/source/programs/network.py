@@ -8,7 +8,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.source.programs.feeds import usual_shape, usual_values
+from spconvify.network.input_tensor import InputTensor
+from spconvify.source.programs.feeds import picture_of, usual_shape, usual_values, values_beside
 from spconvify.source.programs.program import Feed
 from spconvify.source.programs.steps import Ref, Step
 
@@ -49,7 +50,13 @@ class ProgramNetwork(nn.Layer):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        """By position, or by the names that the program has for its inputs."""
+        """By position, or by the names that the program has for its inputs.
+
+        A single tensor is the picture: what else the program takes is then what it usually gets, see
+        `completed`.
+        """
+        if len(inputs) == 1 and not named and len(self.feeds) > 1:
+            return self(**self._with_the_usual(inputs[0]))
         positions = {feed.name: f"x{index}" for index, feed in enumerate(self.feeds)}
         return super().__call__(*inputs, **{positions.get(name, name): x for name, x in named.items()})
 
@@ -63,6 +70,23 @@ class ProgramNetwork(nn.Layer):
         if len(self.feeds) == 1 and "float" in self.feeds[0].dtype:
             return usual_shape(self.feeds[0])
         return dict(zip((feed.name for feed in self.feeds), usual_values(self.feeds)))
+
+    def completed(self, picture: InputTensor) -> Any:
+        """`picture`, with the program's other inputs by name: sizes and scales that go with it."""
+        own = picture_of(self.feeds)
+        if own is None or len(self.feeds) == 1:
+            return picture
+        beside = values_beside(self.feeds, picture.sizes)
+        given = {name: InputTensor(array.shape, str(array.dtype), example=array)
+                 for name, array in beside.items()}  # fmt: skip
+        return {feed.name: picture if feed is own else given[feed.name] for feed in self.feeds}
+
+    def _with_the_usual(self, picture: Any) -> dict[str, Any]:
+        own = picture_of(self.feeds)
+        if own is None:
+            return {self.feeds[0].name: picture}
+        beside = values_beside(self.feeds, picture.shape)
+        return {own.name: picture, **{name: paddle.to_tensor(array) for name, array in beside.items()}}
 
     def find(self, name: str) -> Any:
         """The layer of that name.

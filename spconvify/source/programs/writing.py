@@ -93,8 +93,8 @@ def write_program(
     fused = fuse_for_deployment(model, inputs, _ENGINE, choice)
     with scratch_folder(place) as folder:
         written = _write(fused, program, files, folder)
-        error = _check(model, program, written)
         _check_interface(program, read_program(written)[0])
+        error = _check(model, program, written)
         for file in companions(files):
             shutil.copyfile(file, folder / file.name)
         put_in_place(folder, place, overwrite, _manifest(folder, files))
@@ -107,7 +107,9 @@ def _examples(feeds: Sequence[Feed]) -> dict[str, np.ndarray]:
 
 def _write(fused: nn.Layer, program: Program, files: ProgramFiles, folder: Path) -> ProgramFiles:
     """Trace it with the original's free sizes, then give everything its old name."""
-    specs = {feed.name: InputTensor(feed.shape, feed.dtype) for feed in program.feeds}
+    specs: Any = {feed.name: InputTensor(feed.shape, feed.dtype) for feed in program.feeds}
+    if len(specs) > 1:  # in the program's order, which a dictionary's isn't
+        specs = list(specs.values())
     is_older = not files.is_json and not paddle.__version__.startswith("2.")
     write: Any = older_program.write if is_older else tracing.write
     write(fused, folder, Inputs.of(specs, fused))

@@ -87,6 +87,8 @@ def test_several_inputs_and_outputs(tmp_path):
     assert spconvify.cost(loaded, loaded.usual_inputs()).macs > 0, "it knows what it can be run on"
     slim = spconvify.convert(loaded, 0.5, fusion="sum")
     assert slim(image, ids)[1].shape == [2, 6, 8, 9]
+    assert len(loaded(image)) == 3, "words as they are usual go with a picture"
+    assert slim(picture((3, 3, 8, 8)))[1].shape == [3, 6, 8, 8]
 
 
 def test_every_way_to_name_it(unchecked, tmp_path):
