@@ -10,6 +10,7 @@ import sys
 
 def main() -> None:
     """Run the command line; Ctrl-C while its modules are still being loaded is no traceback either."""
+    _leave_current_folder()
     try:
         from spconvify.cli import main as run
 
@@ -20,15 +21,28 @@ def main() -> None:
 
 
 def _leave_current_folder() -> None:
-    """Undo what -m has done to the path."""
+    """Undo what -m, or an empty entry of PYTHONPATH, has done to the path."""
     try:
         here = os.getcwd()
     except OSError:  # it was deleted
         return
-    if not getattr(sys.flags, "safe_path", False) and sys.path[:1] == [here]:
+    if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False) and sys.path[:1] == [here]:
         del sys.path[0]
+    if _is_empty_entry(here):
+        sys.path[:] = [entry for entry in sys.path if entry != here]
+
+
+def _is_empty_entry(here: str) -> bool:
+    """Whether the current folder is on the path only by what ``PYTHONPATH=:/more`` has at its beginning.
+
+    That is what ``PYTHONPATH=$PYTHONPATH:/more`` gives where the variable had no value.
+    """
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    named = [os.path.abspath(entry) for entry in entries if entry]
+    own = [os.path.dirname(os.__file__)]  # Python's, and installed packages, in which somebody may be
+    own += getattr(sys.modules.get("site"), "getsitepackages", list)()
+    return bool(named) and "" in entries and here not in named + own
 
 
 if __name__ == "__main__":
-    _leave_current_folder()
     main()

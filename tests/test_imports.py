@@ -102,6 +102,24 @@ def test_the_command_runs_nothing_of_the_current_folder(folder, module):
     assert not (folder / "canary").exists(), (folder / "canary").read_text()
 
 
+@pytest.mark.parametrize("path", ["{0}{1}", "{1}{0}", "{0}{1}{0}{2}"])
+@pytest.mark.parametrize("module", [False, True])
+def test_an_empty_entry_of_the_path_is_not_the_current_folder(folder, tmp_path_factory, path, module):
+    for name in ("importlib", "spconvify", "runpy", "sitecustomize", "usercustomize"):
+        (folder / f"{name}.py").unlink()  # Python itself imports these before any of our code
+    script = tmp_path_factory.mktemp("bin") / "program"
+    script.write_text("from spconvify.__main__ import main\nmain()\n")
+    root = os.path.dirname(os.path.dirname(imports.__file__))
+    environment = {**os.environ, "PYTHONPATH": path.format(os.pathsep, root, folder / "none")}
+    call = ["-m", "spconvify"] if module else [str(script)]
+    done = subprocess.run(
+        [sys.executable, *call, "inspect", "resnet20", "--format", "csv"],
+        env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "canary").exists(), (folder / "canary").read_text()
+
+
 def test_the_converter_runs_nothing_of_the_current_folder(folder, tmp_path_factory):
     pytest.importorskip("paddle2onnx")
     import networks as nets

@@ -48,14 +48,28 @@ class CalibrationImages:
         self.count = sum(len(batch) for batch in self)
         if not self.count:
             raise ArgumentError("calibration is empty: give some images, 256 if you have them")
-        if not isinstance(self._batches, (list, tuple)) and not self._same_again():
-            self._batches = list(self._batches)
+        self._in_order = isinstance(self._batches, (list, tuple)) or self._same_again()
+        if not self._in_order:
+            # Without a look at their number, which the loader of an IterableDataset refuses to tell.
+            self._batches = list(islice(self._batches, None))
             self.count = sum(len(batch) for batch in self)
 
     @classmethod
     def of(cls, batches: Any) -> CalibrationImages:
         """`batches` as such images; what is some already is taken as it is, without another pass."""
         return batches if isinstance(batches, cls) else cls(batches)
+
+    def check_in_order(self, name: str) -> None:
+        """Refuse images to which nothing that lies beside them belongs, such as labels.
+
+        Raises:
+            ArgumentError: if another pass gave others; `name` names them.
+        """
+        if not self._in_order:
+            raise ArgumentError(
+                f"the images of {name} are others each time that they are gone through, as of a "
+                "DataLoader that shuffles, so that no labels belong to them; give them in one order"
+            )
 
     def _same_again(self) -> bool:
         """Whether another pass starts as this one: a DataLoader may shuffle, or draw augmentations."""
@@ -121,6 +135,8 @@ def _checked(batch: Any, index: int) -> np.ndarray:
     check_unmasked(batch, f"calibration batch {index}")
     try:
         array = np.asarray(batch)
+        if array.ndim < 2 and array.dtype.kind in "biu":  # labels, mostly, which aren't pixels either
+            raise ArgumentError(_not_images(array, index))
         check_floats(array, f"calibration batch {index}")
         array = array if array.dtype == np.float64 else array.astype(np.float32)
     except ArgumentError:
@@ -130,8 +146,7 @@ def _checked(batch: Any, index: int) -> np.ndarray:
             f"calibration batch {index} is a {type(batch).__name__}, not an array of images"
         ) from error
     if array.ndim != 4:
-        shape = "x".join(map(str, array.shape)) or "scalar"
-        raise ArgumentError(f"calibration batch {index} is {shape}; it must be (images, channels, H, W)")
+        raise ArgumentError(_not_images(array, index))
     if not np.isfinite(array).all():
         raise ArgumentError(f"calibration batch {index} holds NaN or infinity; leave those images out")
     largest = float(np.abs(array).max(initial=0.0))
@@ -141,3 +156,8 @@ def _checked(batch: Any, index: int) -> np.ndarray:
             "check how it is scaled"
         )
     return array
+
+
+def _not_images(array: np.ndarray, index: int) -> str:
+    shape = "x".join(map(str, array.shape)) or "scalar"
+    return f"calibration batch {index} is {shape}; it must be (images, channels, H, W)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from paddle import nn
@@ -13,8 +14,12 @@ from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.sample import Wanted
 from spconvify.calibration.targets import Targets
 from spconvify.calibration.trace import Calls
-from spconvify.network.inputs import Inputs
+from spconvify.network.inputs import Inputs, Sample
 from spconvify.network.replacement import Replacement
+from spconvify.network.run import run
+
+# Where the network doesn't run on some calibration images.
+REMEDY = ("give calibration images of the size, channels and layout that it takes",)
 
 
 class Unfitted(Exception):
@@ -80,10 +85,15 @@ class Task:
         for batch in self.images:
             inputs = Inputs.of(batch)
             wanted, current = (
-                capture(model, layer, self.calls, inputs.sample(model), channels_last)
+                run(model, inputs, remedy=REMEDY, act=partial(self._calls, model, layer, channels_last))
                 for model, layer in ((self.original, self.conv), (self.converted, self.layer))
             )
             yield wanted, current
+
+    def _calls(
+        self, model: nn.Layer, layer: nn.Layer, channels_last: bool, sample: Sample
+    ) -> list[Call]:
+        return capture(model, layer, self.calls, sample, channels_last)
 
     def dense(self) -> tuple[np.ndarray, np.ndarray]:
         """Kernel (L, C, 3, 3) and bias (L,) of the convolution, in float32."""

@@ -11,8 +11,8 @@ from spconvify.errors import CheckpointError
 
 HEAD_BYTES = 4096
 _PROGRAM = (
-    "an exported program, whose layers are compiled into it; give the checkpoint (.pdparams) that it "
-    "was exported from"
+    "an exported program; name the folder that holds its .json or .pdmodel with its .pdiparams, or give "
+    "the checkpoint (.pdparams) that it was exported from"
 )
 _TORCH = (
     "a PyTorch checkpoint; bring its weights over to the Paddle network first, and save that "

@@ -18,6 +18,7 @@ import typer
 from spconvify.cli import convert, export, inspect, recover, report, verify
 from spconvify.cli.idle import Command
 from spconvify.cli.output import error, note, use
+from spconvify.cli.shell import Program
 from spconvify.cli.signals import end_in_order, over, signal_that_came
 from spconvify.cli.streams import Streams, outputs
 from spconvify.cli.wording import worded
@@ -28,6 +29,7 @@ from spconvify.printable import printable, said
 
 app = typer.Typer(
     name="spconvify",
+    cls=Program,
     help="Make a trained PaddlePaddle network slim with SPConv, and see what that gives.",
     epilog="spconvify COMMAND --help shows each command's options and examples.",
     no_args_is_help=True,
@@ -181,6 +183,8 @@ def _explain(problem: BaseException) -> int:
         error("interrupted")
         return _INTERRUPTED
     if isinstance(problem, SystemExit):
+        if _streams is not None and not _streams.kept_for_results and isinstance(problem.code, int):
+            return problem.code  # Typer's, which has answered the shell; no command has begun
         asked = "" if problem.code is None else repr(problem.code)
         error(f"the network, or a module of its, called sys.exit({asked}); the work isn't done")
         return 1

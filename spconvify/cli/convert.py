@@ -27,12 +27,19 @@ EPILOG = """
   spconvify convert w.pdparams --arch my_pkg.nets:build --exclude 'stem.*'
 
   spconvify convert model.pdparams --ratio-for 'layer4.*=0.25' --dry-run --per-layer
+
+  spconvify convert PP-OCRv4_det/ --calibration pages/ --fusion sum --out PP-OCRv4_det-slim/
 """
 
 
 def convert(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A .pdparams or .safetensors file.")
+        str,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="A .pdparams or .safetensors file, or an exported program: its folder, or one of its "
+            "files.",
+        ),
     ],
     arch: o.Arch = None,
     weights: o.Weights = None,
@@ -42,9 +49,10 @@ def convert(
         typer.Option(
             "--out",
             "-o",
-            metavar="FILE",
+            metavar="PATH",
             parser=v.parse_file,
-            help="The converted checkpoint (default: NAME-spconv.SUFFIX).",
+            help="The converted checkpoint (default: NAME-spconv.SUFFIX); of a program a folder with "
+            "one in the same format, or a FILE.pdparams to train on.",
         ),
     ] = None,
     ratio: o.Ratio = DEFAULT_RATIO,
@@ -93,7 +101,7 @@ def convert(
     debug: o.Debug = False,
 ) -> None:
     """Replace the dense 3x3 convolutions of a trained network with SPConv."""
-    from spconvify.checkpoint import SUFFIXES, check_output
+    from spconvify.cli.conversion_output import ConversionOutput
     from spconvify.cli.data import Data
     from spconvify.cli.job import run
     from spconvify.cli.measurement import Measurement
@@ -102,8 +110,7 @@ def convert(
     from spconvify.cli.selection import Selection
     from spconvify.cli.showing import Output
     from spconvify.errors import ArgumentError
-    from spconvify.files.places import place_to_fill
-    from spconvify.source.loading import is_checkpoint, save_at
+    from spconvify.source.loading import is_checkpoint
 
     data = Data(
         calibration,
@@ -144,27 +151,24 @@ def convert(
         options.check()
     if not is_checkpoint(checkpoint):
         raise ArgumentError(
-            f"{checkpoint!r} isn't a .pdparams or .safetensors file; "
+            f"{checkpoint!r} isn't a .pdparams or .safetensors file, nor an exported program; "
             "`spconvify report` takes the name of a network"
         )
-    source = Path(checkpoint)
-    suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
-    target = out or source.with_name(f"{source.stem}-spconv{suffix}")
+    target = ConversionOutput.of(checkpoint, out, force)
     inputs = inputs_of(checkpoint, arch, calibration=calibration, eval=eval, plan=plan)
-    output.check({**inputs, "--out": target})
+    output.check({**inputs, "--out": target.path})
     written = (
         None
         if save_plan is None
-        else PlanOutput.of(save_plan, force, {**inputs, "--out": target, "--plot": plot})
+        else PlanOutput.of(save_plan, force, {**inputs, "--out": target.path, "--plot": plot})
     )
     if not dry_run or out is not None:
-        check_output(target, force, inputs)
-    place = place_to_fill(target, force)
+        target.check(inputs)
     slimmed = run(selection, measurement, quiet, data)
     end_if_asked()  # before anything is written
     if not dry_run:
-        save_at(slimmed.network, target, place, force)
-        note(f"saved {target}", quiet)  # at once: what follows may fail
+        target.write(slimmed.network, measurement, quiet)
+        note(f"saved {target.path}", quiet)  # at once: what follows may fail
     output.show(slimmed.comparison)
     if written is not None:
         written.write(slimmed.plan)

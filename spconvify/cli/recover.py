@@ -118,7 +118,7 @@ def recover(
     from spconvify.cli.recovery_job import Networks, Output, Training, run, show
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
-    from spconvify.files.places import place_to_fill
+    from spconvify.files.places import check_is_in_none, place_to_fill
     from spconvify.recovery.launched import launched
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
@@ -144,6 +144,8 @@ def recover(
     check_output(target, force, inputs)
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     check_output(kept, True, {**inputs, "--out": target})
+    if log_dir is not None:
+        check_is_in_none(log_dir, f"--log-dir {log_dir}", {"--out": target, "--checkpoint": kept})
     Schedule(checkpoint=kept, log_dir=log_dir).check()
     place, place_kept = place_to_fill(target, force), place_to_fill(kept, True)
     images = Data(

@@ -21,7 +21,7 @@ from spconvify.printable import json_text
 from spconvify.recovery.launched import first_process
 from spconvify.recovery.lock import only_run
 from spconvify.recovery.recipe import Recipe
-from spconvify.source.loading import is_checkpoint, open_source, save_at
+from spconvify.source.loading import find_program, is_checkpoint, open_source, save_at
 
 _LINES = 10  # of progress where there is no terminal
 
@@ -47,11 +47,17 @@ class Networks:
         for source in (self.student, self.teacher):
             if not is_checkpoint(source):
                 raise ArgumentError(f"{source!r} isn't a .pdparams or .safetensors file")
+        if find_program(self.student) is not None:
+            raise ArgumentError(
+                f"{self.student} is an exported program; train the checkpoint that "
+                "`spconvify convert PROGRAM --out FILE.pdparams` writes, with --arch PROGRAM"
+            )
         sources: list[Any] = []
         for source in (self.student, self.teacher):
             with working(f"reading {source}", quiet):
                 part: Any = {"weights": self.weights, "ignore": self.ignore} if sources else {}
-                sources.append(open_source(source, self.arch, **part))
+                arch = None if find_program(source) else self.arch
+                sources.append(open_source(source, arch, **part))
         if not sources[0].converted:
             raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
         shape = parse_shape(self.input, None, sources[0].architecture.input_shape)

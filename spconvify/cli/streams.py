@@ -74,7 +74,8 @@ def _give_up(stream: TextIO) -> None:
 class Streams:
     """The program's outputs while it runs: `results` is stdout, also when that is kept for results.
 
-    `saved` says whether the results are more than what is printed.
+    `saved` says whether the results are more than what is printed, `kept_for_results` whether a command
+    has begun.
     """
 
     def __init__(self) -> None:
@@ -82,11 +83,12 @@ class Streams:
         self._before = sys.stdout, sys.stderr
         self._own = _duplicate(sys.stdout)
         self.results = Stream(self._own or sys.stdout or _nowhere())
-        self.saved = False
+        self.saved = self.kept_for_results = False
         sys.stdout, sys.stderr = self.results, Stream(sys.stderr or _nowhere())
 
     def keep_for_results(self) -> None:
         """From here on what anybody prints, also past Python, goes to stderr."""
+        self.kept_for_results = True
         sys.stdout = sys.stderr
         if self._own is not None:
             _flush_all()

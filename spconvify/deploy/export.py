@@ -20,6 +20,7 @@ from spconvify.engines import Latency, check_engine, describe, registry
 from spconvify.engines.measure import hand_over
 from spconvify.engines.process import environment
 from spconvify.engines.registry import EngineName
+from spconvify.engines.support import check_threads
 from spconvify.errors import ArgumentError, EngineError
 from spconvify.files.places import place_of
 from spconvify.files.regular import open_regular
@@ -74,8 +75,8 @@ def export(
         The folder.
 
     Raises:
-        ArgumentError: for an engine without files, a folder that exists, be it since this began, or an
-            input that doesn't fit.
+        ArgumentError: for an engine without files, threads < 1, a folder that exists, be it since this
+            began, or an input that doesn't fit.
         EngineError: if the engine isn't installed, can't run the network, or computes something else, or
             if weights aren't finite.
     """
@@ -84,6 +85,7 @@ def export(
         usable = " or ".join(registry.exporting())
         raise ArgumentError(f"engine {engine!r} has no files to export; use {usable}")
     check_engine(engine)
+    check_threads(threads)
     target = Path(path)
     check_folder(target, overwrite)
     place = place_of(target)  # what links lead to, and which folder is the current one, may change
@@ -105,6 +107,8 @@ def export(
             except EngineError as problem:
                 if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
                     raise EngineError(f"can't write {target}: no space left on its disk") from problem
+                if full := _why_no_more(folder):
+                    raise EngineError(f"can't write {target}: {full}") from problem
                 raise
             deleted = how.get("deleted_passes", [])
             manifest = _manifest(
@@ -113,6 +117,17 @@ def export(
             report(1, 1, "putting the files in place")
             put_in_place(folder, place, overwrite, manifest.to_dict())
     return target
+
+
+def _why_no_more(folder: Path) -> str:
+    """Why files in a folder can't be any longer, as with a user's share of the disk used up; else ""."""
+    for file in folder.iterdir():
+        try:
+            with file.open("ab") as opened:
+                opened.write(bytes(_FULL_DISK_BYTES))
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
 
 
 def read_manifest(folder: Path) -> Manifest:

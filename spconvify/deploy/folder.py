@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.engines import registry
-from spconvify.engines.program_files import STEM
+from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES, STEM
 from spconvify.errors import ArgumentError, Option, SpconvifyError
 from spconvify.files.places import check_place, check_removable, check_utf8, place_of
 from spconvify.files.placing import put_folder
@@ -20,6 +20,7 @@ from spconvify.files.regular import open_regular
 from spconvify.printable import json_text
 
 MANIFEST = "manifest.json"
+COMPANION_SUFFIXES = (".yml", ".yaml", ".txt", ".json")  # of what is carried over beside a program
 _LARGEST_MANIFEST = 1 << 24
 _NAMED = 3  # of the files that are in the way
 
@@ -99,9 +100,17 @@ def exported_files(folder: Path) -> dict[str, int] | None:
     if not isinstance(data.get("spconvify"), str) or data.get("engine") not in registry.exporting():
         return None
     sizes = data.get("bytes")
-    if not isinstance(sizes, dict) or not all(name.startswith(f"{STEM}.") for name in sizes):
+    if not isinstance(sizes, dict) or not all(_may_be_ours(name, data.get("program")) for name in sizes):
         return None
     return sizes
+
+
+def _may_be_ours(name: str, program: Any) -> bool:
+    """Whether an export writes files that are called so: its own, or a program and what goes with it."""
+    if isinstance(program, str) and Path(program).suffix in PROGRAM_SUFFIXES:
+        own = (program, f"{Path(program).stem}{PARAMETERS}")
+        return name in own or Path(name).suffix in COMPANION_SUFFIXES
+    return name.startswith(f"{STEM}.")
 
 
 def put_in_place(folder: Path, target: Path, overwrite: bool, manifest: Mapping[str, Any]) -> None:

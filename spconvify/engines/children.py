@@ -16,13 +16,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import spconvify
 from spconvify.engines.patience import SLICE_SECONDS, Patience
 from spconvify.errors import EngineError
+from spconvify.files.scratch import scratch_folder
 from spconvify.imports import AsInParent, full_path, installed_path, own_modules
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -41,6 +42,7 @@ children.begin(start)
 """
 # What would have Python run a file, wait for a terminal, or write its pipes in other letters.
 _LEFT_OUT = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT")
+_TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # where programs put temporary files
 _ENCODING = "utf-8"
 _SECONDS_TO_DIE = 10.0
 _start: dict[str, Any] = {}  # in a child: what its parent said
@@ -67,6 +69,20 @@ def start(
     return process
 
 
+@contextlib.contextmanager
+def own_temporary(variables: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """An environment with a place for temporary files in which nobody else can have put anything.
+
+    ONNX Runtime writes into a file of a fixed name there as soon as it is imported: through a link that
+    somebody has put in its place, and a FIFO would keep it waiting.
+
+    Raises:
+        SpconvifyError: if the system has no place for temporary files.
+    """
+    with scratch_folder() as folder:
+        yield {**variables, **dict.fromkeys(_TEMPORARY, str(folder))}
+
+
 def run(
     module: str, job: Mapping[str, Any], folder: Path, variables: Mapping[str, str]
 ) -> tuple[int, str]:
@@ -75,6 +91,13 @@ def run(
     Raises:
         EngineError: if no process can be started, or it does nothing any more; it has been killed then.
     """
+    with own_temporary(variables) as own:
+        return _run(module, job, folder, own)
+
+
+def _run(
+    module: str, job: Mapping[str, Any], folder: Path, variables: Mapping[str, str]
+) -> tuple[int, str]:
     process = _popen(module, folder, variables, subprocess.PIPE)
     try:
         patience = Patience(process.pid)

@@ -12,8 +12,7 @@ from spconvify.engines.feeds import save_values
 from spconvify.engines.latency import Latency
 from spconvify.engines.process import Worker
 from spconvify.engines.registry import EngineName
-from spconvify.engines.support import check_engine
-from spconvify.errors import ArgumentError
+from spconvify.engines.support import check_engine, check_threads
 from spconvify.files.scratch import scratch_folder
 from spconvify.settings import DEFAULT_ENGINE
 
@@ -54,8 +53,7 @@ def measure(
         EngineError: if the device isn't there, or a network can't be handed over or run.
     """
     check_engine(engine, device)
-    if threads < 1:
-        raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
+    check_threads(threads)
     from spconvify.network.inputs import Inputs
 
     inputs = Inputs.of(input_shape, next(iter(networks.values())))

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -15,8 +16,43 @@ from paddle import nn
 from spconvify.engines import tracing
 from spconvify.engines.feeds import Shapes
 
-# Paddle 3 traces these operators into its new representation only; they have no attributes.
-_UNARY = ("abs", "cos", "erf", "exp", "floor", "log", "rsqrt", "sigmoid", "sin", "sqrt", "tanh")
+
+@dataclass(frozen=True)
+class _Older:
+    """One of Paddle 2's operators that Paddle 3 traces into its new representation only.
+
+    Attributes:
+        name: what it is called.
+        slots: of its inputs, in order.
+        arguments: of the newer function behind the inputs: (keyword, the older attribute, its default).
+        dtype: of the result, where it isn't the first input's.
+    """
+
+    name: str
+    slots: tuple[str, ...] = ("X",)
+    arguments: tuple[tuple[str, str, Any], ...] = ()
+    dtype: str | None = None
+
+
+_UNARY = (
+    "abs", "ceil", "cos", "erf", "exp", "floor", "log", "round", "rsqrt", "sigmoid", "sign", "sin",
+    "sqrt", "tanh",
+)  # fmt: skip
+_BINARY = {"multiply": "elementwise_mul", "maximum": "elementwise_max", "minimum": "elementwise_min"}
+_PAIR = ("X", "Y")
+_OLDER = {
+    **{name: _Older(name) for name in _UNARY},
+    **{name: _Older(older, _PAIR) for name, older in _BINARY.items()},
+    **{
+        name: _Older(name, _PAIR, dtype="bool") for name in ("greater_than", "logical_and", "logical_or")
+    },
+    "bmm": _Older("bmm", _PAIR),
+    "matmul": _Older(
+        "matmul_v2", _PAIR, (("transpose_x", "trans_x", False), ("transpose_y", "trans_y", False))
+    ),
+    "gelu": _Older("gelu", arguments=(("approximate", "approximate", False),)),
+    "softplus": _Older("softplus", arguments=(("beta", "beta", 1.0), ("threshold", "threshold", 20.0))),
+}
 
 
 def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
@@ -34,9 +70,11 @@ def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
 
 @contextlib.contextmanager
 def _older_operators() -> Iterator[None]:
-    """Trace `_UNARY` as operators of the older representation, from whatever module they are called."""
+    """Trace `_OLDER` as operators of the older representation, from whatever module they are called."""
     older = {
-        id(getattr(paddle._C_ops, name)): _older(name) for name in _UNARY if hasattr(paddle._C_ops, name)
+        id(getattr(paddle._C_ops, name)): _older(name, operator)
+        for name, operator in _OLDER.items()
+        if hasattr(paddle._C_ops, name)
     }
     modules = [module for name, module in list(sys.modules.items()) if name.split(".")[0] == "paddle"]
     patched = []
@@ -52,16 +90,20 @@ def _older_operators() -> Iterator[None]:
             setattr(module, attribute, value)
 
 
-def _older(name: str) -> Callable[..., Any]:
+def _older(name: str, operator: _Older) -> Callable[..., Any]:
     helper_type: Any = importlib.import_module("paddle.base.layer_helper").LayerHelper
     usual = getattr(paddle._C_ops, name)
+    places = [*map(str.lower, operator.slots), *(keyword for keyword, _, _ in operator.arguments)]
 
-    def operator(x: Any, *args: Any, **kwargs: Any) -> Any:
+    def traced(*args: Any, **kwargs: Any) -> Any:
         if paddle.in_dynamic_mode():
-            return usual(x, *args, **kwargs)
-        helper = helper_type(name)
-        output = helper.create_variable_for_type_inference(x.dtype)
-        helper.append_op(type=name, inputs={"X": x}, outputs={"Out": output})
+            return usual(*args, **kwargs)
+        given = {**dict(zip(places, args)), **kwargs}
+        inputs = {slot: given[slot.lower()] for slot in operator.slots}
+        attrs = {old: given.get(keyword, default) for keyword, old, default in operator.arguments}
+        helper = helper_type(operator.name)
+        output = helper.create_variable_for_type_inference(operator.dtype or inputs["X"].dtype)
+        helper.append_op(type=operator.name, inputs=inputs, outputs={"Out": output}, attrs=attrs)
         return output
 
-    return operator
+    return traced

@@ -46,9 +46,7 @@ class OnnxRuntime(Engine):
         super().check(device)
         if device == "cpu":
             return
-        import onnxruntime
-
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        if not _is_for_gpus():
             raise EngineError(
                 f"device {device}: this ONNX Runtime is built for the CPU; install onnxruntime-gpu, "
                 "or use ",
@@ -97,6 +95,16 @@ class OnnxRuntime(Engine):
     def load_hint(self, folder: Path, files: Sequence[str], how: Mapping[str, Any]) -> Sequence[str]:
         """A session."""
         return [f'onnxruntime.InferenceSession("{folder / FILE}")']
+
+
+def _is_for_gpus() -> bool:
+    """Whether it brings what runs networks on GPUs; importing it here would do what a child may only.
+
+    See `spconvify.engines.children.own_temporary`.
+    """
+    spec = importlib.util.find_spec("onnxruntime")
+    folders = spec.submodule_search_locations if spec else None
+    return any(any(Path(place, "capi").glob("*providers_cuda*")) for place in folders or ())
 
 
 def _convert(network: str, folder: Path, input_shape: Shapes) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.engines import registry
-from spconvify.engines.children import end, start
+from spconvify.engines.children import end, own_temporary, start
 from spconvify.engines.patience import SLICE_SECONDS, Patience
 from spconvify.engines.registry import EngineName
 from spconvify.errors import EngineError
@@ -41,13 +41,16 @@ class Worker:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         folder = Path(job["folder"]).absolute()
-        self._process = start(
-            "spconvify.engines.worker",
-            {**job, "folder": str(folder), "mark": self._mark, "home": home},
-            folder,
-            environment(job["threads"], job["device"], job["engine"]),
-            self._errors,
-        )
+        variables = environment(job["threads"], job["device"], job["engine"])
+        with contextlib.ExitStack() as stack:
+            self._process = start(
+                "spconvify.engines.worker",
+                {**job, "folder": str(folder), "mark": self._mark, "home": home},
+                folder,
+                stack.enter_context(own_temporary(variables)),
+                self._errors,
+            )
+            self._temporary = stack.pop_all()  # until __exit__
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
@@ -55,6 +58,10 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with self._temporary:
+            self._end()
+
+    def _end(self) -> None:
         end(self._process)
         self._listener.join(_SECONDS_TO_END)
         pipes = [self._process.stdin, self._errors]

@@ -8,7 +8,7 @@ from spconvify.engines import registry
 from spconvify.engines.devices import processor
 from spconvify.engines.patience import limit
 from spconvify.engines.registry import EngineName
-from spconvify.errors import EngineError
+from spconvify.errors import ArgumentError, EngineError
 
 
 def check_engine(engine: EngineName, device: str = "cpu") -> None:
@@ -20,6 +20,18 @@ def check_engine(engine: EngineName, device: str = "cpu") -> None:
     """
     limit()  # of the time that its processes have
     registry.engine(engine).check(device)
+
+
+def check_threads(threads: int) -> None:
+    """Refuse a number of threads that can't be.
+
+    Raises:
+        ArgumentError: says which.
+    """
+    if type(threads) is not int and not hasattr(threads, "__index__"):
+        raise ArgumentError(f"threads {threads!r} isn't a whole number; the usual choice is 1")
+    if threads < 1:
+        raise ArgumentError(f"threads {threads} is less than 1; the usual choice is 1")
 
 
 def usable_engines(device: str) -> list[str]:

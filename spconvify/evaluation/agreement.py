@@ -18,6 +18,7 @@ from spconvify.network.run import run, trying
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
 _EMPTY = "it is empty"  # in both networks, as a detector's boxes where it finds nothing
+_REMEDY = ("give images of the size, channels and layout that it takes",)
 _NO_TENSOR = "nothing is known, since it returns no tensor to compare"
 _WORDS = {
     "classes": "same top-1",
@@ -131,7 +132,9 @@ def agreement(
         for batch in filter(len, batches):
             images += len(batch)
             inputs = Inputs.of(batch)
-            before, after = (arrays(run(model, inputs)) for model in (original, converted))
+            before, after = (
+                arrays(run(model, inputs, remedy=_REMEDY)) for model in (original, converted)
+            )
             for name, value in before.items():
                 if name not in tallies:
                     tallies[name] = _Tally(name, value, Frame.of(original, batch.shape))

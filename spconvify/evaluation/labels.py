@@ -29,7 +29,12 @@ def check_labels(
     """
     if np.ma.is_masked(labels):
         raise ArgumentError(f"{where}: labels are masked; leave those images out, or fill them")
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise ArgumentError(
+            f"{where}: labels are lists of several lengths; give one whole number for each image"
+        ) from error
     if array.dtype.kind not in "iuf":
         raise ArgumentError(
             f"{where}: labels of dtype {array.dtype} aren't numbers; give each class a number from 0 on"

@@ -137,6 +137,24 @@ def check_is_no_input(path: Path, what: str, inputs: Inputs) -> None:
             )
 
 
+def check_is_in_none(folder: Path, what: str, files: Inputs) -> None:
+    """Refuse a folder that would be made where a file is to be.
+
+    Args:
+        folder: the one to make, with the folders that lead to it.
+        what: names it in the error.
+        files: path by the option's name.
+
+    Raises:
+        ArgumentError: names the file.
+    """
+    for name, file in files.items():
+        if file is not None and any(_is_same(place, Path(file)) for place in (folder, *folder.parents)):
+            raise ArgumentError(
+                f"{what} would be a folder where {name} {file} is to be; choose another name"
+            )
+
+
 def check_is_in_no_input(path: Path, what: str, inputs: Inputs) -> None:
     """Refuse to replace a picture in a folder that a command reads pictures from.
 

@@ -31,10 +31,20 @@ def positional_names(model: Any, count: int) -> list[str]:
     """What forward calls its first `count` arguments; x0, x1 … where it has no names for them."""
     signature = _signature(model)
     known = [] if signature is None else [p.name for p in _one_by_one(signature)]
+    known = _own_names(model) or known
     return [*known[:count], *(f"x{index}" for index in range(len(known), count))]
 
 
+def _own_names(model: Any) -> list[str]:
+    """What the network itself calls its inputs (its `input_names`), if it says so."""
+    names = getattr(model, "input_names", ())
+    return list(names) if isinstance(names, (list, tuple)) else []
+
+
 def _has_names(model: Any, value: Mapping[Any, Any]) -> bool:
+    own = _own_names(model)
+    if own:
+        return set(value) <= set(own)
     signature = _signature(model)
     if signature is None or not all(isinstance(key, str) for key in value):
         return False

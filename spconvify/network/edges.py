@@ -57,18 +57,37 @@ def walk(model: nn.Layer) -> Iterator[Edge]:
 def held_beside(model: nn.Layer) -> Iterator[Edge]:
     """Every place past the registration that holds a layer, called ``Class.attribute``.
 
-    Entries of lists and dictionaries can be replaced; those of tuples, sets and partial functions, and
-    what a bound method belongs to, can't.
+    Also those inside a layer that is held in that way alone, as a ``LayerList`` in a dictionary. Entries
+    of lists and dictionaries can be replaced; those of tuples, sets and partial functions, and what a
+    bound method belongs to, can't.
     """
-    for parent in model.sublayers(include_self=True):
+    waiting = model.sublayers(include_self=True)
+    registered = {id(layer) for layer in waiting}
+    seen = set(registered)
+    while waiting:
+        parent = waiting.pop(0)
         if isinstance(parent, Replacement):
             continue
-        for attribute, value in list(vars(parent).items()):
-            traced = attribute == "forward" and not forward_was_replaced(parent)
-            if attribute not in _LAYER_INTERNALS and not traced:
-                name = f"{type(parent).__name__}.{attribute}"
-                for layer, container, key in _layers_in(value, vars(parent), attribute, _DEPTH):
-                    yield Edge(name, parent, key, layer, container)
+        for edge in _beside(parent):
+            yield edge
+            if id(edge.layer) in seen or isinstance(edge.layer, Replacement):
+                continue
+            for inner in walk(edge.layer):
+                if inner.parent is not None and id(inner.parent) not in registered:
+                    yield Edge(edge.name, inner.parent, inner.key, inner.layer, inner.container)
+                if id(inner.layer) not in seen:
+                    seen.add(id(inner.layer))
+                    waiting.append(inner.layer)
+
+
+def _beside(parent: nn.Layer) -> Iterator[Edge]:
+    """Those of the attributes of one layer."""
+    for attribute, value in list(vars(parent).items()):
+        traced = attribute == "forward" and not forward_was_replaced(parent)
+        if attribute not in _LAYER_INTERNALS and not traced:
+            name = f"{type(parent).__name__}.{attribute}"
+            for layer, container, key in _layers_in(value, vars(parent), attribute, _DEPTH):
+                yield Edge(name, parent, key, layer, container)
 
 
 def replaceable(model: nn.Layer) -> list[Edge]:

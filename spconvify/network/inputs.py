@@ -92,9 +92,9 @@ class Inputs:
         if isinstance(found, InputTensor):
             # Integers of a single picture are its pixels.
             found = replace(found, dtype=None) if len(found.shape) == 4 and _is_array(value) else found
-            arguments: tuple[tuple[Any, ...], dict[str, Any]] = (found,), {}
-        else:
-            arguments = spread(found, model)
+            complete = getattr(model, "completed", None)  # of a network that knows its other inputs
+            found = complete(found) if callable(complete) else found
+        arguments = ((found,), {}) if isinstance(found, InputTensor) else spread(found, model)
         inputs = cls.__new__(cls)
         inputs._set(*arguments, positional_names(model, len(arguments[0])))
         return inputs._placed(model) if isinstance(model, nn.Layer) else inputs
@@ -118,8 +118,13 @@ class Inputs:
 
     @classmethod
     def usual(cls, model: nn.Layer) -> Iterator[Inputs]:
-        """Pictures of usual sizes that the network might take; none for one without a convolution."""
-        return (cls.of(shape, model) for shape in usual_shapes(model))
+        """What the network says that it takes (its `usual_inputs`), or pictures of usual sizes.
+
+        None for a network that says nothing and has no convolution.
+        """
+        says = getattr(model, "usual_inputs", None)
+        own = [says()] if callable(says) else []
+        return (cls.of(shape, model) for shape in (*own, *usual_shapes(model)))
 
     @property
     def tensors(self) -> dict[str, InputTensor]:

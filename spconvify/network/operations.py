@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable
 
 import paddle
@@ -130,26 +131,45 @@ def following(
 ) -> Iterator[None]:
     """Call ``before(layer, input)`` and ``after(layer, input, output)`` at every call of `layers`.
 
-    As hooks do, but Paddle's hooks aren't given what is handed over by keyword. `input` is the first
-    argument, None if there is none.
+    As hooks do, but Paddle's hooks aren't given what is handed over by keyword, nor run where a network
+    calls the layer's ``forward`` itself. `input` is the first argument, None if there is none.
     """
-    wanted = {id(layer) for layer in layers}
+    wanted = {id(layer): layer for layer in layers}
+    inside: list[int] = []  # ids of the wanted layers that are running
     layer_call = nn.Layer.__call__
 
-    def call(layer: nn.Layer, *args: Any, **kwargs: Any) -> Any:
+    def note(layer: nn.Layer, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         given = next(iter((*args, *kwargs.values())), None)
-        if before is not None and id(layer) in wanted:
+        if before is not None:
             before(layer, given)
-        output = layer_call(layer, *args, **kwargs)
-        if after is not None and id(layer) in wanted:
+        inside.append(id(layer))
+        try:
+            output = run(*args, **kwargs)
+        finally:
+            inside.pop()
+        if after is not None:
             after(layer, given, output)
         return output
 
-    nn.Layer.__call__ = call
+    def call(layer: nn.Layer, *args: Any, **kwargs: Any) -> Any:
+        run = partial(layer_call, layer)
+        return note(layer, run, *args, **kwargs) if id(layer) in wanted else run(*args, **kwargs)
+
+    def direct(layer: nn.Layer, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return run(*args, **kwargs) if id(layer) in inside else note(layer, run, *args, **kwargs)
+
+    own = [(vars(layer), vars(layer).get("forward")) for layer in wanted.values()]
     try:
+        nn.Layer.__call__ = call
+        for layer in wanted.values():
+            vars(layer)["forward"] = partial(direct, layer, layer.forward)
         yield
     finally:
         nn.Layer.__call__ = layer_call
+        for attributes, forward in own:
+            attributes.pop("forward", None)
+            if forward is not None:
+                attributes["forward"] = forward
 
 
 class _Count:

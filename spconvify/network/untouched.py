@@ -6,7 +6,7 @@ import contextlib
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -23,15 +23,17 @@ _SMALL = 2**16  # elements: a statistic or a state, not a weight
 def untouched(model: nn.Layer, random_states: bool = True) -> Iterator[None]:
     """Everything of `model` is afterwards as it was, whatever the block's forward passes did to it.
 
-    Attributes, sub-layers, buffers and hooks of every layer; lists, dictionaries, sets and objects in
-    its attributes; the values of buffers and of statistics; Paddle's, NumPy's and Python's random
-    states. Not what a closure or a global variable holds, nor weights that are trained.
+    Attributes, sub-layers, buffers and hooks of every layer, registered or not; lists, dictionaries,
+    sets and objects in its attributes; the values of buffers and of statistics; Paddle's, NumPy's and
+    Python's random states. Not what a closure or a global variable holds, nor weights that are trained.
 
     Args:
         model: the network.
         random_states: off where another run has to draw other numbers, which tells a noisy network.
     """
-    restores = [*_containers(model), *_values(model), *(_random_states() if random_states else ())]
+    layers = {id(layer): layer for layer in model.sublayers(include_self=True)}
+    restores = _containers(layers)
+    restores += [*_values(layers.values()), *(_random_states() if random_states else ())]
     try:
         yield
     finally:
@@ -39,14 +41,15 @@ def untouched(model: nn.Layer, random_states: bool = True) -> Iterator[None]:
             restore()
 
 
-def _containers(model: nn.Layer) -> list[_Restore]:
-    """Restore the contents of everything that is reached from the layers' attributes, in place."""
+def _containers(layers: dict[int, nn.Layer]) -> list[_Restore]:
+    """Restore the contents of everything that is reached from the layers' attributes, in place.
+
+    Layers that are registered nowhere, as a teacher in a list, are added to `layers`.
+    """
     restores: list[_Restore] = []
     seen: set[int] = set()
     # With whether an object's own attributes are looked at too: one deep, a logger leads to everything.
-    waiting: list[tuple[Any, bool]] = [
-        (vars(layer), True) for layer in model.sublayers(include_self=True)
-    ]
+    waiting: list[tuple[Any, bool]] = [(vars(layer), True) for layer in layers.values()]
     while waiting:
         value, into_objects = waiting.pop()
         if id(value) in seen:
@@ -58,6 +61,9 @@ def _containers(model: nn.Layer) -> list[_Restore]:
             inside = value.values() if isinstance(value, dict) else value
         elif isinstance(value, (tuple, frozenset)):
             inside = value
+        elif isinstance(value, nn.Layer):
+            layers.setdefault(id(value), value)
+            waiting.append((vars(value), into_objects))
         elif into_objects and _is_the_users(value):
             waiting.append((vars(value), False))
         waiting += [(item, into_objects) for item in inside]
@@ -82,8 +88,8 @@ def _restore(container: Any) -> _Restore:
     return restore
 
 
-def _values(model: nn.Layer) -> Iterator[_Restore]:
-    for layer in model.sublayers(include_self=True):
+def _values(layers: Iterable[nn.Layer]) -> Iterator[_Restore]:
+    for layer in layers:
         frozen = [p for p in layer._parameters.values() if p is not None and not p.trainable]
         small = [p for p in frozen if p._is_initialized() and p.size <= _SMALL]
         for tensor in [*small, *layer._buffers.values()]:

@@ -52,4 +52,21 @@ def as_array(value: Any, where: str) -> np.ndarray:
     check_unmasked(value, where)
     if isinstance(value, paddle.Tensor):
         value = value.astype("float32").numpy() if "float" in str(value.dtype) else value.numpy()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists of several lengths
+        raise ArgumentError(
+            f"{where}: parts of it are of several shapes, which makes no array"
+        ) from error
+
+
+def length_of(data: Any) -> int | None:
+    """How many parts it has, if it tells."""
+    try:
+        return len(data)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # the last two of Paddle's IterableDataset and its loader
+        return None

@@ -10,7 +10,7 @@ import paddle
 
 from spconvify.data.inputs import check_floats
 from spconvify.errors import ArgumentError
-from spconvify.recovery.arrays import as_array, as_pair
+from spconvify.recovery.arrays import as_array, as_pair, length_of
 from spconvify.recovery.fingerprint import checksum, of_augment, of_batches, of_dataset
 
 # images (N, C, H, W) of a batch, and a random generator of the step -> images of the same shape
@@ -59,10 +59,10 @@ class Batches:
         """
         if isinstance(self._data, _Indexed):
             return len(self._data) // self._size
-        try:
-            return len(self._data)
-        except TypeError as error:
-            raise ArgumentError("the training data has no length: give steps, not epochs") from error
+        length = length_of(self._data)
+        if length is None:
+            raise ArgumentError("the training data has no length: give steps, not epochs")
+        return length
 
     def describe(self) -> str:
         """What a run's checkpoint remembers of its data and labels."""
@@ -113,7 +113,7 @@ class Batches:
 
     def _epoch(self, epoch: int, step: int) -> Iterator[Any]:
         if not isinstance(self._data, _Indexed):
-            length = len(self._data) if hasattr(self._data, "__len__") else 0
+            length = length_of(self._data) or 0
             passed_over = length and (epoch + 1) * length <= step
             yield from [None] * length if passed_over else self._data
             return

@@ -13,6 +13,7 @@ from paddle import nn
 
 from spconvify.checkpoint.apply import state_of
 from spconvify.files.regular import open_regular
+from spconvify.recovery.arrays import length_of
 
 _ROWS = 256  # of an array at a time: one that is mapped from a disk needn't fit into memory
 _ITEMS, _TWICE = 1000, 64  # of a dataset: read, and read again to see whether chance is at work
@@ -60,15 +61,13 @@ def of_dataset(dataset: Any) -> str:
 
 def of_batches(batches: Any) -> str:
     """What is gone through as it comes: a list's arrays, a loader's dataset, or else the first batch."""
-    try:
-        count = f"{len(batches)} "
-    except TypeError:  # it has no length, or, as a loader of an iterable dataset, can't tell it
-        count = ""
+    length = length_of(batches)
+    count = "" if length is None else f"{length} "
     if isinstance(batches, (list, tuple)):
         return f"{count}batches ({checksum(batches):08x})"
     text = f"a {type(batches).__name__} of {count}batches"
     dataset: Any = getattr(batches, "dataset", None)
-    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__") and len(dataset):
+    if hasattr(dataset, "__getitem__") and length_of(dataset):
         return f"{text} from {of_dataset(dataset)}"
     first, second = ([checksum(batch) for batch, _ in zip(batches, range(1))] for _ in range(2))
     return f"{text} ({checksum(first):08x})" if first == second else text

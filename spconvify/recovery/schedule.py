@@ -8,7 +8,7 @@ from typing import Optional
 
 from spconvify.checkpoint import check_output
 from spconvify.errors import ArgumentError
-from spconvify.files.places import check_folder_to_fill, place_to_fill
+from spconvify.files.places import check_folder_to_fill, check_is_in_none, place_to_fill
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Schedule:
                 raise ArgumentError(f"checkpoint {self.checkpoint} must end in .safetensors")
             check_output(self.checkpoint, force=True)
         if self.log_dir is not None:
+            check_is_in_none(self.log_dir, f"log_dir {self.log_dir}", {"checkpoint": self.checkpoint})
             check_folder_to_fill(self.log_dir, f"log_dir {self.log_dir}")
 
     def absolute(self) -> Schedule:

@@ -14,6 +14,8 @@ from spconvify.checkpoint.formats import is_prefix
 from spconvify.errors import ArgumentError, CheckpointError, Option
 from spconvify.operators.registry import recognised
 from spconvify.source.parts import identify_part, read_part, shapes_of, take_part
+from spconvify.source.programs.architecture import ProgramArchitecture
+from spconvify.source.programs.files import program_files
 from spconvify.source.readable import check_readable
 from spconvify.zoo import (
     Architecture,
@@ -34,7 +36,7 @@ class Source:
     """Where a network comes from: an architecture, and the weights if there is a checkpoint."""
 
     name: str
-    architecture: Architecture | PaddleClasArchitecture | CustomArchitecture
+    architecture: Architecture | PaddleClasArchitecture | CustomArchitecture | ProgramArchitecture
     state: dict[str, np.ndarray] | None = None
 
     @property
@@ -66,7 +68,7 @@ def open_source(
     weights: str | None = None,
     ignore: Iterable[str] | str = (),
 ) -> Source:
-    """Find out what a command was given: a checkpoint, a name of the zoo, or ``module:factory``.
+    """Find out what a command was given: a checkpoint, a program, a name, or ``module:factory``.
 
     `weights` and `ignore` pick a part of a checkpoint, see `load`.
 
@@ -75,17 +77,28 @@ def open_source(
         CheckpointError: if the file can't be read, or no architecture has its keys and no `arch` is
             given.
     """
-    if not is_checkpoint(source):
+    program = find_program(source)
+    if program is not None or not is_checkpoint(source):
         for name, value in (("arch", arch), ("weights", weights), ("ignore", ignore)):
             if value:
                 raise ArgumentError(Option(name), f" goes with a checkpoint, and {source!r} isn't one")
-        return Source(source, resolve(source))
+        return Source(program.name, program) if program else Source(source, resolve(source))
     state = read_part(source, weights, ignore)
-    if arch is None or ":" not in arch or arch.startswith(PREFIX):
-        architecture: Any = identify_part(state, source, arch)
-    else:
-        architecture = resolve(arch)
+    architecture: Any = None if arch is None else find_program(arch)
+    if architecture is None:
+        known = arch is None or ":" not in arch or arch.startswith(PREFIX)
+        architecture = identify_part(state, source, arch) if known else resolve(str(arch))
     return Source(f"{Path(source).name} ({architecture.name})", architecture, state)
+
+
+def find_program(source: str) -> ProgramArchitecture | None:
+    """The exported program that `source` names: a file, their prefix or their folder; None if none.
+
+    Raises:
+        CheckpointError: if a folder holds several, or a part of it is missing.
+    """
+    files = None if source in names() else program_files(source)
+    return None if files is None else ProgramArchitecture(files)
 
 
 def is_checkpoint(source: str) -> bool:
@@ -143,17 +156,21 @@ def load(
     weights: str | None = None,
     ignore: Iterable[str] | str = (),
 ) -> nn.Layer:
-    """Load a checkpoint, dense or converted, into a network that is ready to run.
+    """Load a checkpoint or an exported program into a network that is ready to run.
 
     A checkpoint may hold more than the network: the network's keys may have a prefix (``Student.``,
     ``module.``, or the keys of dictionaries around the state dict), and moving averages, an optimizer's
     state or auxiliary heads may lie beside them. What is unambiguous is left out, with a warning.
 
+    An exported program (``inference.json`` or ``.pdmodel`` with ``.pdiparams``) becomes a network with
+    layers, in eval mode: its outputs are compared with those of Paddle's own predictor first.
+
     Args:
-        path: a ``.pdparams`` or ``.safetensors`` file; it is read without executing anything in it.
+        path: a ``.pdparams`` or ``.safetensors`` file; or an exported program, by one of its files,
+            their prefix or their folder. It is read without executing anything in it.
         model_or_arch: the network to fill (dense or converted; it is changed in place), the name of
-            an architecture of ``spconvify.zoo``, or ``"package.module:factory"``. None identifies
-            the architecture from the keys and shapes.
+            an architecture of ``spconvify.zoo``, ``"package.module:factory"``, or the exported program
+            that a checkpoint came from. None identifies the architecture from the keys and shapes.
         weights: take the keys with this prefix alone.
         ignore: globs; leave out the keys that match, or begin so.
 
@@ -163,13 +180,20 @@ def load(
     Raises:
         CheckpointError: if the file is damaged, isn't a checkpoint, doesn't fit the network, or holds
             several parts that do.
-        ArgumentError: if there is no such architecture, or `weights` or `ignore` matches no key.
+        ArgumentError: if there is no such architecture, what is given is no network, or `weights` or
+            `ignore` matches no key.
 
     Warns:
         CheckpointWarning: if only a part of the checkpoint was taken.
+        NotCheckedWarning: if Paddle can't run the program here, so that nothing was compared.
     """
     if model_or_arch is None or isinstance(model_or_arch, str):
         return open_source(os.fspath(path), model_or_arch, weights=weights, ignore=ignore).build()
+    from spconvify.surgery.sites import check_is_layer
+
+    check_is_layer(model_or_arch)
+    if find_program(os.fspath(path)) is not None:
+        raise ArgumentError(f"{path} is an exported program, a network itself; leave out the other one")
     return fill(model_or_arch, read_part(path, weights, ignore), str(path))
 
 
@@ -182,7 +206,7 @@ def save(model: nn.Layer, path: str | os.PathLike[str], *, overwrite: bool = Tru
         overwrite: replace an existing file.
 
     Raises:
-        ArgumentError: if the suffix is another one.
+        ArgumentError: if the suffix is another one, or `model` isn't a network.
         CheckpointError: if the file can't be written, or exists and `overwrite` is off, if weights
             aren't finite, or if its layers are called so that it couldn't be loaded again; an old one is
             then as it was.
@@ -195,7 +219,9 @@ def save_at(model: nn.Layer, path: str | os.PathLike[str], place: Path | None, o
     """`save`, with `path` found out before the work: see `spconvify.files.places.place_to_fill`."""
     from spconvify.checkpoint.apply import state_of
     from spconvify.network.finite import check_finite
+    from spconvify.surgery.sites import check_is_layer
 
+    check_is_layer(model)
     check_finite(model, CheckpointError, "so nothing was saved")
     state, bfloat16 = state_of(model)
     check_readable(model, shapes_of(state))

@@ -10,7 +10,7 @@ from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.targets import Targets
-from spconvify.calibration.task import Task, Unfitted
+from spconvify.calibration.task import REMEDY, Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
 from spconvify.caution import warn
 from spconvify.network.inputs import Inputs
@@ -105,8 +105,7 @@ def calibrate(
 
 
 def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], inputs: Inputs) -> dict[str, Calls]:
-    remedy = ["give calibration images of the size, channels and layout that it takes"]
-    return run(original, inputs, remedy=remedy, act=lambda image: trace(original, layers, image))
+    return run(original, inputs, remedy=REMEDY, act=lambda image: trace(original, layers, image))
 
 
 def _warn(message: str) -> None:

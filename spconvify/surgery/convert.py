@@ -25,7 +25,7 @@ from spconvify.progress import Progress, Wanted, nothing, showing
 from spconvify.surgery.apply import apply_plan, planned_sites
 from spconvify.surgery.calibrate import calibrate
 from spconvify.surgery.fit_report import FitReport
-from spconvify.surgery.planning import Plan
+from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
@@ -109,6 +109,7 @@ def convert(
         plan = make_plan(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
+    check_is_plan(plan)
     if not plan.changes:
         warnings.warn(nothing_to_convert(plan), NoEffectWarning, stacklevel=2)
         return model if inplace else copied(model)

@@ -148,6 +148,8 @@ def plan(
             or groups that fit none of the network's convolutions.
     """
     SPConvSettings(ratio, groups, fusion).check()
+    if not isinstance(ratios, (Mapping, type(None))):
+        raise ArgumentError(f"ratios is a {type(ratios).__name__}; give a dictionary, glob -> ratio")
     for own_ratio in (ratios or {}).values():
         SPConvSettings(own_ratio, groups, fusion).check()
     sites = find_sites(model)
@@ -169,6 +171,18 @@ def plan(
         name, reason = next(iter(unsplittable.items()))
         raise ArgumentError(f"groups {groups} fits no convolution of this network; {name!r}: {reason}")
     return result
+
+
+def check_is_plan(plan: Any) -> None:
+    """Refuse what is no plan.
+
+    Raises:
+        ArgumentError: says how one is had.
+    """
+    if not isinstance(plan, Plan):
+        raise ArgumentError(
+            f"plan is a {type(plan).__name__}; give what spconvify.plan returns, or Plan.from_json(text)"
+        )
 
 
 def plan_of(model: nn.Layer) -> Plan:

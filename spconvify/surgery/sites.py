@@ -70,6 +70,20 @@ def has_hooks(layer: Any) -> bool:
     return bool(layer._forward_pre_hooks or layer._forward_post_hooks)
 
 
+def check_is_layer(model: Any) -> None:
+    """Refuse what is no network at all, such as its class, its name or its state dict.
+
+    Raises:
+        ArgumentError: says what it is.
+    """
+    if isinstance(model, paddle.Model):
+        raise ArgumentError("this is a paddle.Model: pass its network, model.network")
+    if isinstance(model, type):
+        raise ArgumentError(f"this is the class {model.__name__}, not a network: pass one made of it")
+    if not isinstance(model, nn.Layer):
+        raise ArgumentError(f"this is a {type(model).__name__}, not a paddle.nn.Layer")
+
+
 def check_model(model: Any) -> None:
     """Refuse what isn't a plain network, with the remedy.
 
@@ -77,14 +91,11 @@ def check_model(model: Any) -> None:
         ArgumentError: for a paddle.Model, a DataParallel, a to_static network, none; in static mode.
     """
     check_dynamic_mode()
-    if isinstance(model, paddle.Model):
-        raise ArgumentError("this is a paddle.Model: pass its network, model.network")
+    check_is_layer(model)
     if isinstance(model, paddle.DataParallel):
         raise ArgumentError(
             "this is a paddle.DataParallel: pass model._layers, and wrap the converted network again"
         )
-    if not isinstance(model, nn.Layer):
-        raise ArgumentError(f"this is a {type(model).__name__}, not a paddle.nn.Layer")
     if type(model).__name__ == "TranslatedLayer":
         raise ArgumentError("this network comes from paddle.jit.load: convert the original one")
     for layer in model.sublayers(include_self=True):

@@ -24,7 +24,7 @@ from spconvify.progress import Progress, Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
 from spconvify.settings import check_seed
 from spconvify.surgery.convert import carry_out, nothing_to_convert
-from spconvify.surgery.planning import Plan
+from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
@@ -135,6 +135,7 @@ def slim(
         plan = make_plan(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
+    check_is_plan(plan)
     images = None if calibration is None else CalibrationImages(calibration)
     labelled = _labelled(eval_data)
     shape = _shape(input_shape, images, labelled)
@@ -225,7 +226,9 @@ def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ArgumentError("eval_data isn't a pair (images, labels)")
     images, labels = data
-    batches = list(CalibrationImages(images))
+    found = CalibrationImages(images)
+    found.check_in_order("eval_data")
+    batches = list(found)
     sizes = list({batch.shape[1:]: None for batch in batches})
     if len(sizes) > 1:
         one, other = ("x".join(map(str, size)) for size in sizes[:2])

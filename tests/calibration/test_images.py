@@ -48,6 +48,7 @@ def test_gives_the_same_batches_again_and_again(form):
         ([], "calibration is empty"),
         ([X[:0]], "calibration is empty"),
         ([X, X[0]], "calibration batch 1 is 2x4x4"),
+        ((X, np.arange(5)), "calibration batch 1 is 5; it must be"),
         ([X, X * np.nan], "calibration batch 1 holds NaN or infinity"),
         ([X + np.inf], "calibration batch 0 holds NaN or infinity"),
         ([X, X * 1e30], r"calibration batch 1 holds values up to .*e\+32"),
@@ -117,3 +118,29 @@ def test_a_mask_isnt_lost():
     with pytest.raises(ArgumentError, match="calibration batch 0 is masked"):
         CalibrationImages([images])
     assert CalibrationImages([np.ma.asarray(images.data)]).count == 4
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_labels_belong_to_images_in_one_order(form):
+    CalibrationImages(form()).check_in_order("eval_data")
+
+
+def test_labels_do_not_belong_to_images_that_are_shuffled():
+    np.random.seed(0)
+    shuffled = paddle.io.DataLoader(Labelled(), batch_size=1, shuffle=True, num_workers=0)
+    with pytest.raises(ArgumentError, match="the images of eval_data are others each time"):
+        CalibrationImages(shuffled).check_in_order("eval_data")
+
+
+class Drawn(paddle.io.IterableDataset):
+    """Images that are others each time; a loader of them has no length."""
+
+    def __iter__(self):
+        yield from (X[0] * np.random.default_rng().random() for _ in range(5))
+
+
+def test_a_loader_without_a_length_is_kept():
+    calibration = CalibrationImages(paddle.io.DataLoader(Drawn(), batch_size=2, num_workers=0))
+    assert calibration.count == 5
+    first, second = (np.concatenate(list(calibration)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)

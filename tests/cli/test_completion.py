@@ -29,3 +29,4 @@ def test_names_of_the_registries_are_offered(typed, offered):
     code = "import sys; from spconvify.__main__ import main; sys.argv = ['spconvify']; main()"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert set(done.stdout.split()) == offered
+    assert (done.returncode, done.stderr) == (0, "")

@@ -225,17 +225,33 @@ def test_the_command_line(run, tmp_path, state):
 
 @pytest.mark.parametrize(
     "command",
-    ["convert {}", "report {} --no-latency", "inspect {}", "export {}", "verify {}",
-     "recover {} --teacher w.pdparams --data images", "recover sp.pdparams --teacher {} --data images"],
+    ["convert {}", "report {} --no-latency", "inspect {}", "export {}",
+     "recover sp.pdparams --teacher {} --data images"],
 )  # fmt: skip
 @pytest.mark.parametrize("what", ["deploy", "deploy/model.json", "deploy/model"])
-def test_an_export_is_called_that_by_every_command(run, tmp_path, monkeypatch, command, what):
+def test_a_damaged_program_is_called_that_by_every_command(run, tmp_path, monkeypatch, command, what):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
+    some_files(tmp_path)
+    error = one_line_error(run(*command.format(what).split()), 1)
+    assert "can't read deploy/model.json: it is damaged" in error
+    assert not (tmp_path / "deploy-spconv").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("verify deploy", 1), ("recover deploy --teacher w.pdparams --data images", 2)],
+)
+def test_a_program_where_a_checkpoint_is_wanted(run, tmp_path, monkeypatch, command, code):
+    monkeypatch.chdir(tmp_path)
+    some_files(tmp_path)
+    assert "exported program" in one_line_error(run(*command.split()), code)
+
+
+def some_files(folder):
+    (folder / "images").mkdir()
     model = zoo.find("resnet20", 7, 1).build()
     save(model, "w.pdparams")
     save(convert(model), "sp.pdparams")
-    (tmp_path / "deploy").mkdir()
-    (tmp_path / "deploy" / "model.json").write_text('{"base_code": {"magic": "pir"}, "program": {}}')
-    (tmp_path / "deploy" / "model.pdiparams").write_bytes(b"\0" * 64)
-    assert "exported program" in one_line_error(run(*command.format(what).split()), 1)
+    (folder / "deploy").mkdir()
+    (folder / "deploy" / "model.json").write_text('{"base_code": {"magic": "pir"}, "program": {}}')
+    (folder / "deploy" / "model.pdiparams").write_bytes(b"\0" * 64)

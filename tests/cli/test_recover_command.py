@@ -197,3 +197,19 @@ def test_wrong_variables_of_processes_are_found_first(run, monkeypatch):
     monkeypatch.setenv("PADDLE_TRAINERS_NUM", "")
     result = run("recover", "gone.pdparams", "--teacher", "gone.pdparams", "--data", "gone")
     assert "PADDLE_TRAINERS_NUM is ''" in one_line_error(result, 2)
+
+
+@pytest.mark.parametrize(
+    ("folder", "option"),
+    [
+        ("out.pdparams", "--out"),
+        ("out.pdparams/curves", "--out"),
+        ("x/../out-recovery.safetensors", "--checkpoint"),
+    ],
+)
+def test_curves_do_not_take_the_place_of_a_result(run, tmp_path, converted, folder, option):
+    (tmp_path / "x").mkdir()
+    out, curves = tmp_path / "out.pdparams", tmp_path / folder
+    said = one_line_error(run(*options(converted, out, "--log-dir", curves)), 2)
+    assert f"--log-dir {curves} would be a folder where {option}" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

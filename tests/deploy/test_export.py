@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import networks as nets
@@ -14,10 +16,11 @@ from paddle import nn
 from spconvify import ArgumentError, ConversionError, EngineError, convert, export
 from spconvify.deploy.checking import checked_error
 from spconvify.deploy.export import read_manifest
-from spconvify.engines.measure import hand_over
+from spconvify.engines.measure import hand_over, measure
 from spconvify.engines.memory import KEEP_TENSORS
 from spconvify.engines.process import Worker
 from spconvify.engines.worker import random_values
+from spconvify.imports import full_path
 from spconvify.report.exported import export_lines
 
 SHAPE = (1, 3, 16, 16)
@@ -250,4 +253,35 @@ def test_a_network_in_float64_is_refused_with_the_remedy(tmp_path):
     network.eval()
     with pytest.raises(EngineError, match=r"float64, which engines don't; cast it with network\.to"):
         export(network, tmp_path / "out", (1, 3, 8, 8))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("threads", [0, -1, "2", 1.5, None])
+def test_threads_that_cannot_be(model, tmp_path, threads):
+    with pytest.raises(ArgumentError, match="usual choice is 1"):
+        export(model, tmp_path / "out", SHAPE, threads=threads, tune=False)
+    with pytest.raises(ArgumentError, match="usual choice is 1"):
+        measure({"x": model}, SHAPE, engine="eager", threads=threads)
+    assert not list(tmp_path.iterdir())
+
+
+LIMITED = """
+import resource, sys
+import paddle
+from spconvify import EngineError, export
+network = paddle.nn.Sequential(paddle.nn.Conv2D(3, 64, 3), paddle.nn.Conv2D(64, 256, 3))
+network.eval()
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    export(network, sys.argv[1], (1, 3, 8, 8), tune=False, progress=False)
+except EngineError as error:
+    print(error)
+"""
+
+
+def test_a_file_that_may_not_be_as_long_as_it_should(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(full_path())}
+    command = [sys.executable, "-c", LIMITED, str(tmp_path / "out")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == f"can't write {tmp_path / 'out'}: File too large\n", done.stderr
     assert not list(tmp_path.iterdir())

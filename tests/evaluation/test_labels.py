@@ -33,6 +33,7 @@ def test_whole_numbers_are_taken(labels):
         (np.eye(3), "the labels are 3x3 for 3 images"),
         (np.zeros((1, 3)), "the labels are 1x3 for 3 images"),
         (0, "the labels are a scalar for 3 images"),
+        ([[1], [2, 0], [1]], "data: labels are lists of several lengths"),
     ],
 )
 def test_what_cannot_be_a_label_is_named_with_its_place(labels, message):

@@ -25,6 +25,14 @@ class Collects(nn.Layer):
         return self.head(self.maps["y"])
 
 
+class Empties(Collects):
+    """The copy finds nothing where its forward looks: what it raises isn't the network's fault."""
+
+    def forward(self, x):
+        self.maps.clear()
+        return super().forward(x)
+
+
 class Lambda(nn.Layer):
     """A function over the network itself."""
 
@@ -52,7 +60,7 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("kind", [Collects, Lambda])
+@pytest.mark.parametrize("kind", [Collects, Empties, Lambda])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_copy_that_reads_or_writes_the_original_is_refused(kind, call):
     model = kind()

@@ -109,6 +109,31 @@ def test_leaves_no_trace(what, fails):
         assert one == other
 
 
+class Taught(Remembers):
+    """Its teacher is no sub-layer, so that no optimizer sees it and eval() doesn't reach it."""
+
+    def __init__(self):
+        super().__init__()
+        self.teacher = [nn.Sequential(nets.conv(3), nn.BatchNorm2D(8))]
+
+    def forward(self, x):
+        return super().forward(x) + self.teacher[0](x).mean()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("what", trials())
+def test_leaves_no_trace_on_layers_that_are_registered_nowhere(what):
+    model = Taught()
+    model.eval()
+    (teacher,) = model.teacher
+    before = {key: value.numpy().copy() for key, value in teacher.state_dict().items()}
+    with contextlib.suppress(SpconvifyError):
+        trials()[what](model)
+    for key, value in teacher.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[key], key)
+    assert teacher.training
+
+
 @pytest.mark.parametrize(
     "what", ["cost", "top1"]
 )  # the others make layers, with random weights at first

@@ -255,3 +255,10 @@ def test_curves_are_logged(tmp_path):
 def test_wrong_calls(options, message):
     with pytest.raises(ArgumentError, match=message):
         recover(*pair(), images(), **options)
+
+
+def test_curves_do_not_take_the_place_of_the_checkpoint(tmp_path):
+    with pytest.raises(ArgumentError, match="would be a folder where checkpoint"):
+        recover(*pair(), images(), **SMALL, checkpoint=tmp_path / "c.safetensors",
+                log_dir=tmp_path / "c.safetensors" / "curves")  # fmt: skip
+    assert not list(tmp_path.iterdir())

@@ -175,6 +175,7 @@ def test_flip_and_shift_moves_pixels_and_repeats_the_edge():
     ("data", "message"),
     [
         (np.zeros((0, 1, 4, 4), "float32"), "the training data is empty"),
+        ((numbered(), [[1], [2, 3]] * 5), "the training data: parts of it are of several shapes"),
         ([], "the training data gives no batch"),
         ([numbered()[:, 0]], "batch 0 is 10x4x4; it must be"),
         ([numbered(), numbered() * np.nan], "batch 1 holds NaN or infinity"),
@@ -200,3 +201,23 @@ def test_epochs_need_a_length():
 
     with pytest.raises(ArgumentError, match="give steps, not epochs"):
         Batches(Endless(), 4).per_epoch()
+
+
+class Stream(paddle.io.IterableDataset):
+    """Its length and that of a loader of it raise what they like."""
+
+    def __iter__(self):
+        yield from ((image, index % 3) for index, image in enumerate(numbered()))
+
+
+def test_streams_and_their_loaders_have_no_length():
+    loader = paddle.io.DataLoader(Stream(), batch_size=4, num_workers=0)
+    batches = Batches(loader, 4)
+    sizes = [len(batch.images) for batch in islice(batches.starting_at(0), 5)]
+    assert sizes == [4, 4, 2, 4, 4]
+    assert len(next(batches.starting_at(2)).labels) == 2
+    assert "batches" in batches.describe()
+    with pytest.raises(ArgumentError, match="give steps, not epochs"):
+        batches.per_epoch()
+    with pytest.raises(ArgumentError, match="batch 0 is 1x4x4; it must be"):
+        Batches(Stream(), 4).first()

@@ -7,7 +7,16 @@ import numpy as np
 import paddle
 import pytest
 
-from spconvify import CheckpointError, CheckpointWarning, SPConv2D, convert, load, save, zoo
+from spconvify import (
+    ArgumentError,
+    CheckpointError,
+    CheckpointWarning,
+    SPConv2D,
+    convert,
+    load,
+    save,
+    zoo,
+)
 from spconvify.source.loading import open_source
 
 
@@ -158,3 +167,27 @@ def test_a_network_takes_on_the_dtype_of_its_weights(tmp_path, suffix, dtype):
         assert loaded.state_dict()[key].dtype == wider
         wanted, found = (t.astype("float64").numpy() for t in (value, loaded.state_dict()[key]))
         np.testing.assert_array_equal(found, wanted)
+
+
+NO_NETWORKS = {
+    "its class": (paddle.nn.Linear, "the class Linear, not a network"),
+    "a state dict": (paddle.nn.Linear(2, 2).state_dict(), "not a paddle.nn.Layer"),
+    "a paddle.Model": (paddle.Model(paddle.nn.Linear(2, 2)), "pass its network"),
+    "a number": (3, "this is a int, not a paddle.nn.Layer"),
+}
+
+
+@pytest.mark.parametrize(("what", "says"), NO_NETWORKS.values(), ids=NO_NETWORKS)
+def test_what_is_no_network_is_called_that(tmp_path, what, says):
+    path = tmp_path / "x.pdparams"
+    with pytest.raises(ArgumentError, match=says):
+        save(what, path)
+    assert not path.exists()
+    save(nets.PlainNet(), path)
+    with pytest.raises(ArgumentError, match=says):
+        load(path, what)
+
+
+def test_arguments_in_the_wrong_order(tmp_path):
+    with pytest.raises(ArgumentError, match="this is a str, not a"):
+        save(str(tmp_path / "x.pdparams"), nets.PlainNet())

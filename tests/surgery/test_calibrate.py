@@ -8,6 +8,7 @@ import pytest
 from calibration_networks import Residual, converted, give_structure, images, settled
 from paddle import nn
 
+import spconvify
 from spconvify.errors import ArgumentError
 from spconvify.operators.spconv import fitter
 from spconvify.operators.spconv.refine import Score
@@ -155,6 +156,43 @@ def test_images_that_do_not_fit_the_network_are_refused_before_anything_is_writt
     with pytest.raises(ArgumentError, match=r"doesn't run on an input of 2x3x10x10.*calibration images"):
         calibrate(model, sites, new, [images(4, channels=3)])
     assert all(np.array_equal(kept[key], value.numpy()) for key, value in new.state_dict().items())
+
+
+class Forwards(Residual):
+    """Calls what its layers' ``forward`` are, past their ``__call__``."""
+
+    def forward(self, x):
+        y = nn.functional.relu(self.bn1.forward(self.conv1.forward(x)))
+        return nn.functional.relu(self.bn2(self.conv2.forward(y)) + x)
+
+
+def test_layers_whose_forward_is_called_directly_are_fitted_and_fused():
+    paddle.seed(0)
+    x = images(96)
+    model = settled(Forwards(), x[:64])
+    model.eval()
+    new, sites = converted(model)
+    before = miss(new, model, x[64:])
+    assert calibrate(model, sites, new, [x[:64]]).keys() == sites.keys()
+    assert miss(new, model, x[64:]) < 0.6 * before
+    assert not any("forward" in vars(layer) for layer in (*model.sublayers(), *new.sublayers()))
+    new.eval()
+    fused = spconvify.fuse(new, input_shape=(2, 8, 10, 10))
+    assert not any(isinstance(layer, spconvify.SPConv2D) for layer in fused.sublayers())
+    x = paddle.to_tensor(x[:2])
+    np.testing.assert_allclose(fused(x).numpy(), new(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_later_batch_that_does_not_fit_is_refused_and_nothing_is_left_of_it(count, inplace):
+    model = block()
+    kept = {key: value.numpy().copy() for key, value in model.state_dict().items()}
+    batches = [images(16), images(count, channels=3)]
+    with pytest.raises(ArgumentError, match=r"doesn't run on an input of \d+x3x10x10.*give.* images of"):
+        spconvify.convert(model, init="lstsq", calibration=batches, inplace=inplace)
+    assert kept.keys() == model.state_dict().keys()
+    assert all(np.array_equal(kept[key], value.numpy()) for key, value in model.state_dict().items())
 
 
 def test_progress_names_every_layer_and_the_end():

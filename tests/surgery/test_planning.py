@@ -3,7 +3,7 @@
 import networks as nets
 import pytest
 
-from spconvify import ArgumentError, Plan, convert, plan
+from spconvify import ArgumentError, Plan, convert, plan, slim
 from spconvify.operators.spconv.settings import SPConvSettings
 from spconvify.surgery.changes import Replace
 from spconvify.surgery.planning import plan_of
@@ -147,3 +147,13 @@ def test_is_read_off_a_converted_network():
         n: (s.groups, s.fusion) for n, s in made.sites.items()
     }
     assert plan_of(convert(model, plan=read)).sites == read.sites
+
+
+def test_what_is_no_plan_or_no_ratios():
+    model = nets.PlainNet()
+    for wrong in ("plan.json", {}, plan(model).to_json()):
+        for call in (convert, slim):
+            with pytest.raises(ArgumentError, match=r"plan is a (str|dict); give what spconvify.plan"):
+                call(model, plan=wrong)
+    with pytest.raises(ArgumentError, match="ratios is a list; give a dictionary"):
+        plan(model, ratios=["conv1=0.5"])

@@ -320,6 +320,51 @@ def test_entries_of_plain_containers_come_back_when_a_conversion_fails():
     assert network.deep["a"][0][0] is network.conv2
 
 
+class InLayersOfNoOne(nn.Layer):
+    """Registered layers that a forward pass takes from a LayerList and a Sequential that are not."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.bn = nets.conv(bias_attr=False), nn.BatchNorm2D(8)
+        self.second = nets.conv(bias_attr=False)
+        self.stages = {"one": nn.LayerList([self.first, self.bn])}
+        self.others = [nn.Sequential(nn.Sequential(self.second), nn.ReLU())]
+
+    def forward(self, x):
+        for layer in self.stages["one"]:
+            x = layer(x)
+        return self.others[0](x)
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+def test_entries_of_layers_that_are_registered_nowhere_are_replaced_too(inplace):
+    network = nets.trained(InLayersOfNoOne())
+    converted = convert(network, fusion="sum", inplace=inplace)
+    held = [converted.stages["one"][0], converted.others[0][0][0]]
+    assert [id(layer) for layer in held] == [id(converted.first), id(converted.second)]
+    assert all(isinstance(layer, SPConv2D) for layer in held)
+    assert isinstance(network.stages["one"][0], SPConv2D) == inplace
+    x = paddle.randn([2, 8, 6, 6])
+    expected = converted(x).numpy()
+    fused = fuse(converted, input_shape=(1, 8, 6, 6))
+    assert [layer is converted.first for layer in converted.stages["one"]] == [True, False]
+    assert not any(isinstance(layer, (SPConv2D, nn.BatchNorm2D)) for layer in fused.sublayers())
+    np.testing.assert_allclose(fused(x).numpy(), expected, rtol=1e-4, atol=1e-5)
+    assert type(fused.stages["one"][0]).__name__ == type(fused.first).__name__
+
+
+def test_entries_of_layers_that_are_registered_nowhere_come_back_when_a_conversion_fails():
+    network = nets.trained(InLayersOfNoOne())
+    inner = network.second
+    network.others.append(lambda x: inner(x))
+    network.forward = lambda x: network.others[1](InLayersOfNoOne.forward(network, x))
+    before = network.first
+    with pytest.raises(ConversionError, match="layer 'second': the network still runs the old"):
+        convert(network, inplace=True, input_shape=(1, 8, 6, 6))
+    assert network.stages["one"][0] is network.first is before
+    assert network.others[0][0][0] is network.second is inner
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_a_fused_layer_is_a_converted_one(groups):
     network = nets.trained(nn.Sequential(nets.conv(3), nets.conv(8, 8)))

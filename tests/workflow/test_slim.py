@@ -164,6 +164,20 @@ def test_the_caller_hears_how_far_it_is(model, images):
     assert all(0 <= done <= total for done, total, _ in heard)
 
 
+class Digits(paddle.io.Dataset):
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, index):
+        return np.full((1, 28, 28), index, "float32")
+
+
+def test_labels_beside_a_loader_that_shuffles_are_refused(model):
+    loader = paddle.io.DataLoader(Digits(), batch_size=1, shuffle=True, num_workers=0)
+    with pytest.raises(ArgumentError, match="the images of eval_data are others each time"):
+        spconvify.slim(model, eval_data=(loader, np.arange(16) % 10))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

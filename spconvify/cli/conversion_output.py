@@ -1,0 +1,94 @@
+"""What `convert` writes: a checkpoint, or an exported program again where it was given one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spconvify.checkpoint import SUFFIXES, check_output
+from spconvify.cli.measurement import Measurement
+from spconvify.cli.output import progress_bar
+from spconvify.cli.paddle_setup import load_paddle
+from spconvify.errors import ArgumentError
+from spconvify.files.places import Inputs, place_to_fill
+from spconvify.source.loading import find_program
+from spconvify.source.programs.files import ProgramFiles
+
+if TYPE_CHECKING:
+    from paddle import nn
+
+
+@dataclass(frozen=True)
+class ConversionOutput:
+    """Where a converted network goes.
+
+    Attributes:
+        path: of the checkpoint, or of the program's folder.
+        force: what an earlier call wrote may be replaced.
+        program: the program that it is a new one of; None for a checkpoint.
+        place: `path` as it was when the command began: a network may change the current folder.
+    """
+
+    path: Path
+    force: bool
+    program: ProgramFiles | None
+    place: Path
+
+    @classmethod
+    def of(cls, source: str, out: Path | None, force: bool) -> ConversionOutput:
+        """Of the command's arguments: the source, --out and --force."""
+        found = find_program(source)
+        path = out or _default(Path(source), found.files if found else None)
+        program = found.files if found and path.suffix not in SUFFIXES else None
+        place = path.absolute() if program else place_to_fill(path, force)
+        return cls(path, force, program, place)
+
+    def check(self, inputs: Inputs) -> None:
+        """Refuse a place where nothing can be written, or where something would be lost.
+
+        Raises:
+            ArgumentError: names what is there, and what to do.
+            EngineError: for a program in a format that this Paddle doesn't write.
+        """
+        if self.program is None:
+            check_output(self.path, self.force, inputs)
+            return
+        load_paddle()
+        from spconvify.deploy.folder import check_folder
+        from spconvify.source.programs.writing import check_format
+
+        folder = self.program.program.parent
+        if self.path.exists() and folder.exists() and self.path.samefile(folder):
+            raise ArgumentError(f"{self.path} holds the program itself; choose another name")
+        check_folder(self.path, self.force)
+        check_format(self.program)
+
+    def write(self, network: nn.Layer, measurement: Measurement, quiet: bool) -> None:
+        """Write it; what was there before stays until it is complete."""
+        if self.program is None:
+            from spconvify.source.loading import save_at
+
+            save_at(network, self.path, self.place, self.force)
+            return
+        from spconvify.source.programs.writing import write_program
+
+        with progress_bar("writing the program", quiet) as progress:
+            write_program(
+                network,
+                self.program,
+                self.place,
+                overwrite=self.force,
+                tune=measurement.tune,
+                threads=measurement.settings[0].threads if measurement.settings else 1,
+                progress=progress,
+            )
+
+
+def _default(source: Path, program: ProgramFiles | None) -> Path:
+    """Beside the source: NAME-spconv.SUFFIX, or the folder NAME-spconv for a program's folder."""
+    if program is not None:
+        folder = program.program.absolute().parent
+        return folder.with_name(f"{folder.name}-spconv")
+    suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
+    return source.with_name(f"{source.stem}-spconv{suffix}")

@@ -1,0 +1,1 @@
+"""Exported programs (Paddle's .json or .pdmodel with .pdiparams) become networks again."""

@@ -1,0 +1,113 @@
+"""Whether a rebuilt network computes what the exported program does, in Paddle's own predictor."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+from spconvify.deploy.equality import differences
+from spconvify.engines import children
+from spconvify.errors import CheckpointError, EngineError, NotCheckedWarning
+from spconvify.files.scratch import scratch_folder
+from spconvify.network.failures import first_line
+from spconvify.network.outputs import arrays
+from spconvify.source.programs.feeds import usual_values
+from spconvify.source.programs.files import ProgramFiles
+from spconvify.source.programs.network import ProgramNetwork
+
+# Of an output's scale. The same kernels run in both, so all but a few networks are equal to the bit.
+TOLERANCE = 1e-4
+TRIALS = ((1, False), (2, True))  # batch, and whether in another size
+
+
+def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
+    """Hold `network` to the program that it was made from, at two sizes where these are free.
+
+    Raises:
+        CheckpointError: if it gives something else.
+
+    Warns:
+        NotCheckedWarning: if the predictor can't run the program here.
+    """
+    if files.is_json and paddle.__version__.startswith("2."):  # its predictor crashes on one
+        _warn(files, f"Paddle {paddle.__version__} doesn't run programs of Paddle 3")
+        return
+    trials = [usual_values(network.feeds, *trial) for trial in TRIALS]
+    outputs, said = predicted(files, trials)
+    for values, expected in zip(trials, outputs):
+        if expected is not None:
+            _compare(network, files, values, expected)
+    if all(expected is None for expected in outputs):
+        _warn(files, said or "its process ended")
+
+
+def predicted(
+    files: ProgramFiles, trials: list[list[np.ndarray]]
+) -> tuple[list[list[np.ndarray] | None], str]:
+    """What Paddle's predictor gives for every trial, None where it fails; and what it says then.
+
+    It runs in a process of its own, since a damaged program may crash it.
+    """
+    with scratch_folder() as folder:
+        pairs = []
+        for index, values in enumerate(trials):
+            source, target = folder / f"inputs{index}.npz", folder / f"outputs{index}.npz"
+            np.savez(source, *values)
+            pairs.append((str(source.absolute()), str(target.absolute())))
+        job = {
+            "program": str(files.program.absolute()),
+            "parameters": str(files.parameters.absolute()),
+            "trials": pairs,
+        }
+        said = _run(job, folder)
+        return [_read(Path(target)) for _, target in pairs], said
+
+
+def _run(job: dict[str, Any], folder: Path) -> str:
+    try:
+        _, said = children.run("spconvify.source.programs.reference", job, folder, dict(os.environ))
+    except EngineError as error:
+        return str(error)
+    lines = [line.strip() for line in said.splitlines() if any(map(str.isalnum, line))]
+    telling = [line for line in lines if "Error" in line]
+    return (telling or lines or [""])[0]
+
+
+def _read(path: Path) -> list[np.ndarray] | None:
+    if not path.exists():
+        return None
+    with np.load(path) as found:
+        return [found[f"arr_{index}"] for index in range(len(found.files))]
+
+
+def _compare(
+    network: ProgramNetwork, files: ProgramFiles, values: list[np.ndarray], expected: list[np.ndarray]
+) -> None:
+    try:
+        with paddle.no_grad():
+            found = network(*map(paddle.to_tensor, values))
+    except Exception as error:
+        raise CheckpointError(
+            f"can't read {files.program}: Paddle runs it, but the network made of it fails "
+            f"({first_line(error)}); give the network's checkpoint (.pdparams)"
+        ) from error
+    errors = differences(arrays(expected), arrays(found if isinstance(found, list) else [found]))
+    worst = max(errors.values(), default=0.0)
+    if not worst <= TOLERANCE:
+        raise CheckpointError(
+            f"can't read {files.program}: the network made of it is off by {worst:.1e} of its outputs' "
+            "scale; give the network's checkpoint (.pdparams)"
+        )
+
+
+def _warn(files: ProgramFiles, why: str) -> None:
+    warnings.warn(
+        f"the network made of {files.said} wasn't compared with the program: {why}",
+        NotCheckedWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,44 @@
+"""What lies beside a program and belongs to it: settings of the preprocessing, tables of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from spconvify.deploy.folder import COMPANION_SUFFIXES, MANIFEST
+from spconvify.engines.program_files import PROGRAM_SUFFIXES
+from spconvify.source.programs.files import ProgramFiles
+
+_MOST_BYTES = 16 << 20
+_MOST_FILES = 32  # in a folder that is the program's own; others are a user's collection
+
+
+def companions(files: ProgramFiles) -> list[Path]:
+    """Its settings and tables, by their suffix; none of a folder that holds much else."""
+    folder = files.program.parent
+    found = sorted(_likely(folder, files))
+    return found if len(found) <= _MOST_FILES else []
+
+
+def _likely(folder: Path, files: ProgramFiles) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path in (files.program, files.parameters) or path.name.startswith("."):
+            continue
+        if path.suffix not in COMPANION_SUFFIXES or path.is_symlink() or not path.is_file():
+            continue
+        if path.stat().st_size > _MOST_BYTES or path.name == MANIFEST or _is_program(path):
+            continue
+        yield path
+
+
+def _is_program(path: Path) -> bool:
+    """Another network's description, or one of our manifests."""
+    if path.suffix not in PROGRAM_SUFFIXES:
+        return False
+    if path.with_suffix(".pdiparams").exists():
+        return True
+    try:
+        with path.open("rb") as file:
+            return b'"base_code"' in file.read(4096)
+    except OSError:
+        return True

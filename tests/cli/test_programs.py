@@ -1,0 +1,94 @@
+"""The commands on an exported program: from its folder to a folder of the same kind."""
+
+import json
+
+import paddle
+import pytest
+from command_line import one_line_error
+from exported_networks import TwoInputs, write
+
+import spconvify
+from spconvify import zoo
+from spconvify.source.programs.files import program_files
+from spconvify.source.programs.reading import read_program
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paddle.seed(5)
+    model = zoo.find("resnet20", 10).build()
+    model.eval()
+    path = write(model, tmp_path / "net" / "inference", (-1, 3, -1, -1))
+    (path.parent / "inference.yml").write_text("PreProcess: []\n")
+    return path
+
+
+def test_a_folder_becomes_a_folder(run, program, tmp_path):
+    code, out, error = run("convert", "net", "--fusion", "sum", "--out", "slim")
+    assert code == 0, error
+    assert "saved slim" in error
+    assert "16 of 19 convolutions converted" in out or "convolutions converted" in out
+    slim = tmp_path / "slim"
+    assert {"inference.yml", program.name, "inference.pdiparams", "manifest.json"} == {
+        path.name for path in slim.iterdir()
+    }
+    old, new = (read_program(program_files(folder))[0] for folder in ("net", "slim"))
+    for before, after in ((old.feeds, new.feeds), (old.fetches, new.fetches)):
+        assert [item.name for item in before] == [item.name for item in after]
+    assert [feed.shape for feed in old.feeds] == [feed.shape for feed in new.feeds] == [(-1, 3, -1, -1)]
+    networks = [spconvify.load(folder) for folder in ("net", "slim")]
+    for size in ((1, 3, 64, 64), (2, 3, 33, 50)):
+        before, after = (network(paddle.ones(size)) for network in networks)
+        assert before.shape == after.shape
+
+
+def test_nothing_is_replaced_that_it_did_not_write(run, program, tmp_path):
+    for out, text in (("net", "holds the program itself"), ("other", "isn't from an earlier export")):
+        (tmp_path / "other").mkdir(exist_ok=True)
+        (tmp_path / "other" / "mine.yml").write_text("x")
+        assert text in one_line_error(run("convert", "net", "--out", out, "--force"), 2)
+    assert run("convert", "net", "--fusion", "sum", "--out", "slim")[0] == 0
+    assert "slim exists" in one_line_error(run("convert", "net", "--out", "slim"), 2)
+    (tmp_path / "slim" / "inference.yml").write_text("changed by somebody\n")
+    assert "inference.yml" in one_line_error(run("convert", "net", "--out", "slim", "--force"), 2)
+    assert (tmp_path / "slim" / "inference.yml").read_text() == "changed by somebody\n"
+
+
+def test_a_checkpoint_to_train_on(run, program):
+    assert run("convert", "net", "--fusion", "sum", "--out", "sp.pdparams")[0] == 0
+    code, out, error = run("report", "sp.pdparams", "--arch", "net", "--no-latency", "--format", "json")
+    assert code == 0, error
+    assert json.loads(out)["after"]["macs"] < json.loads(out)["before"]["macs"]
+
+
+def test_several_inputs(run, tmp_path, monkeypatch):
+    """A picture is asked for and shown; what else the program takes goes with it."""
+    monkeypatch.chdir(tmp_path)
+    model = TwoInputs()
+    model.eval()
+    specs = [
+        paddle.static.InputSpec([None, 3, None, None], "float32", "image"),
+        paddle.static.InputSpec([None, 7], "int64", "ids"),
+    ]
+    paddle.jit.save(model, str(tmp_path / "net" / "inference"), input_spec=specs)
+    code, out, error = run("convert", "net", "--fusion", "sum", "--out", "slim", "--input", "2,3,32,40")
+    assert code == 0, error
+    assert "input 2x3x32x40" in out
+    old, new = (read_program(program_files(folder))[0] for folder in ("net", "slim"))
+    assert (
+        [(f.name, f.shape, f.dtype) for f in old.feeds]
+        == [(f.name, f.shape, f.dtype) for f in new.feeds]
+        == [("image", (-1, 3, -1, -1), "float32"), ("ids", (-1, 7), "int64")]
+    )
+    assert [fetch.name for fetch in old.fetches] == [fetch.name for fetch in new.fetches]
+    assert run("report", "slim", "--no-latency")[0] == 1, "nothing is left to convert"
+    assert run("export", "net", "--out", "deploy", "--no-tune", "--input", "1,3,32,32")[0] == 0
+
+
+def test_inspect_and_report(run, program):
+    code, out, _ = run("inspect", str(program))
+    assert code == 0
+    assert "net/inference" in out
+    assert run("report", "net", "--no-latency")[0] == 0
+    assert "goes with a checkpoint" in one_line_error(run("report", "net", "--arch", "resnet20"), 2)
