@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from paddle import nn
 
@@ -12,6 +13,10 @@ from spconvify.calibration.sample import Sampler, Wanted
 from spconvify.calibration.trace import Calls
 from spconvify.network.graph import data_format_of
 from spconvify.network.inputs import Inputs
+from spconvify.network.run import run
+
+# Where the network doesn't run on some calibration images.
+REMEDY = ("give calibration images of the size, channels and layout that it takes",)
 
 
 class Targets:
@@ -51,11 +56,10 @@ class Targets:
         watched = [self._watched(name) for name in names]
         samplers = [self._sampler(name) for name in names]
         rows: dict[str, list[list[Wanted]]] = {name: [] for name in names}
+        look = partial(capture_all, self._original, watched)
         for batch in self._images:
-            sample = Inputs.of(batch).sample(self._original)
-            for name, sampler, seen in zip(
-                names, samplers, capture_all(self._original, watched, sample)
-            ):
+            calls = run(self._original, Inputs.of(batch), remedy=REMEDY, act=look)
+            for name, sampler, seen in zip(names, samplers, calls):
                 rows[name].append(sampler.batch(seen))
         return rows
 

@@ -12,14 +12,11 @@ from paddle import nn
 from spconvify.calibration.capture import Call, capture
 from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.sample import Wanted
-from spconvify.calibration.targets import Targets
+from spconvify.calibration.targets import REMEDY, Targets
 from spconvify.calibration.trace import Calls
 from spconvify.network.inputs import Inputs, Sample
 from spconvify.network.replacement import Replacement
 from spconvify.network.run import run
-
-# Where the network doesn't run on some calibration images.
-REMEDY = ("give calibration images of the size, channels and layout that it takes",)
 
 
 class Unfitted(Exception):
@@ -75,9 +72,9 @@ class Task:
             layer, calls = {self.name: self.conv}, {self.name: self.calls}
             targets = Targets(self.original, layer, calls, self.images, self.seed)
         channels_last = self.layer.data_format == "NHWC"
+        look = partial(self._calls, self.converted, self.layer, channels_last)
         for batch, wanted in zip(self.images, targets.take(self.name)):
-            sample = Inputs.of(batch).sample(self.converted)
-            yield wanted, capture(self.converted, self.layer, self.calls, sample, channels_last)
+            yield wanted, run(self.converted, Inputs.of(batch), remedy=REMEDY, act=look)
 
     def calls_by_batch(self) -> Iterator[tuple[list[Call], list[Call]]]:
         """What goes in and comes out in the original and in the converted network, batch by batch."""

@@ -9,8 +9,8 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
-from spconvify.calibration.targets import Targets
-from spconvify.calibration.task import REMEDY, Task, Unfitted
+from spconvify.calibration.targets import REMEDY, Targets
+from spconvify.calibration.task import Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
 from spconvify.caution import warn
 from spconvify.network.inputs import Inputs
