@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spconvify.source.programs.program import Node, each
+from spconvify.source.programs.program import Node
 from spconvify.source.programs.steps import Ref
 
 
@@ -74,8 +74,3 @@ def _ref(source: Any) -> Any:
     if isinstance(source, list):
         return [_ref(item) for item in source]
     return None if source is None else Ref(source)
-
-
-def sources(node: Node) -> list[str]:
-    """The ids of all that a node takes."""
-    return list(each(node.inputs))
