@@ -78,6 +78,7 @@ def convert(
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    bgr: o.Bgr = False,
     seed: o.Seed = None,
     input: o.Input = None,
     latency: Annotated[
@@ -120,6 +121,7 @@ def convert(
         v.parse_numbers("--mean", mean),
         v.parse_numbers("--std", std),
         seed,
+        bgr,
     )
     init = init or ("lstsq" if calibration else DEFAULT_INIT)
     fits = inits.find(init).needs_images

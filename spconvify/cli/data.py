@@ -26,6 +26,7 @@ class Data:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     seed: int | None = None
+    bgr: bool = False
 
     def check(self) -> None:
         """Find what can't be, before anything is read.
@@ -68,7 +69,7 @@ class Data:
     def preparation(self, shape: tuple[int, ...], layout: Layout) -> Preparation:
         """How images become an input of this shape."""
         options = {"resize": self.resize, "mean": self.mean, "std": self.std}
-        return Preparation.of(shape, layout, **options)
+        return Preparation.of(shape, layout, bgr=self.bgr, **options)
 
     def read(
         self, path: Path, shape: tuple[int, ...], layout: Layout, quiet: bool, **options: Any

@@ -124,6 +124,15 @@ Std = Annotated[
         help=_STATISTICS,
     ),
 ]
+Bgr = Annotated[
+    bool,
+    _option(
+        IMAGES,
+        "--bgr",
+        help="The network takes blue first: turn the images' channels around; --mean and --std are in "
+        "its order.",
+    ),
+]
 Seed = Annotated[
     Optional[int],
     _option(

@@ -103,6 +103,7 @@ def recover(
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    bgr: o.Bgr = False,
     input: o.Input = None,
     format: Annotated[str, typer.Option("--format", help="table or json.", rich_help_panel=o.OUTPUT)] = (
         "table"
@@ -153,6 +154,7 @@ def recover(
         resize=v.parse_size(resize),
         mean=v.parse_numbers("--mean", mean),
         std=v.parse_numbers("--std", std),
+        bgr=bgr,
     )
     images.check_labelled()
     check_exists(data)

@@ -143,7 +143,8 @@ def _readable(
 def describe(folder: Path, number: int, preparation: Preparation) -> str:
     """What is read of a folder, and how, in one line."""
     height, width = preparation.target
-    return f"{counted(number)} from {folder}, resized to {height}x{width}, {preparation.statistics()}"
+    size = f"resized to {height}x{width}{preparation.order}"
+    return f"{counted(number)} from {folder}, {size}, {preparation.statistics()}"
 
 
 def none_readable(folder: Path, skipped: dict[str, str]) -> str:

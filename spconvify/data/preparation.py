@@ -38,7 +38,12 @@ class Statistics:
 class Preparation:
     """How images become an input: None takes what the file says, else the network's usual values.
 
-    `mean` and `std` are those of pixels in 0..1; where they are larger than 1, of pixels in 0..255.
+    `mean` and `std` are those of pixels in 0..1; where they are larger than 1, of pixels in 0..255. With
+    `bgr` the pixels' channels, which are red, green and blue, are turned around first: the first mean is
+    that of blue then.
+
+    Raises:
+        ArgumentError: for `bgr` and a network that doesn't take three channels.
     """
 
     channels: int
@@ -47,12 +52,26 @@ class Preparation:
     mean: Numbers | None = None
     std: Numbers | None = None
     layout: Layout = "NCHW"
+    bgr: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bgr and self.channels != len(IMAGENET_MEAN):
+            raise ArgumentError(
+                Option("bgr", True),
+                " turns three channels around, red, green and blue, and the network takes "
+                f"{self.channels}; leave it out",
+            )
 
     @classmethod
     def of(cls, shape: Sequence[int], layout: Layout = "NCHW", **options: Any) -> Preparation:
         """For a network whose input has this shape: (N, C, H, W), or (N, H, W, C)."""
         _, channels, height, width = shape if layout == "NCHW" else (shape[0], shape[3], *shape[1:3])
         return cls(channels, (height, width), layout=layout, **options)
+
+    @property
+    def order(self) -> str:
+        """A word for notes where the channels are turned around."""
+        return ", BGR" if self.bgr else ""
 
     @property
     def target(self) -> tuple[int, int]:
@@ -62,9 +81,9 @@ class Preparation:
     def normalise(
         self, pixels: np.ndarray, mean: Any = None, std: Any = None, white: float = WHITE
     ) -> np.ndarray:
-        """(N, C, H, W) of 0..`white` -> float32, standardised per channel."""
+        """(N, C, H, W) of 0..`white` -> float32, standardised per channel, turned around for `bgr`."""
         statistics, shape = self.statistics(mean, std), (1, -1, 1, 1)
-        values = pixels.astype(np.float32)
+        values = (pixels[:, ::-1] if self.bgr else pixels).astype(np.float32, order="C")
         values /= white
         values -= np.array(statistics.mean, np.float32).reshape(shape)
         values /= np.array(statistics.std, np.float32).reshape(shape)

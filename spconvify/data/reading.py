@@ -176,6 +176,12 @@ def _normalised(pixels: np.ndarray, preparation: Preparation, given: _Given) -> 
     if not finite:
         raise ArgumentError("it holds NaN or infinity; leave those images out")
     if floats and not given.act(preparation):
+        if preparation.bgr:
+            raise ArgumentError(
+                "its floats are taken as they are, which ",
+                Option("bgr", True),
+                " can't turn around; leave that out, or give a mean and a std too",
+            )
         values = np.ascontiguousarray(pixels, dtype=np.float32)
         return Images(values, None, f", floats taken as they are{_like_pixels(pixels)}")
     statistics = preparation.statistics(given.mean, given.std)
@@ -189,6 +195,7 @@ def _normalised(pixels: np.ndarray, preparation: Preparation, given: _Given) -> 
         raise ArgumentError(error, ": ", *whose, " can't act on them; leave those out") from error
     values = preparation.normalise(pixels, given.mean, given.std, white)
     scale = "" if white == 255 and pixels.dtype == np.uint8 else f", {pixels.dtype} of 0..{white:g}"
+    scale += preparation.order
     return Images(values, None, f"{scale}, {statistics}", statistics=statistics, white=white)
 
 

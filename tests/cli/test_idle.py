@@ -27,6 +27,7 @@ def checkpoint(tmp_path):
         ("convert", ["--mean", "0.5"], "no images"),
         ("convert", ["--std", "0.5"], "no images"),
         ("convert", ["--resize", "28"], "no images"),
+        ("convert", ["--bgr"], "no images"),
         ("convert", ["--init", "copy", "--calibration-count", 9], "without --calibration"),
         ("convert", ["--format", "json", "--per-layer"], "list every layer anyway"),
         ("convert", ["--format", "csv", "--per-layer"], "list every layer anyway"),

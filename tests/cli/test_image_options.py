@@ -69,6 +69,28 @@ def test_networks_with_channels_last(run, files, monkeypatch, network, options, 
     assert 0 <= found["after"]["top1"] <= 100
 
 
+def test_blue_first(run, files, monkeypatch):
+    """The fit sees what it would of pictures that are turned around in their files."""
+    monkeypatch.chdir(files)
+    (files / "turned").mkdir()
+    for path in (files / "pictures").iterdir():
+        Image.fromarray(np.asarray(Image.open(path))[:, :, ::-1]).save(files / "turned" / path.name)
+    weights = []
+    for out, options in (("a", ["pictures", "--bgr"]), ("b", ["turned"]), ("c", ["pictures"])):
+        code, _, notes = run(
+            "convert", "w.pdparams", "--arch", f"{__name__}:ChannelsLast", "--calibration", *options,
+            "--input", "1,20,16,3", "--out", f"{out}.pdparams",
+        )  # fmt: skip
+        assert code == 0, notes
+        assert ("20x16, BGR, mean" in notes) == ("--bgr" in options)
+        state = paddle.load(f"{out}.pdparams")
+        weights.append(np.concatenate([np.ravel(value.numpy()) for _, value in sorted(state.items())]))
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+    error = one_line_error(run("convert", SHIPPED, "--calibration", "pictures", "--bgr"), 2)
+    assert "--bgr turns three channels around, red, green and blue, and the network takes 1;" in error
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

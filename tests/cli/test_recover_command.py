@@ -92,6 +92,8 @@ def test_a_folder_of_pictures_is_read_piece_by_piece(run, tmp_path, converted):
     assert code == 0, notes
     assert "9 images from" in notes
     assert "5.png: not a picture that can be read" in notes
+    error = one_line_error(run(*command[:5], folder, *command[6:], "--force", "--bgr"), 2)
+    assert "--bgr turns three channels around" in error
 
 
 def started(*arguments):

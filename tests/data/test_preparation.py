@@ -86,3 +86,20 @@ def test_one_of_mean_and_std_is_nothing_without_the_other(given, missing):
         preparation.statistics()
     found = preparation.statistics(**{missing: (0.353,)})  # the file's
     assert getattr(found, missing) == (0.353,)
+
+
+def test_blue_first():
+    """Turned around before the mean and the std, which are in the network's order."""
+    np.testing.assert_array_equal(
+        rgb(bgr=True).normalise(PIXELS), rgb().normalise(PIXELS[:, ::-1].copy())
+    )
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    values = rgb(bgr=True, mean=mean, std=std).normalise(PIXELS)
+    np.testing.assert_allclose(values[:, 0], (PIXELS[:, 2] / 255 - 0.1) / 0.4, rtol=1e-5, atol=1e-5)
+    assert values.flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_blue_first_needs_three_channels(channels):
+    with pytest.raises(ArgumentError, match=rf"bgr=True turns three .* takes {channels}; leave it out"):
+        Preparation(channels, (4, 5), bgr=True)

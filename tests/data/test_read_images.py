@@ -32,6 +32,22 @@ def test_folder(folder):
     assert "resized to 6x4, mean 0.485,0.456,0.406 and std 0.229,0.224,0.225" in images.note
 
 
+def test_blue_first(folder, tmp_path):
+    """Of pictures and of arrays of pixels alike; floats that are taken as they are can't be turned."""
+    bgr = Preparation(3, (6, 4), bgr=True)
+    images = read_images(folder, bgr)
+    expected = (np.array([120, 80, 0]) / 255 - IMAGENET_MEAN) / IMAGENET_STD
+    np.testing.assert_allclose(images.values[0, :, 2, 2], expected, rtol=1e-5)
+    assert "resized to 6x4, BGR, mean 0.485" in images.note
+    np.save(tmp_path / "x.npy", np.broadcast_to(np.array([0, 80, 120], "uint8"), (2, 6, 4, 3)))
+    images = read_images(tmp_path / "x.npy", bgr)
+    np.testing.assert_allclose(images.values[0, :, 2, 2], expected, rtol=1e-5)
+    assert "from x.npy, BGR, mean 0.485" in images.note
+    np.save(tmp_path / "floats.npy", np.zeros((2, 3, 6, 4), "float32"))
+    with pytest.raises(ArgumentError, match="taken as they are, which bgr=True can't turn around"):
+        read_images(tmp_path / "floats.npy", bgr)
+
+
 def test_folder_options(folder):
     assert len(read_images(folder, RGB, count=2).values) == 2
     own = Preparation(1, (6, 4), resize=(5, 8), mean=(0.0,), std=(1.0,))
