@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,11 +97,15 @@ def _judge(
 ) -> None:
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + more_memory, size + more_memory))
-    for case in cases:
-        signal.alarm(seconds)
-        line = " ".join(judge(case).split())
-        os.write(pipe, line.encode("utf-8", "backslashreplace") + b"\n")
-    os._exit(0)
+    try:
+        for case in cases:
+            signal.alarm(seconds)
+            line = " ".join(judge(case).split())
+            os.write(pipe, line.encode("utf-8", "backslashreplace") + b"\n")
+        os._exit(0)
+    finally:  # what `judge` raises mustn't go on in what the parent was doing
+        traceback.print_exc()
+        os._exit(1)
 
 
 def show_progress(done: int, count: int) -> None:

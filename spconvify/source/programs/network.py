@@ -12,8 +12,6 @@ from spconvify.source.programs.feeds import usual_shape, usual_values
 from spconvify.source.programs.program import Feed
 from spconvify.source.programs.steps import Ref, Step
 
-MOST_INPUTS = 8
-
 
 class ProgramNetwork(nn.Layer):
     """Runs a program's steps in order. A step finds its layer by name, so that surgery is seen.
