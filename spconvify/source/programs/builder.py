@@ -22,6 +22,8 @@ from spconvify.source.programs.steps import Ref, Step, pruned, refs
 from spconvify.source.programs.sublayers import SUBLAYERS, Shapes, SubLayer
 from spconvify.source.programs.table import FUNCTIONS
 
+_ODD = {"float16": "float16", "float64": "float64", "uint16": "bfloat16"}  # NumPy has no bfloat16
+
 
 def build(
     program: Program, state: Mapping[str, np.ndarray], structured: Mapping[str, str]
@@ -40,7 +42,8 @@ def build(
     if missing:
         listed = ", ".join(f"{op} ({count})" for op, count in missing.items())
         raise unsupported(f"the operator{'s' * (len(missing) > 1)} {listed}")
-    odd = sorted({str(a.dtype) for a in state.values() if a.dtype.kind == "f" and a.dtype != np.float32})
+    dtypes = {str(array.dtype) for array in state.values() if array.dtype != np.float32}
+    odd = sorted(_ODD[dtype] for dtype in dtypes if dtype in _ODD)
     if odd:
         raise unsupported(f"parameters in {' and '.join(odd)}")
     with paddle.utils.unique_name.guard():

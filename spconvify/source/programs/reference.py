@@ -54,7 +54,7 @@ def _run(program: str, parameters: str, source: str) -> list[np.ndarray]:
 
 
 def _limit_memory() -> None:
-    """No more than is free: a damaged program may ask for anything, and the parent runs what ran here."""
+    """No more than is free: a damaged one may ask for anything, and the parent runs what ran here."""
     most = available()
     with contextlib.suppress(ImportError, ValueError, OSError, AttributeError):
         import resource
