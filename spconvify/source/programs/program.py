@@ -14,7 +14,7 @@ from spconvify.printable import printable
 # the constants in it, in numbers. The largest that are known have a few million bytes; a damaged or a
 # made one may claim anything, and a part of two bytes takes some hundred in Python.
 LARGEST_FILE = 64 << 20
-MOST_PARTS = 1 << 22
+MOST_PARTS = 1 << 21
 LARGEST_CONSTANT = 1 << 24
 
 
