@@ -32,7 +32,7 @@ def original(request, tmp_path):
         specs = [paddle.static.InputSpec(list(s), d, name) for name, (s, d) in SPECS.items()]
         paddle.jit.save(model, str(folder / "inference"), input_spec=specs)
     else:
-        tensors = {name: InputTensor(shape, dtype) for name, (shape, dtype) in SPECS.items()}
+        tensors = [InputTensor(shape, dtype) for shape, dtype in SPECS.values()]
         older_program.write(model, folder, Inputs.of(tensors, model))
         for path in list(folder.iterdir()):
             path.rename(folder / path.name.replace("model.", "inference.", 1))
