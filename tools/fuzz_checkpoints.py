@@ -11,22 +11,17 @@ Exits with 1 if there was an execution, a hang, a traceback or a wrong answer.
 
 from __future__ import annotations
 
-import argparse
 import collections
 import io
-import os
 import pickle
 import pickletools
-import resource
-import signal
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from fuzzing import byte_changes, command_line, ended, in_processes
 from safetensors.numpy import save
 
 from spconvify.checkpoint import read_state, write_state
@@ -87,44 +82,11 @@ def mutations(canary: Path, random: np.random.Generator) -> dict[str, Callable[[
     """Name -> function of a content and another file's content."""
     hostile = hostile_instructions(canary)
 
-    def cut(content: bytes) -> tuple[int, int]:
-        start, end = sorted(random.integers(0, len(content) + 1, 2))
-        return int(start), int(min(end, start + random.integers(1, 64)))
-
-    def flipped(content: bytes, _: bytes) -> bytes:
-        changed = bytearray(content)
-        for position in random.integers(0, len(content), random.integers(1, 9)):
-            changed[position] ^= 1 << int(random.integers(8))
-        return bytes(changed)
-
-    def replaced(content: bytes, _: bytes) -> bytes:
-        start, end = cut(content)
-        return content[:start] + random.bytes(int(random.integers(0, 64))) + content[end:]
-
-    def removed(content: bytes, _: bytes) -> bytes:
-        start, end = cut(content)
-        return content[:start] + content[end:]
-
-    def doubled(content: bytes, _: bytes) -> bytes:
-        start, end = cut(content)
-        return content[:end] + content[start:]
-
-    def spliced(content: bytes, other: bytes) -> bytes:
-        return content[: random.integers(len(content))] + other[random.integers(len(other)) :]
-
     def called(content: bytes, _: bytes) -> bytes:
         at = random.choice(boundaries(content))
         return content[:at] + hostile[random.integers(len(hostile))] + content[at:]
 
-    return {
-        "cut off": lambda content, _: content[: random.integers(len(content))],
-        "flipped": flipped,
-        "replaced": replaced,
-        "removed": removed,
-        "doubled": doubled,
-        "spliced": spliced,
-        "called": called,
-    }
+    return {**byte_changes(random), "called": called}
 
 
 def boundaries(content: bytes) -> list[int]:
@@ -167,7 +129,7 @@ def fuzz(
         path.write_bytes(content)
         batch.append((path, source.checksum and has_checksum(content)))
         if len(batch) == BATCH or number + 1 == count:
-            verdicts.update(in_a_process(batch))
+            verdicts.update(_judged(batch))
             verdicts["Execution"] += canary.exists()
             canary.unlink(missing_ok=True)
             batch = []
@@ -180,53 +142,17 @@ def has_checksum(content: bytes) -> bool:
     return b"spconvify sha256 " in content[-64:] or b"spconvify_sha256" in content
 
 
-def in_a_process(batch: list[tuple[Path, bool]]) -> Iterator[str]:
-    """The files' verdicts; where the process dies, that is the verdict, and the next goes on."""
-    while batch:
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            _judge(batch, writing)
-        os.close(writing)
-        with open(reading) as pipe:
-            found = pipe.read().splitlines()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        yield from found
-        for path, _ in batch[: len(found)]:
+def _judged(batch: list[tuple[Path, bool]]) -> Iterator[str]:
+    """The files' verdicts; one that ended its process is kept."""
+    for (path, _), found in zip(batch, in_processes(batch, _judge, SECONDS, MORE_MEMORY)):
+        if not ended(found):
             path.unlink()
-        batch = batch[len(found) :]
-        if batch:  # this one ended the process; it is kept
-            yield "Hang" if status == -signal.SIGALRM else f"Crash: {status}"
-            batch = batch[1:]
+        yield found
 
 
-def _judge(batch: list[tuple[Path, bool]], pipe: int) -> None:
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MORE_MEMORY, size + MORE_MEMORY))
-    for path, checksum in batch:
-        signal.alarm(SECONDS)
-        os.write(pipe, verdict(path, checksum).replace("\n", " ").encode() + b"\n")
-    os._exit(0)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        verdicts = fuzz(
-            args.files,
-            args.seed,
-            Path(folder),
-            lambda done: print(f"\r{done}/{args.files}", end="", file=sys.stderr, flush=True),
-        )
-    print(file=sys.stderr)
-    for name, times in verdicts.most_common():
-        print(f"{times:6} {name}")
-    raise SystemExit(any(name[0].isupper() for name in verdicts))
+def _judge(case: tuple[Path, bool]) -> str:
+    return verdict(*case)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(fuzz, __doc__)

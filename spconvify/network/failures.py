@@ -79,6 +79,11 @@ def _inputs(shape: Sequence[int] | Mapping[str, Sequence[int]]) -> str:
     return f"inputs of {', '.join(f'{name} ' + 'x'.join(map(str, s)) for name, s in shape.items())}"
 
 
+def lacks_memory(text: str) -> bool:
+    """Whether an error of this text is one of too little memory."""
+    return bool(_NO_MEMORY.search(text))
+
+
 def depends_on_input(error: BaseException) -> bool:
     """Whether another input could make the error go away, as far as it tells."""
     behind: BaseException | None = error
@@ -98,7 +103,7 @@ def _known_cause(error: BaseException, several: bool = False) -> str:
     `several` says that the network wasn't run with one tensor.
     """
     text = said(error)
-    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+    if isinstance(error, MemoryError) or lacks_memory(text):
         return _MEMORY
     if _NO_HALF.search(text):
         return _HALF

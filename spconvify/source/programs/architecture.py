@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from spconvify.source.programs.files import ProgramFiles
-from spconvify.source.programs.reading import read_program
+from spconvify.source.programs.reading import naming, read_program
 
 if TYPE_CHECKING:
     from spconvify.source.programs.network import ProgramNetwork
@@ -50,7 +50,8 @@ class ProgramArchitecture:
         from spconvify.source.programs.names import structured_names
 
         program, state = self._content
-        network = build(program, state, structured_names(self.files.names))
+        with naming(self.files):
+            network = build(program, state, structured_names(self.files.names))
         if not lazy:
             check_network(network, self.files)
         return network

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from spconvify.source.programs.program import Node
+from spconvify.source.programs.program import Node, unsupported
 from spconvify.source.programs.steps import Ref
+
+_MOST_NUMBERS = 1024  # axes, sizes, paddings; a tensor isn't taken for one
 
 
 class Arguments:
@@ -32,6 +34,10 @@ class Arguments:
         """An attribute that has several names in different versions."""
         return next((self.node.attrs[name] for name in names if name in self.node.attrs), None)
 
+    def value(self) -> np.ndarray:
+        """What an operator that makes a constant gives."""
+        return self._constants[self.node.outputs[0]]
+
     def has(self, index: int) -> bool:
         """Whether there is such an input."""
         return index < len(self.node.inputs) and self.node.inputs[index] is not None
@@ -50,7 +56,7 @@ class Arguments:
         if isinstance(source, list):
             return [self._number(item) for item in source]
         if source in self._constants:
-            return self._constants[source].tolist()
+            return self._listed(self._constants[source])
         origin = self._origins.get(source)
         if origin is not None and origin.op == "stack" and isinstance(origin.inputs[0], list):
             # Keeps known sizes known, as tracing wants it, and Paddle 2 in a reshape.
@@ -64,6 +70,12 @@ class Arguments:
     def number(self, index: int) -> Any:
         """One number, or a `Ref` where it depends on the input."""
         return self._number(self.node.inputs[index])
+
+    @staticmethod
+    def _listed(constant: np.ndarray) -> Any:
+        if constant.size > _MOST_NUMBERS:
+            raise unsupported(f"a list of {constant.size} numbers")
+        return constant.tolist()
 
     def _number(self, source: str) -> Any:
         constant = self._constants.get(source)

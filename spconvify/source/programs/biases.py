@@ -11,14 +11,14 @@ def bias_behind(builder: Any, node: Node, channels: int, axis: int) -> tuple[str
     """(id of the bias, the addition), if all that is done with the node's output is adding a bias to it.
 
     Args:
-        builder: knows the program: `program`, `users`, `origins`, `shapes`.
+        builder: knows the program: `program`, `fetched`, `users`, `origins`, `shapes`.
         node: the convolution or product.
         channels: of its output.
         axis: where these are.
     """
     output = node.outputs[0]
     users = builder.users[output]
-    if len(users) != 1 or users[0].op != "add" or output in {f.id for f in builder.program.fetches}:
+    if len(users) != 1 or users[0].op != "add" or output in builder.fetched:
         return None, None
     (addition,) = users
     first, second = addition.inputs

@@ -14,13 +14,15 @@ from spconvify.errors import CheckpointError
 from spconvify.network.failures import first_line
 from spconvify.source.programs.arguments import Arguments
 from spconvify.source.programs.biases import bias_behind
-from spconvify.source.programs.making import CONSTANTS, constant_of
+from spconvify.source.programs.making import constants_of
 from spconvify.source.programs.naming import Names
-from spconvify.source.programs.network import MOST_INPUTS, ProgramNetwork
+from spconvify.source.programs.network import ProgramNetwork
 from spconvify.source.programs.program import Node, Program, each, unsupported
 from spconvify.source.programs.steps import Ref, Step, pruned, refs
 from spconvify.source.programs.sublayers import SUBLAYERS, Shapes, SubLayer
 from spconvify.source.programs.table import FUNCTIONS
+
+_ODD = {"float16": "float16", "float64": "float64", "uint16": "bfloat16"}  # NumPy has no bfloat16
 
 
 def build(
@@ -40,9 +42,8 @@ def build(
     if missing:
         listed = ", ".join(f"{op} ({count})" for op, count in missing.items())
         raise unsupported(f"the operator{'s' * (len(missing) > 1)} {listed}")
-    if not 1 <= len(program.feeds) <= MOST_INPUTS:
-        raise unsupported(f"{len(program.feeds)} inputs")
-    odd = sorted({str(a.dtype) for a in state.values() if a.dtype.kind == "f" and a.dtype != np.float32})
+    dtypes = {str(array.dtype) for array in state.values() if array.dtype != np.float32}
+    odd = sorted(_ODD[dtype] for dtype in dtypes if dtype in _ODD)
     if odd:
         raise unsupported(f"parameters in {' and '.join(odd)}")
     with paddle.utils.unique_name.guard():
@@ -55,8 +56,9 @@ class _Builder:
         self.network = ProgramNetwork()
         self.names = Names(self.network, program, structured)
         self.shapes = Shapes(program.parameters, program.shapes)
-        self.constants = {n.outputs[0]: constant_of(n) for n in program.nodes if n.op in CONSTANTS}
+        self.constants = constants_of(program.nodes)
         self.origins = {output: node for node in program.nodes for output in node.results()}
+        self.fetched = {fetch.id for fetch in program.fetches}
         self.users: dict[str, list[Node]] = defaultdict(list)
         for node in program.nodes:
             for source in each(node.inputs):

@@ -14,7 +14,7 @@ from spconvify.deploy.equality import differences
 from spconvify.engines import children
 from spconvify.errors import CheckpointError, EngineError, NotCheckedWarning
 from spconvify.files.scratch import scratch_folder
-from spconvify.network.failures import first_line
+from spconvify.network.failures import first_line, lacks_memory
 from spconvify.network.outputs import arrays
 from spconvify.source.programs.feeds import usual_values
 from spconvify.source.programs.files import ProgramFiles
@@ -43,6 +43,10 @@ def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
         if expected is not None:
             _compare(network, files, values, expected)
     if all(expected is None for expected in outputs):
+        if lacks_memory(said):  # so would everything else that runs it, in this very process
+            raise CheckpointError(
+                f"can't read {files.program}: running it takes more memory than is free ({said})"
+            )
         _warn(files, said or "its process ended")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,36 +11,45 @@ import paddle.nn.functional as F
 
 from spconvify.source.programs.arguments import Arguments
 from spconvify.source.programs.entries import Call, Entry, dtype_of
-from spconvify.source.programs.program import Node, check_size
+from spconvify.source.programs.program import Allowance, Node, unsupported
+from spconvify.source.programs.tensors import DTYPES
 
+_OF_NUMBERS = (*DTYPES.values(), "complex64", "complex128")
 CONSTANTS = ("constant", "full", "full_int_array", "assign_value")
 
 
-def constant_of(node: Node) -> np.ndarray:
-    """The value of an operator of `CONSTANTS`.
+def constants_of(nodes: Iterable[Node]) -> dict[str, np.ndarray]:
+    """The values of the operators of `CONSTANTS`, by id.
 
     Raises:
-        CheckpointError: if it would be larger than any network's.
+        CheckpointError: if they would be larger than any network's.
     """
+    allowance = Allowance()
+    return {node.outputs[0]: _value(node, allowance) for node in nodes if node.op in CONSTANTS}
+
+
+def _value(node: Node, allowance: Allowance) -> np.ndarray:
     attrs = node.attrs
     if node.op == "constant":
         return attrs["value"]
-    dtype = dtype_of(attrs["dtype"]) or "float32"
-    if node.op == "full":
-        check_size(attrs["shape"])
-        return np.full(attrs["shape"], attrs["value"], _numpy(dtype))
+    dtype = _numpy(dtype_of(attrs["dtype"]) or "float32")
     if node.op == "full_int_array":
-        return np.array(attrs["value"], _numpy(dtype))
-    check_size(attrs["shape"])
-    return np.array(attrs["values"], _numpy(dtype)).reshape(attrs["shape"])
+        return np.array(attrs["value"], dtype)
+    allowance.take(attrs["shape"])
+    if node.op == "full":
+        return np.full(attrs["shape"], attrs["value"], dtype)
+    return np.array(attrs["values"], dtype).reshape(attrs["shape"])
 
 
 def _numpy(dtype: str) -> str:
+    """Of numbers: an array of texts or objects may be made of anything."""
+    if dtype not in _OF_NUMBERS:
+        raise unsupported(f"a constant of the dtype {dtype}")
     return "float32" if dtype == "bfloat16" else dtype
 
 
 def _constant(n: Arguments) -> Call:
-    return tensor_of, [constant_of(n.node)], {}
+    return tensor_of, [n.value()], {}
 
 
 def tensor_of(value: np.ndarray) -> Any:

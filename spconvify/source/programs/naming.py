@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Callable
 
@@ -24,13 +25,14 @@ class Names:
 
     def __init__(self, network: nn.Layer, program: Program, structured: Mapping[str, str]):
         self._network, self._program, self._structured = network, program, structured
+        self._tried: Counter[tuple[int, str]] = Counter()  # names that were taken, in each layer
 
     def place_layer(self, layer: nn.Layer, source: str | None, kind: str) -> str:
         """Register a layer as that of the parameter `source`, or by its kind; its name."""
         path, _ = self._path(source) if source else ([], "")
         *parents, key = path or [kind]
         parent, parents = self._container(parents)
-        key = _free(parent, key)
+        key = self._free(parent, key)
         parent.add_sublayer(key, layer)
         return ".".join([*parents, key])
 
@@ -38,7 +40,7 @@ class Names:
         """Register the parameter that `make` gives: (name of its layer, its name there)."""
         path, key = self._path(source)
         parent, path = self._container(path or [_WITHOUT_OWNER])
-        key = _free(parent, key)
+        key = self._free(parent, key)
         parent.add_parameter(key, make(parent))
         return ".".join(path), key
 
@@ -56,15 +58,17 @@ class Names:
         found = []
         for key in path:
             if key not in at._sub_layers:
-                key = _free(at, key)
+                key = self._free(at, key)
                 at.add_sublayer(key, nn.Layer())
             at = at._sub_layers[key]
             found.append(key)
         return at, found
 
-
-def _free(parent: nn.Layer, key: str) -> str:
-    """`key`, or the next name that nothing in `parent` has."""
-    while key in parent._sub_layers or hasattr(parent, key):
-        key += "_"
-    return key
+    def _free(self, parent: nn.Layer, key: str) -> str:
+        """`key`, or the next name that nothing in `parent` has: "conv_", "conv_2", "conv_3"."""
+        free = key
+        while free in parent._sub_layers or hasattr(parent, free):
+            self._tried[id(parent), key] += 1  # so that thousands of one name don't each try all others
+            count = self._tried[id(parent), key]
+            free = f"{key}_{count if count > 1 else ''}"
+        return free

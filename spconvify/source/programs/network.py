@@ -13,8 +13,6 @@ from spconvify.source.programs.feeds import picture_of, usual_shape, usual_value
 from spconvify.source.programs.program import Feed
 from spconvify.source.programs.steps import Ref, Step
 
-MOST_INPUTS = 8
-
 
 class ProgramNetwork(nn.Layer):
     """Runs a program's steps in order. A step finds its layer by name, so that surgery is seen.

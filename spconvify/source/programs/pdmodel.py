@@ -9,7 +9,7 @@ import numpy as np
 
 from spconvify.errors import CheckpointError
 from spconvify.source.programs.older_operators import BINARY, OPERATORS, OlderOperator
-from spconvify.source.programs.program import Feed, Fetch, Node, Program, check_size, unsupported
+from spconvify.source.programs.program import Allowance, Feed, Fetch, Node, Program, unsupported
 from spconvify.source.programs.tensors import DTYPES
 from spconvify.source.programs.wire import Schema, decode
 
@@ -77,7 +77,7 @@ class _Reader:
             if item.get("persistable") and item["name"] not in ("feed", "fetch")
         }
         self._ids: dict[str, str] = {}  # of the present values: a name may be written twice
-        self._count = 0
+        self._count, self._allowance = 0, Allowance()
 
     def read(self, operators: list[_Operator]) -> Program:
         missing = sorted({o.type for o in operators if not self._knows(o)})
@@ -92,7 +92,9 @@ class _Reader:
                 (name,) = operator.slots["X"]
                 fetches.append((operator.attrs["col"], Fetch(name, self._use(name))))
             elif operator.type in ("fill_constant", "assign_value"):
-                self._constant(_filled(operator), self._define(operator.results["Out"][0]))
+                self._constant(
+                    _filled(operator, self._allowance), self._define(operator.results["Out"][0])
+                )
             elif operator.type in BINARY:
                 self._binary(operator)
             else:
@@ -188,9 +190,9 @@ class _Reader:
         return None
 
 
-def _filled(old: _Operator) -> np.ndarray:
+def _filled(old: _Operator, allowance: Allowance) -> np.ndarray:
     dtype, shape = DTYPES[old.attrs["dtype"]], old.attrs["shape"]
-    check_size(shape)
+    allowance.take(shape)
     if old.type == "assign_value":
         found = (old.attrs[name] for name in _VALUES if old.attrs.get(name))
         values = next(found, [0] * math.prod(shape))

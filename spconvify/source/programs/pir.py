@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 from spconvify.errors import CheckpointError
-from spconvify.source.programs.program import Feed, Fetch, Node, Program, unsupported
+from spconvify.source.programs.program import MOST_PARTS, Feed, Fetch, Node, Program, unsupported
 
 _DTYPES = {
     "0.t_f32": "float32", "0.t_f64": "float64", "0.t_f16": "float16", "0.t_bf16": "bfloat16",
     "0.t_i32": "int32", "0.t_i64": "int64", "0.t_bool": "bool", "0.t_ui8": "uint8", "0.t_i8": "int8",
     "0.t_i16": "int16",
 }  # fmt: skip
+_MOST_DIGITS, _LONGEST_LIST = 20, 1 << 12
 _FEEDS = ("1.data", "1.feed")
 
 
@@ -23,12 +24,21 @@ def read_pir(data: bytes) -> Program:
         CheckpointError: if it is no such program, or one with control flow.
         Exception: of any kind, for a damaged one.
     """
-    file = json.loads(data)
+    if data.count(b"[") + data.count(b"{") > MOST_PARTS:
+        raise CheckpointError(f"it has more than {MOST_PARTS} parts, which no program has")
+    file = json.loads(data, parse_int=_number)
     if not isinstance(file, dict) or file.get("base_code", {}).get("magic") != "pir":
         raise CheckpointError("it is a .json file, but no exported program")
     (region,) = file["program"]["regions"]
     (block,) = region["blocks"]
     return _Reader().read(block["ops"])
+
+
+def _number(text: str) -> int:
+    """Python takes hours for one of a million digits, in versions that don't refuse it."""
+    if len(text) > _MOST_DIGITS:
+        raise CheckpointError(f"it has a number of {len(text)} digits")
+    return int(text)
 
 
 class _Reader:
@@ -91,6 +101,8 @@ class _Reader:
         """The id of one element of a list."""
         if isinstance(source, list):
             return source[index]
+        if not 0 <= index < _LONGEST_LIST:
+            raise CheckpointError(f"it takes element {index} of a list, which has none")
         parts = self._by_output[source].parts
         for earlier in range(index + 1):
             parts.setdefault(earlier, f"{source}[{earlier}]")

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spconvify.errors import CheckpointError
+from spconvify.printable import printable
 
-# Of a file that describes a network, in bytes, and of a constant in it, in numbers. The largest that are
-# known have a few million bytes; a damaged or a made one may claim anything.
+# Of a file that describes a network, in bytes and in its parts (messages, or lists and objects), and of
+# the constants in it, in numbers. The largest that are known have a few million bytes; a damaged or a
+# made one may claim anything, and a part of two bytes takes some hundred in Python.
 LARGEST_FILE = 64 << 20
+MOST_PARTS = 1 << 21
 LARGEST_CONSTANT = 1 << 24
 
 
@@ -83,22 +86,37 @@ def each(values: Sequence[Any]) -> Iterator[str]:
             yield value
 
 
-def check_size(shape: Sequence[int]) -> None:
-    """Refuse a constant that no network has, before there is memory for it.
+def check_size(shape: Sequence[int], what: str = "a constant", largest: int = LARGEST_CONSTANT) -> int:
+    """How many numbers are in `shape`; refuses what no network has, before there is memory for it.
 
     Raises:
         CheckpointError: says how large it would be.
     """
-    if (
-        any(not isinstance(size, int) or size < 0 for size in shape)
-        or math.prod(shape) > LARGEST_CONSTANT
-    ):
-        raise CheckpointError(f"it holds a constant of the shape {list(shape)}")
+    if any(type(size) is not int or size < 0 for size in shape) or math.prod(shape) > largest:
+        raise CheckpointError(f"it holds {what} of the shape {printable(str(list(shape)))}")
+    return math.prod(shape)
+
+
+class Allowance:
+    """What the constants of one program may take together: each for itself may be small."""
+
+    def __init__(self) -> None:
+        self._left = LARGEST_CONSTANT
+
+    def take(self, shape: Sequence[int]) -> None:
+        """Count a constant of this shape.
+
+        Raises:
+            CheckpointError: if it is too large, or they are too many.
+        """
+        self._left -= check_size(shape)
+        if self._left < 0:
+            raise CheckpointError(f"it holds constants of more than {LARGEST_CONSTANT} numbers")
 
 
 def unsupported(what: str) -> CheckpointError:
     """The error for a program that isn't damaged, but can't become a network again."""
     return CheckpointError(
-        f"its program has {what}, which can't be made a layer again; give the network's checkpoint "
-        "(.pdparams), with --arch if it isn't a known one"
+        f"its program has {printable(what)}, which can't be made a layer again; give the network's "
+        "checkpoint (.pdparams), with --arch if it isn't a known one"
     )

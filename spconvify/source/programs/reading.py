@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spconvify.errors import CheckpointError
 from spconvify.files.regular import open_regular
-from spconvify.printable import one_line, printable
+from spconvify.printable import one_line, said
 from spconvify.source.programs.files import ProgramFiles
 from spconvify.source.programs.pdmodel import read_pdmodel
 from spconvify.source.programs.pir import read_pir
-from spconvify.source.programs.program import LARGEST_FILE, Program, each
+from spconvify.source.programs.program import LARGEST_FILE, Program
 from spconvify.source.programs.tensors import read_tensors
+from spconvify.source.programs.whole import check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +27,22 @@ def read_program(files: ProgramFiles) -> tuple[Program, dict[str, np.ndarray]]:
     Raises:
         CheckpointError: if a file can't be read, is damaged, or has what can't become a network.
     """
-    try:
+    with naming(files):
         program = _described(files)
         state = read_tensors(files.parameters, program.parameters.values())
-        _check_whole(program, state)
+        check_whole(program, state)
+    return program, state
+
+
+@contextlib.contextmanager
+def naming(files: ProgramFiles) -> Iterator[None]:
+    """Whatever goes wrong in the block is an error in one line that names the program.
+
+    Raises:
+        CheckpointError: in the place of any other.
+    """
+    try:
+        yield
     except CheckpointError as error:
         raise CheckpointError(f"can't read {files.program}: ", error) from error
     except OSError as error:
@@ -36,7 +51,11 @@ def read_program(files: ProgramFiles) -> tuple[Program, dict[str, np.ndarray]]:
         raise CheckpointError(
             f"can't read {files.program}: it claims more than fits in memory"
         ) from error
-    return program, state
+    except Exception as error:  # a damaged one can raise almost anything
+        detail = one_line(f"{type(error).__name__}: {said(error)}")
+        raise CheckpointError(
+            f"can't read {files.program}: it is damaged, or of a version that isn't known ({detail})"
+        ) from error
 
 
 def _described(files: ProgramFiles) -> Program:
@@ -48,31 +67,5 @@ def _described(files: ProgramFiles) -> Program:
         raise CheckpointError(f"it has more than {LARGEST_FILE >> 20} MiB, which no program has")
     try:
         return read_pir(data) if files.is_json else read_pdmodel(data)
-    except (CheckpointError, MemoryError):
-        raise
     except json.JSONDecodeError as error:
         raise CheckpointError(f"it is damaged or truncated ({one_line(str(error))})") from error
-    except Exception as error:  # a damaged one can raise almost anything
-        detail = printable(one_line(f"{type(error).__name__}: {error}"))
-        raise CheckpointError(f"it is damaged, or of a version that isn't known ({detail})") from error
-
-
-def _check_whole(program: Program, state: dict[str, np.ndarray]) -> None:
-    """Every value is there before it is used, and parameters have the shapes that the program tells."""
-    known = {feed.id for feed in program.feeds} | set(program.parameters)
-    for node in program.nodes:
-        lost = next((source for source in each(node.inputs) if source not in known), None)
-        if lost is not None:
-            raise CheckpointError(
-                f"it is damaged: what its operator {printable(node.op)} takes isn't there"
-            )
-        known.update(node.outputs, node.parts.values())
-    if not program.fetches or any(fetch.id not in known for fetch in program.fetches):
-        raise CheckpointError("it is damaged: nothing, or nothing known, comes out of it")
-    for id_, name in program.parameters.items():
-        shape, array = program.shapes.get(id_), state[name]
-        if shape is not None and list(array.shape) != list(shape):
-            raise CheckpointError(
-                f"{printable(name)!r} has the shape {list(array.shape)} in the parameters, and "
-                f"{shape} in the program"
-            )

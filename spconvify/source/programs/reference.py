@@ -7,11 +7,15 @@ to write. What can't be run leaves no file behind, and its reason as a line on t
 from __future__ import annotations
 
 import contextlib
-import os
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
 from typing import Any
 
 import numpy as np
+
+from spconvify.engines.memory import available
+
+_LEAST_MEMORY = 2 << 30  # bytes; Paddle itself takes some hundred million
+_LARGEST_OUTPUTS = 1 << 28  # numbers, which are compared in float64
 
 
 def main(job: dict[str, Any]) -> None:
@@ -24,6 +28,9 @@ def main(job: dict[str, Any]) -> None:
             outputs = _run(job["program"], job["parameters"], source)
         except Exception as error:  # whatever Paddle raises
             print(first_line(error), flush=True)
+            continue
+        if sum(output.size for output in outputs) > _LARGEST_OUTPUTS:
+            print(f"out of memory: outputs of {[list(output.shape) for output in outputs]}", flush=True)
             continue
         np.savez(target, *outputs)
 
@@ -47,9 +54,11 @@ def _run(program: str, parameters: str, source: str) -> list[np.ndarray]:
 
 
 def _limit_memory() -> None:
-    """No more than the machine has: a damaged program may ask for anything."""
+    """No more than is free: a damaged one may ask for anything, and the parent runs what ran here."""
+    most = available()
     with contextlib.suppress(ImportError, ValueError, OSError, AttributeError):
         import resource
 
-        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+        if most is not None:
+            limit = max(most, _LEAST_MEMORY)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))

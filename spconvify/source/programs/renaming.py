@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,27 @@ def _in_pdmodel(data: bytes, names: Sequence[str]) -> bytes:
     if len(old) != len(names):
         raise ValueError(f"{len(old)} outputs for {len(names)} names")
     # Somebody else may have one of these names: it gets a new one.
-    others = {name: f"{name}.other" for name in names if name not in old}
+    known = {name.decode() for name in _names(data, _NAMES)} | set(names)
+    others = {name: _free(name, known) for name in names if name not in old}
     mapping = {**others, **dict(zip(old, names))}
     return _renamed(data, _NAMES, {old.encode(): new.encode() for old, new in mapping.items()})
+
+
+def _names(data: bytes, places: Any) -> Iterator[bytes]:
+    """All that stand in `places` of a message."""
+    if places is _STRING:
+        yield data
+        return
+    for number, _, value in fields(data):
+        if number in places:
+            yield from _names(value, places[number])
+
+
+def _free(name: str, known: set[str]) -> str:
+    while name in known:
+        name += ".other"
+    known.add(name)
+    return name
 
 
 def _renamed(data: bytes, places: Any, mapping: Mapping[bytes, bytes]) -> bytes:

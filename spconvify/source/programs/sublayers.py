@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -151,6 +152,8 @@ def _norm(n: Arguments, shapes: Shapes) -> SubLayer | None:
         sizes = shape[n["begin_norm_axis"] :]
         if any(size < 0 for size in sizes):
             return None
+        if math.prod(sizes) != math.prod(shapes.of(weight or bias)):  # a layer would take memory for it
+            raise unsupported(f"a layer_norm of {sizes} with a parameter of another size")
         layer: Callable[[], nn.Layer] = lambda: nn.LayerNorm(sizes, epsilon, **attrs)  # noqa: E731
         settings += (tuple(sizes),)
     elif op == "group_norm":

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from spconvify.errors import CheckpointError
+from spconvify.source.programs.program import MOST_PARTS
 
 # number -> (name, kind). A kind is int, bool, float (4 bytes), double or str, a nested message, or a
 # list with one of these for a repeated field.
 Schema = Mapping[int, tuple[str, Any]]
-_DEEPEST = 16
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -53,14 +53,20 @@ def fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
         yield tag >> 3, wire, value
 
 
-def decode(data: bytes, schema: Schema, depth: int = 0) -> dict[str, Any]:
+def decode(data: bytes, schema: Schema, parts: Iterator[int] | None = None) -> dict[str, Any]:
     """A message as a dictionary: its fields by name, lists for the repeated ones; unknown ones left out.
+
+    Args:
+        data: the message.
+        schema: of it; what isn't in there isn't looked into, so it is as deep as that at most.
+        parts: counts the messages; it ends where they are too many.
 
     Raises:
         CheckpointError, IndexError, struct.error: if it is damaged.
     """
-    if depth > _DEEPEST:
-        raise CheckpointError("messages in messages, without end")
+    parts = iter(range(MOST_PARTS)) if parts is None else parts
+    if next(parts, None) is None:
+        raise CheckpointError(f"it has more than {MOST_PARTS} parts, which no program has")
     message: dict[str, Any] = {name: [] for name, kind in schema.values() if isinstance(kind, list)}
     for number, wire, value in fields(data):
         if number not in schema:
@@ -71,7 +77,7 @@ def decode(data: bytes, schema: Schema, depth: int = 0) -> dict[str, Any]:
         if repeated and wire == 2 and kind in (int, bool, float, "double"):
             message[name].extend(_packed(value, kind))
             continue
-        decoded = decode(value, kind, depth + 1) if isinstance(kind, Mapping) else _one(value, kind)
+        decoded = decode(value, kind, parts) if isinstance(kind, Mapping) else _one(value, kind)
         if repeated:
             message[name].append(decoded)
         else:

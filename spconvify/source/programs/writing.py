@@ -107,9 +107,9 @@ def _examples(feeds: Sequence[Feed]) -> dict[str, np.ndarray]:
 
 def _write(fused: nn.Layer, program: Program, files: ProgramFiles, folder: Path) -> ProgramFiles:
     """Trace it with the original's free sizes, then give everything its old name."""
-    specs: Any = {feed.name: InputTensor(feed.shape, feed.dtype) for feed in program.feeds}
-    if len(specs) > 1:  # in the program's order, which a dictionary's isn't
-        specs = list(specs.values())
+    tensors = [InputTensor(feed.shape, feed.dtype) for feed in program.feeds]
+    # One by one: by name they would come in the order of the names. A single one has no name then.
+    specs: Any = tensors if len(tensors) > 1 else {program.feeds[0].name: tensors[0]}
     is_older = not files.is_json and not paddle.__version__.startswith("2.")
     write: Any = older_program.write if is_older else tracing.write
     write(fused, folder, Inputs.of(specs, fused))

@@ -1,0 +1,93 @@
+"""A program is run in a process of its own first; what that can't do, this one doesn't try."""
+
+import warnings
+
+import numpy as np
+import pytest
+from exported_networks import ONE_PICTURE, write
+from paddle import nn
+
+import spconvify
+from spconvify import CheckpointError
+from spconvify.engines.memory import available
+from spconvify.errors import NotCheckedWarning
+from spconvify.source.programs import check, reference
+from spconvify.source.programs.network import ProgramNetwork
+
+
+class Huge(nn.Layer):
+    """Hundreds of gigabytes of its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2D(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x).tile([1, 64, 200, 200]).mean([2, 3])
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """How often the network was run here."""
+    counted, forward = [], ProgramNetwork.forward
+
+    def counting(self, *args, **kwargs):
+        counted.append(self)
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(ProgramNetwork, "forward", counting)
+    return counted
+
+
+def test_one_that_takes_more_memory_than_is_free(tmp_path, runs):
+    with pytest.raises(CheckpointError, match="takes more memory than is free"):
+        spconvify.load(write(Huge(), tmp_path / "net"))
+    assert not runs
+
+
+def test_where_the_predictor_fails_nothing_is_run_here(tmp_path, runs, monkeypatch):
+    monkeypatch.setattr(check, "predicted", lambda files, trials: ([None for _ in trials], "no kernel"))
+    with pytest.warns(NotCheckedWarning, match="wasn't compared with the program: no kernel"):
+        spconvify.load(write(ONE_PICTURE[0](), tmp_path / "net"))
+    assert not runs
+
+
+def test_where_its_process_ends_nothing_is_run_here(tmp_path, runs, monkeypatch):
+    monkeypatch.setattr(check.children, "run", lambda *args: (-11, "1 2 3\n"))
+    with pytest.warns(NotCheckedWarning):
+        spconvify.load(write(ONE_PICTURE[0](), tmp_path / "net"))
+    assert not runs
+
+
+def test_one_size_that_works_is_enough(tmp_path, monkeypatch):
+    predicted = check.predicted
+    monkeypatch.setattr(
+        check, "predicted", lambda files, trials: ([predicted(files, trials)[0][0], None], "too small")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NotCheckedWarning)
+        spconvify.load(write(ONE_PICTURE[0](), tmp_path / "net"))
+
+
+def test_outputs_that_would_fill_this_process(tmp_path, monkeypatch, capsys):
+    outputs = [np.broadcast_to(np.float32(0), (1 << 15, 1 << 14))]
+    monkeypatch.setattr(reference, "_run", lambda *args: outputs)
+    monkeypatch.setattr(reference, "_limit_memory", lambda: None)
+    reference.main({"program": "p", "parameters": "q", "trials": [("a", str(tmp_path / "b.npz"))]})
+    assert "out of memory" in capsys.readouterr().out
+    assert not (tmp_path / "b.npz").exists()
+
+
+def test_an_error_of_the_network_alone_is_one_line(tmp_path, monkeypatch):
+    def failing(self, x0):
+        raise ValueError("first\nsecond")
+
+    program = write(ONE_PICTURE[0](), tmp_path / "net")
+    monkeypatch.setattr(ProgramNetwork, "forward", failing)
+    with pytest.raises(CheckpointError, match="Paddle runs it, but the network made of it fails"):
+        spconvify.load(program)
+
+
+def test_what_is_free_is_known():
+    free = available()
+    assert free is None or 1 << 20 < free < 1 << 50

@@ -1,0 +1,178 @@
+"""Programs of Paddle 2, made by hand."""
+
+import numpy as np
+import paddle
+import pytest
+from made_programs import (
+    floats,
+    older_feed,
+    older_fetch,
+    older_op,
+    pdmodel,
+    put,
+    variable,
+)  # fmt: skip
+
+from spconvify.errors import CheckpointError
+from spconvify.source.programs.architecture import ProgramArchitecture
+from spconvify.source.programs.pdmodel import read_pdmodel
+from spconvify.source.programs.reading import read_program
+from spconvify.source.programs.wire import encode
+
+
+def network_of(folder, *parts, state=None):
+    return ProgramArchitecture(put(folder, pdmodel(*parts), state, ".pdmodel")).build(lazy=True)
+
+
+def program_of(kind, inputs, outputs, variables=(), **attrs):
+    return pdmodel(
+        variable("x", [-1, 3, 4]),
+        *variables,
+        older_feed(),
+        older_op(kind, {"X": ["x"], **inputs}, outputs, **attrs),
+        older_fetch(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "aligned"),
+    [
+        ((3,), 1, (3, 1)),
+        ((3, 4), 1, (3, 4)),
+        ((4,), -1, (4,)),
+        ((2, 3), 0, (2, 3, 1)),
+        ((1,), 0, (1, 1, 1)),
+    ],
+)
+def test_the_axis_of_elementwise_operators(tmp_path, shape, axis, aligned):
+    network = network_of(
+        tmp_path,
+        variable("x", [-1, 3, 4]),
+        variable("w", shape, persistable=True),
+        older_feed(),
+        older_op("elementwise_mul", {"X": ["x"], "Y": ["w"]}, {"Out": ["y"]}, axis=axis),
+        older_fetch(),
+        state={"w": floats(*shape)},
+    )
+    x = floats(2, 3, 4)
+    found = network(paddle.to_tensor(x)).numpy()
+    np.testing.assert_allclose(found, x * floats(*shape).reshape(aligned), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("reduce_all", "axes"), [(True, (0, 1, 2)), (False, (1,))])
+@pytest.mark.parametrize(("kind", "function"), [("reduce_mean", np.mean), ("reduce_sum", np.sum)])
+def test_all_axes(tmp_path, kind, function, reduce_all, axes):
+    network = network_of(
+        tmp_path,
+        variable("x", [-1, 3, 4]),
+        older_feed(),
+        older_op(kind, {"X": ["x"]}, {"Out": ["y"]}, dim=[1], keep_dim=False, reduce_all=reduce_all),
+        older_fetch(),
+    )
+    x = floats(2, 3, 4)
+    found = network(paddle.to_tensor(x)).numpy()
+    np.testing.assert_allclose(found, function(x, axis=axes), rtol=1e-5)
+
+
+def test_a_name_that_is_written_twice(tmp_path):
+    scale = {"bias": 1.0, "bias_after_scale": True}
+    network = network_of(
+        tmp_path,
+        variable("x", [-1, 3]),
+        variable("y", [-1, 3]),
+        older_feed(),
+        older_op("scale", {"X": ["x"]}, {"Out": ["y"]}, scale=2.0, **scale),
+        older_op("scale", {"X": ["y"]}, {"Out": ["y"]}, scale=3.0, **scale),
+        older_op("scale", {"X": ["y"]}, {"Out": ["x"]}, scale=1.0, **scale),
+        older_fetch("x"),
+    )
+    np.testing.assert_array_equal(network(paddle.ones([1, 3])).numpy(), [[11, 11, 11]])
+
+
+def test_constants(tmp_path):
+    network = network_of(
+        tmp_path,
+        variable("x", [-1, 2]),
+        variable("c", [2]),
+        variable("d", [2]),
+        older_feed(),
+        older_op("fill_constant", {}, {"Out": ["c"]}, dtype=5, shape=[2], value=1.0, str_value="2.5"),
+        older_op("assign_value", {}, {"Out": ["d"]}, dtype=5, shape=[2]),
+        older_op("elementwise_add", {"X": ["x"], "Y": ["c"]}, {"Out": ["z"]}, axis=-1),
+        older_op("elementwise_add", {"X": ["z"], "Y": ["d"]}, {"Out": ["y"]}, axis=-1),
+        variable("z", [-1, 2]),
+        older_fetch(),
+    )
+    np.testing.assert_array_equal(network(paddle.zeros([1, 2])).numpy(), [[2.5, 2.5]])
+
+
+LARGE = older_op("fill_constant", {}, {"Out": ["c"]}, dtype=5, shape=[1 << 23], value=0.0)
+SCALE = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True}
+GOOD = program_of("scale", {}, {"Out": ["y"]}, **SCALE)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x00", "damaged|no exported program"),
+        (b"\x0a\x00", "no exported program, or an empty one"),
+        (b"hello, this is text" * 9, "damaged|wire type"),
+        (GOOD[: len(GOOD) // 2], "behind its message|damaged"),
+        (GOOD + GOOD, r"control flow \(several blocks\)"),
+        (program_of("while", {}, {"Out": ["y"]}), r"control flow \(while\)"),
+        (program_of("run_a_program", {}, {"Out": ["y"]}), "the operator run_a_program"),
+        (program_of("\x1b[31m", {}, {"Out": ["y"]}), r"the operator \\x1b"),
+        (program_of("relu", {"X": ["z"]}, {"Out": ["y"]}), "isn't there"),
+        (pdmodel(variable("x", [3]), older_feed()), "nothing, or nothing known"),
+        (pdmodel(variable("x", [1 << 40]), older_feed(), older_fetch("x")), "an input of the shape"),
+        (pdmodel(variable("x", [3]), older_feed("z"), older_fetch("z")), "KeyError"),
+        (
+            pdmodel(
+                variable("x", [3]), older_feed(), older_fetch("x"),
+                *[LARGE] * 3,
+            ),
+            "constants of more than",
+        ),
+        (
+            pdmodel(
+                variable("x", [3]), older_feed(), older_fetch("x"),
+                older_op("assign_value", {}, {"Out": ["c"]}, dtype=5, shape=[1 << 30]),
+            ),
+            "a constant of the shape",
+        ),
+        (encode([(1, 2, encode([(4, 2, b"")] * 3))]), "KeyError"),
+    ],
+)  # fmt: skip
+def test_damaged(tmp_path, content, message):
+    files = put(tmp_path, content, suffix=".pdmodel")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_program(files)
+    assert str(files.program) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attrs"),
+    [
+        ("leaky_relu", {"alpha": 0.1}),
+        ("softmax", {"axis": 1}),
+        ("transpose2", {"axis": [0, 2, 1]}),
+        ("reduce_mean", {"dim": [1], "keep_dim": True, "reduce_all": False}),
+        ("scale", SCALE),
+        ("flatten_contiguous_range", {"start_axis": 1, "stop_axis": 2}),
+    ],
+)
+def test_a_missing_attribute_is_no_default(tmp_path, kind, attrs):
+    for missing in [None, *attrs]:
+        given = {key: item for key, item in attrs.items() if key != missing}
+        files = put(tmp_path, program_of(kind, {}, {"Out": ["y"]}, **given), suffix=".pdmodel")
+        if missing in (None, "reduce_all"):  # which older versions don't have
+            assert ProgramArchitecture(files).build(lazy=True)
+        else:
+            with pytest.raises(CheckpointError, match=r"form that isn't known|damaged"):
+                ProgramArchitecture(files).build(lazy=True)
+
+
+def test_an_older_name_of_an_attribute():
+    (node,) = read_pdmodel(program_of("leaky_relu", {}, {"Out": ["y"]}, alpha=0.25)).nodes
+    assert (node.op, node.attrs) == ("leaky_relu", {"negative_slope": 0.25})
