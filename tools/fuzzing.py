@@ -16,6 +16,9 @@ from typing import Any, Callable
 
 import numpy as np
 
+_WAITING = 4
+_HANGS = (-signal.SIGPROF, -signal.SIGALRM)
+
 # A content and another file's content -> a damaged content.
 Change = Callable[[bytes, bytes], bytes]
 
@@ -66,7 +69,7 @@ def in_processes(
     Args:
         cases: what `judge` takes.
         judge: gives a line; one that begins with a capital letter is something wrong.
-        seconds: for each of them.
+        seconds: of computing for each of them; of waiting, on a machine that is busy, some more.
         more_memory: bytes that the process may take besides what this one has.
     """
     left = list(cases)
@@ -83,7 +86,7 @@ def in_processes(
         yield from found
         left = left[len(found) :]
         if left:
-            yield "Hang" if status == -signal.SIGALRM else f"Crash: {status}"
+            yield "Hang" if status in _HANGS else f"Crash: {status}"
             left = left[1:]
 
 
@@ -99,7 +102,8 @@ def _judge(
     resource.setrlimit(resource.RLIMIT_AS, (size + more_memory, size + more_memory))
     try:
         for case in cases:
-            signal.alarm(seconds)
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            signal.alarm(_WAITING * seconds)
             line = " ".join(judge(case).split())
             os.write(pipe, line.encode("utf-8", "backslashreplace") + b"\n")
         os._exit(0)

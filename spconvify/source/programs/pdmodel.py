@@ -11,7 +11,7 @@ from spconvify.errors import CheckpointError
 from spconvify.source.programs.older_operators import BINARY, OPERATORS, OlderOperator
 from spconvify.source.programs.program import Allowance, Feed, Fetch, Node, Program, unsupported
 from spconvify.source.programs.tensors import DTYPES
-from spconvify.source.programs.wire import Schema, decode
+from spconvify.source.programs.wire import Schema, decode, fields
 
 _TENSOR: Schema = {1: ("data_type", int), 2: ("dims", [int])}
 _TYPE: Schema = {1: ("type", int), 3: ("dense", {1: ("tensor", _TENSOR)})}
@@ -32,7 +32,7 @@ _OPERATOR: Schema = {
     1: ("inputs", [_SLOT]), 2: ("outputs", [_SLOT]), 3: ("type", str), 4: ("attrs", [_ATTRIBUTE]),
 }  # fmt: skip
 _BLOCK: Schema = {3: ("vars", [_VARIABLE]), 4: ("ops", [_OPERATOR])}
-_PROGRAM: Schema = {1: ("blocks", [_BLOCK])}
+_BLOCKS = 1  # the field of a program that holds them; others are control flow
 _VALUES = ("values", "fp32_values", "int32_values", "int64_values", "bool_values", "fp64_values")
 _CONTROL_FLOW = ("conditional_block", "while", "select_input", "select_output")
 
@@ -44,13 +44,13 @@ def read_pdmodel(data: bytes) -> Program:
         CheckpointError: if it is no such program, or has what can't be said in Paddle 3's words.
         Exception: of any kind, for a damaged one.
     """
-    blocks = decode(data, _PROGRAM)["blocks"]
-    if not blocks or not blocks[0]["ops"]:
+    blocks = [value for number, wire, value in fields(data) if number == _BLOCKS and wire == 2]
+    block = decode(blocks[0], _BLOCK) if blocks else {"ops": []}
+    if not block["ops"]:
         raise CheckpointError("it is no exported program, or an empty one")
-    (block, *others) = blocks
     operators = [_Operator(message) for message in block["ops"]]
     flow = next((operator.type for operator in operators if operator.type in _CONTROL_FLOW), None)
-    if flow or others:
+    if flow or len(blocks) > 1:
         raise unsupported(f"control flow ({flow or 'several blocks'})")
     return _Reader(block["vars"]).read(operators)
 

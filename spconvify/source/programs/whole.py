@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spconvify.errors import CheckpointError
 from spconvify.printable import printable
-from spconvify.source.programs.program import Feed, Program, check_size, each, unsupported
+from spconvify.source.programs.program import MOST_PARTS, Feed, Program, check_size, each, unsupported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,9 +24,13 @@ def check_whole(program: Program, state: dict[str, np.ndarray]) -> None:
         CheckpointError: if that isn't so, or the inputs are none that a network has.
     """
     _check_inputs(program.feeds)
-    known = {feed.id for feed in program.feeds} | set(program.parameters)
+    known, count = {feed.id for feed in program.feeds} | set(program.parameters), 0
     for node in program.nodes:
-        lost = next((source for source in each(node.inputs) if source not in known), None)
+        sources = list(each(node.inputs))
+        count += len(sources)
+        if count > MOST_PARTS:  # thousands of operators may take one list of thousands
+            raise CheckpointError(f"its operators take more than {MOST_PARTS} tensors")
+        lost = next((source for source in sources if source not in known), None)
         if lost is not None:
             raise CheckpointError(
                 f"it is damaged: what its operator {printable(node.op)} takes isn't there"

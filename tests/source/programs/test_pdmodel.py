@@ -14,10 +14,11 @@ from made_programs import (
 )  # fmt: skip
 
 from spconvify.errors import CheckpointError
+from spconvify.source.programs import pdmodel as pdmodel_module
 from spconvify.source.programs.architecture import ProgramArchitecture
 from spconvify.source.programs.pdmodel import read_pdmodel
 from spconvify.source.programs.reading import read_program
-from spconvify.source.programs.wire import encode
+from spconvify.source.programs.wire import decode, encode
 
 
 def network_of(folder, *parts, state=None):
@@ -176,3 +177,14 @@ def test_a_missing_attribute_is_no_default(tmp_path, kind, attrs):
 def test_an_older_name_of_an_attribute():
     (node,) = read_pdmodel(program_of("leaky_relu", {}, {"Out": ["y"]}, alpha=0.25)).nodes
     assert (node.op, node.attrs) == ("leaky_relu", {"negative_slope": 0.25})
+
+
+def test_only_the_first_block_is_looked_into(monkeypatch):
+    """Others are control flow, whatever is in them: thousands of them take no time."""
+    decoded = []
+    monkeypatch.setattr(
+        pdmodel_module, "decode", lambda data, schema: decoded.append(data) or decode(data, schema)
+    )
+    with pytest.raises(CheckpointError, match="several blocks"):
+        read_pdmodel(GOOD * 1000)
+    assert len(decoded) == 1

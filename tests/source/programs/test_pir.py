@@ -119,6 +119,16 @@ def test_constants_that_no_network_has(tmp_path, operators):
         ProgramArchitecture(files).build(lazy=True)
 
 
+def test_lists_that_grow_without_end(tmp_path):
+    doubled = [op("0.combine", [k - 1, k - 1], [k]) for k in range(2, 60)]
+    with pytest.raises(CheckpointError, match="lists of lists"):
+        read_pir(pir(feed(1), *doubled, op("add_n", [59], [60]), fetch(60)))
+    several = [op("add_n", [2], [3 + k]) for k in range(3000)]
+    program = pir(feed(1), op("0.combine", [1] * 1000, [2]), *several, fetch(3))
+    with pytest.raises(CheckpointError, match="take more than 2097152 tensors"):
+        read_program(put(tmp_path, program))
+
+
 @pytest.mark.parametrize("dtype", ["O", "U100000", "V8", "__class__", "", "M8[s]"])
 def test_constants_of_no_numbers(tmp_path, dtype):
     files = put(tmp_path, pir(feed(1), full(2, 1.0, dtype=dtype), op("add", [1, 2], [3]), fetch(3)))

@@ -8,7 +8,7 @@ from made_programs import older_feed, older_fetch, older_op, pdmodel, variable
 
 from spconvify.errors import CheckpointError
 from spconvify.source.programs import wire
-from spconvify.source.programs.pdmodel import _PROGRAM
+from spconvify.source.programs.pdmodel import _BLOCK
 from spconvify.source.programs.wire import decode, encode, fields, varint
 
 PROGRAM = pdmodel(
@@ -17,6 +17,7 @@ PROGRAM = pdmodel(
     older_op("scale", {"X": ["x"]}, {"Out": ["y"]}, scale=0.5, bias=-1.0, bias_after_scale=True),
     older_fetch(),
 )
+_PROGRAM = {1: ("blocks", [_BLOCK])}
 DAMAGE = (CheckpointError, IndexError, struct.error)
 
 
