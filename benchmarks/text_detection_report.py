@@ -13,16 +13,27 @@ def tables(jobs: dict) -> str:
 
 def found(jobs: dict) -> str:
     """A row for every detector: cost, masks, and characters read right where it found text."""
-    head = ["detector", "MACs", "mask IoU", "lines", "regions", "characters read right", "lost"]
+    head = [
+        "detector",
+        "fitted to pages",
+        "MACs",
+        "mask IoU",
+        "lines",
+        "regions",
+        "characters read right",
+        "lost",
+    ]
     rows = [head]
     for name, job in jobs.items():
         if "right" not in job:
             continue
-        macs = f"{job['macs'] / 1e6:,.0f} M" if "macs" in job else "–"
+        macs, pages = "–", str(job.get("pages") or "–")
+        if "macs" in job:
+            macs = f"{job['macs'] / 1e6:,.0f} of {job['macs_before'] / 1e6:,.0f} M"
         iou = f"{job['iou']:.3f}" if "iou" in job else "–"
         lost = f"{job['lost_percent']:.2f} %" if "lost_percent" in job else "–"
         read = f"{job['right']:,} of {job['characters']:,}"
-        rows.append([name, macs, iou, str(job["lines"]), str(job["regions"]), read, lost])
+        rows.append([name, pages, macs, iou, str(job["lines"]), str(job["regions"]), read, lost])
     return markdown(rows) if len(rows) > 1 else ""
 
 

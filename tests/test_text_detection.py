@@ -67,11 +67,11 @@ def test_texts():
 
 def test_tables_leave_out_what_was_not_measured():
     read = {"characters": 1000, "right": 990, "lines": 50, "regions": 51}
-    slim = {**read, "macs": 5e8, "iou": 0.9712, "lost_percent": 1.0, "pages": 64}
+    slim = {**read, "macs": 5e8, "macs_before": 8e8, "iou": 0.9712, "lost_percent": 1.0, "pages": 64}
     latency = {"before_ms": {"median": 2, "p10": 1.5, "p90": 2.5}, "speedup": None}
     latency["fused_ms"] = latency["before_ms"]
     text = tables({"det original": read, "det fitted 0.5": slim, "det, engine": latency})
-    assert "| det original | – | – | 50 | 51 | 990 of 1,000 | – |" in text
-    assert "| det fitted 0.5 | 500 M | 0.971 | 50 | 51 | 990 of 1,000 | 1.00 % |" in text
+    assert "| det original | – | – | – | 50 | 51 | 990 of 1,000 | – |" in text
+    assert "| det fitted 0.5 | 64 | 500 of 800 M | 0.971 | 50 | 51 | 990 of 1,000 | 1.00 % |" in text
     assert "| det, engine | 2.0 (1.5–2.5) | 2.0 (1.5–2.5) | not measurably |" in text
     assert tables({"det original": read}).count("\n") == 3
