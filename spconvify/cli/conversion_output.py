@@ -59,7 +59,7 @@ class ConversionOutput:
         folder = self.program.program.parent
         if self.path.exists() and folder.exists() and self.path.samefile(folder):
             raise ArgumentError(f"{self.path} holds the program itself; choose another name")
-        check_folder(self.path, self.force)
+        check_folder(self.path, self.force, inputs)
         check_format(self.program)
 
     def write(self, network: nn.Layer, measurement: Measurement, quiet: bool) -> None:

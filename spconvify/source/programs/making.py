@@ -8,9 +8,11 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from spconvify.errors import CheckpointError
+from spconvify.network.failures import first_line
 from spconvify.source.programs.arguments import Arguments
 from spconvify.source.programs.entries import Call, Entry, dtype_of
-from spconvify.source.programs.program import Node, check_size
+from spconvify.source.programs.program import Node, check_size, unsupported
 
 CONSTANTS = ("constant", "full", "full_int_array", "assign_value")
 
@@ -19,8 +21,18 @@ def constant_of(node: Node) -> np.ndarray:
     """The value of an operator of `CONSTANTS`.
 
     Raises:
-        CheckpointError: if it would be larger than any network's.
+        CheckpointError: if it would be larger than any network's, or can't be read.
     """
+    try:
+        return _constant_of(node)
+    except (CheckpointError, MemoryError):
+        raise
+    except Exception as error:  # an attribute of another version, or a damaged one
+        detail = f"{type(error).__name__}: {first_line(error)}"
+        raise unsupported(f"a {node.op} of a form that isn't known ({detail})") from error
+
+
+def _constant_of(node: Node) -> np.ndarray:
     attrs = node.attrs
     if node.op == "constant":
         return attrs["value"]

@@ -49,7 +49,14 @@ class ProgramNetwork(nn.Layer):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
-        """By position, or by the names that the program has for its inputs."""
+        """By position, or by the names that the program has for its inputs.
+
+        Raises:
+            TypeError: if there are more than it has.
+        """
+        if len(inputs) > len(self.feeds):
+            some = f"{len(self.feeds)} input{'s' * (len(self.feeds) > 1)}"
+            raise TypeError(f"the program takes {some}, and got {len(inputs)}")
         positions = {feed.name: f"x{index}" for index, feed in enumerate(self.feeds)}
         return super().__call__(*inputs, **{positions.get(name, name): x for name, x in named.items()})
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spconvify.errors import CheckpointError
+from spconvify.printable import one_line, printable
 
 # Of a file that describes a network, in bytes, and of a constant in it, in numbers. The largest that are
 # known have a few million bytes; a damaged or a made one may claim anything.
 LARGEST_FILE = 64 << 20
 LARGEST_CONSTANT = 1 << 24
+LARGEST_INPUT = 1 << 28
 
 
 @dataclass
@@ -65,6 +67,7 @@ class Program:
         feeds, fetches: its inputs and outputs, in order.
         parameters: id -> name in the .pdiparams.
         shapes: id -> shape, where it is known; -1 for any size.
+        unsaved: id -> name of what it needs and the .pdiparams hasn't.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -72,6 +75,7 @@ class Program:
     fetches: list[Fetch] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, list[int]] = field(default_factory=dict)
+    unsaved: dict[str, str] = field(default_factory=dict)
 
 
 def each(values: Sequence[Any]) -> Iterator[str]:
@@ -99,6 +103,6 @@ def check_size(shape: Sequence[int]) -> None:
 def unsupported(what: str) -> CheckpointError:
     """The error for a program that isn't damaged, but can't become a network again."""
     return CheckpointError(
-        f"its program has {what}, which can't be made a layer again; give the network's checkpoint "
-        "(.pdparams), with --arch if it isn't a known one"
+        f"its program has {printable(one_line(what))}, which can't be made a layer again; give the "
+        "network's checkpoint (.pdparams), with --arch if it isn't a known one"
     )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 from spconvify.errors import CheckpointError
 from spconvify.files.regular import open_regular
 from spconvify.printable import one_line, printable
+from spconvify.source.programs.feeds import usual_shape
 from spconvify.source.programs.files import ProgramFiles
 from spconvify.source.programs.pdmodel import read_pdmodel
 from spconvify.source.programs.pir import read_pir
-from spconvify.source.programs.program import LARGEST_FILE, Program, each
+from spconvify.source.programs.program import (
+    LARGEST_FILE,
+    LARGEST_INPUT,
+    Program,
+    each,
+    unsupported,
+)
 from spconvify.source.programs.tensors import read_tensors
 
 if TYPE_CHECKING:
@@ -62,11 +70,21 @@ def _check_whole(program: Program, state: dict[str, np.ndarray]) -> None:
     known = {feed.id for feed in program.feeds} | set(program.parameters)
     for node in program.nodes:
         lost = next((source for source in each(node.inputs) if source not in known), None)
+        if lost in program.unsaved:
+            raise unsupported(
+                f"the operator {node.op} with {program.unsaved[lost]!r}, which isn't saved with it"
+            )
         if lost is not None:
             raise CheckpointError(
                 f"it is damaged: what its operator {printable(node.op)} takes isn't there"
             )
         known.update(node.outputs, node.parts.values())
+    for feed in program.feeds:
+        if math.prod(usual_shape(feed)) > LARGEST_INPUT:
+            raise CheckpointError(
+                f"its input {printable(feed.name)!r} has the shape {list(feed.shape)}, which is more "
+                "than any network's"
+            )
     if not program.fetches or any(fetch.id not in known for fetch in program.fetches):
         raise CheckpointError("it is damaged: nothing, or nothing known, comes out of it")
     for id_, name in program.parameters.items():
