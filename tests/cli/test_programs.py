@@ -108,3 +108,14 @@ def test_a_program_that_is_called_like_the_manifest(run, program, tmp_path):
     error = one_line_error(run("convert", "net", "--out", "slim"), 1)
     assert "another name" in error
     assert not (tmp_path / "slim").exists()
+
+
+def test_a_folder_that_is_called_like_a_file(run, program, tmp_path):
+    for name in ("slim.pdiparams", "slim.json", "slim.pdmodel"):
+        assert "name a folder" in one_line_error(run("convert", "net", "--out", name), 2)
+        assert not (tmp_path / name).exists()
+
+
+def test_verify_says_what_reads_a_program(run, program):
+    for named in ("net", program, program.with_suffix(".pdiparams")):
+        assert "`spconvify inspect`" in one_line_error(run("verify", named), 2)
