@@ -100,6 +100,34 @@ class Attention(nn.Layer):
         return (x + self.out(mixed)).mean(1)
 
 
+class Indices(nn.Layer):
+    """Integers and sums of another size than the usual one; a pooling that rounds upwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2D(4, 8, 3, padding=1)
+
+    def forward(self, x):
+        x = self.conv(x)
+        best, usual = paddle.argmax(x, 1, dtype="int32"), paddle.argmax(x, 1)
+        exact = paddle.sum(x, axis=1, dtype="float64")
+        return best, usual, exact, (x > 0).sum(1), paddle.argmax(x[:, 0, 0])
+
+
+class Rounding(Indices):
+    def forward(self, x):
+        return F.max_pool2d(self.conv(x), 3, 2, return_mask=True, ceil_mode=True)
+
+
+class Recurrent(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.rnn = nn.Conv2D(4, 8, 3, padding=1), nn.LSTM(8, 4)
+
+    def forward(self, x):
+        return self.rnn(self.conv(x).flatten(2).transpose([0, 2, 1]))[0]
+
+
 class Branch(nn.Layer):
     def __init__(self):
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections.abc import Iterable
@@ -99,7 +100,7 @@ def refuse_prefix(path: Path) -> None:
 
 def is_prefix(path: Path) -> bool:
     """Whether a program's files are called `path` and a suffix."""
-    return any(path.with_name(path.name + suffix).is_file() for suffix in _PROGRAM_SUFFIXES)
+    return any(os.path.isfile(f"{path}{suffix}") for suffix in _PROGRAM_SUFFIXES)
 
 
 def holds_program(names: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ from spconvify.checkpoint import SUFFIXES, check_output
 from spconvify.cli.measurement import Measurement
 from spconvify.cli.output import progress_bar
 from spconvify.cli.paddle_setup import load_paddle
+from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES
 from spconvify.errors import ArgumentError
 from spconvify.files.places import Inputs, place_to_fill
 from spconvify.source.loading import find_program
@@ -58,10 +59,15 @@ class ConversionOutput:
         from spconvify.deploy.folder import check_folder
         from spconvify.source.programs.writing import check_format
 
+        if self.path.suffix in (*PROGRAM_SUFFIXES, PARAMETERS) and not self.path.exists():
+            raise ArgumentError(
+                f"{self.path} is called like a file of a program, which becomes a folder; name a "
+                "folder, or a FILE.pdparams"
+            )
         folder = self.program.program.parent
         if self.path.exists() and folder.exists() and self.path.samefile(folder):
             raise ArgumentError(f"{self.path} holds the program itself; choose another name")
-        check_folder(self.path, self.force)
+        check_folder(self.path, self.force, inputs)
         check_format(self.program)
 
     def write(self, network: nn.Layer, measurement: Measurement, quiet: bool) -> None:

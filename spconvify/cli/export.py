@@ -57,6 +57,7 @@ def export(
 ) -> None:
     """Write a network for deployment: fused, in its fastest forms, and checked."""
     from spconvify.cli.output import progress_bar, result, result_line, working
+    from spconvify.cli.reading import inputs_of
     from spconvify.cli.selection import Selection
     from spconvify.deploy.folder import check_folder
     from spconvify.engines import check_engine
@@ -67,7 +68,7 @@ def export(
     v.parse_shape(input, None, (1, 1, 1, 1))
     check_engine(engine)
     target = out or Path(f"{Path(network).stem.replace(':', '.')}-{engine}")
-    check_folder(target, force)
+    check_folder(target, force, inputs_of(network, arch))
     place = target.absolute()  # a network may change the current folder
     source = Selection(
         network, arch, DEFAULT_RATIO, DEFAULT_GROUPS, weights=weights, ignore=ignore

@@ -32,13 +32,19 @@ def verify(
     from spconvify.checkpoint.channels import check_channels
     from spconvify.checkpoint.integrity import check_file
     from spconvify.cli.output import result, result_line
-    from spconvify.errors import CheckpointError
+    from spconvify.errors import ArgumentError, CheckpointError
     from spconvify.operators.registry import recognised
     from spconvify.report import to_json
     from spconvify.report.units import quantity
     from spconvify.source.parts import identify_part, pick_part, shapes_of
+    from spconvify.source.programs.files import program_files
 
     v.check_format(format, ("table", "json"))
+    if program_files(checkpoint) is not None:
+        raise ArgumentError(
+            f"{checkpoint} is an exported program, which has no checksum; `spconvify inspect` reads "
+            "all of it, and compares it with what Paddle computes"
+        )
     found = check_file(checkpoint)
     state = dict(found.state)
     pick_part(state, weights, ignore or ())

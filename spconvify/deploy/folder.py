@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -14,7 +15,14 @@ from typing import Any
 from spconvify.engines import registry
 from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES, STEM
 from spconvify.errors import ArgumentError, Option, SpconvifyError
-from spconvify.files.places import check_place, check_removable, check_utf8, place_of
+from spconvify.files.places import (
+    Inputs,
+    check_is_no_input,
+    check_place,
+    check_removable,
+    check_utf8,
+    place_of,
+)
 from spconvify.files.placing import put_folder
 from spconvify.files.regular import open_regular
 from spconvify.printable import json_text
@@ -25,19 +33,24 @@ _LARGEST_MANIFEST = 1 << 24
 _NAMED = 3  # of the files that are in the way
 
 
-def check_folder(target: Path, overwrite: bool) -> None:
+def check_folder(target: Path, overwrite: bool, inputs: Inputs | None = None) -> None:
     """Refuse a place where the folder can't be made, or where that would destroy something.
+
+    Args:
+        target: the folder.
+        overwrite: an earlier export may be replaced.
+        inputs: what the command reads, by its name: never replaced, whatever `overwrite` says.
 
     Raises:
         ArgumentError: says what is there, and what to do.
     """
     try:
-        _check_folder(target, overwrite)
+        _check_folder(target, overwrite, inputs or {})
     except OSError as error:
         raise ArgumentError(f"{target} can't be written: {error.strerror or error}") from error
 
 
-def _check_folder(target: Path, overwrite: bool) -> None:
+def _check_folder(target: Path, overwrite: bool, inputs: Inputs) -> None:
     if not target.resolve().parent.is_dir():
         raise ArgumentError(f"{target.resolve().parent} isn't a folder; make it first")
     if target.is_symlink() or (target.exists() and not target.is_dir()):
@@ -54,6 +67,7 @@ def _check_folder(target: Path, overwrite: bool) -> None:
         check_earlier(target, target)
         for name in os.listdir(target):
             check_removable(target.resolve() / name, str(target / name))
+            check_is_no_input(target / name, str(target / name), inputs)
 
 
 def check_earlier(folder: Path, shown: Path) -> None:
@@ -69,13 +83,13 @@ def check_earlier(folder: Path, shown: Path) -> None:
     entries = {entry.name: entry for entry in os.scandir(folder)}
     if not entries:
         return
-    ours = exported_files(folder)
+    ours, checksums = exported_files(folder), _checksums(folder)
     if ours is None:
         raise ArgumentError(
             f"{shown} isn't from an earlier export: it holds {_some(entries)}, and no {MANIFEST} of "
             "spconvify; choose another name"
         )
-    others = [name for name, entry in entries.items() if not _is_exported(entry, ours)]
+    others = [name for name, entry in entries.items() if not _is_exported(entry, ours, checksums)]
     if others:
         raise ArgumentError(
             f"{shown} holds what no export left there: {_some(others)}; move it elsewhere, or choose "
@@ -88,21 +102,36 @@ def exported_files(folder: Path) -> dict[str, int] | None:
 
     None if no export made that folder.
     """
-    try:
-        if not stat.S_ISREG((folder / MANIFEST).lstat().st_mode):
-            return None
-        with open_regular(folder / MANIFEST) as file:
-            data = json.loads(file.read(_LARGEST_MANIFEST))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(data, dict):
-        return None
+    data = _manifest(folder)
     if not isinstance(data.get("spconvify"), str) or data.get("engine") not in registry.exporting():
         return None
     sizes = data.get("bytes")
     if not isinstance(sizes, dict) or not all(_may_be_ours(name, data.get("program")) for name in sizes):
         return None
     return sizes
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What lies there as the manifest; empty where that is none."""
+    try:
+        if not stat.S_ISREG((folder / MANIFEST).lstat().st_mode):
+            return {}
+        with open_regular(folder / MANIFEST) as file:
+            data = json.loads(file.read(_LARGEST_MANIFEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _checksums(folder: Path) -> Mapping[str, Any]:
+    found = _manifest(folder).get("checksums")
+    return found if isinstance(found, dict) else {}
+
+
+def checksum_of(path: Path) -> str:
+    """Of a file that people edit: another threshold in its settings leaves the size as it was."""
+    with open_regular(path) as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def _may_be_ours(name: str, program: Any) -> bool:
@@ -135,13 +164,19 @@ def put_in_place(folder: Path, target: Path, overwrite: bool, manifest: Mapping[
         raise SpconvifyError(f"can't write {target}: {problem}") from error
 
 
-def _is_exported(entry: os.DirEntry[str], sizes: Mapping[str, int]) -> bool:
-    """Whether it is a file that the manifest lists; one of another size is somebody's own by now."""
+def _is_exported(
+    entry: os.DirEntry[str], sizes: Mapping[str, int], checksums: Mapping[str, Any]
+) -> bool:
+    """Whether it is a file that the manifest lists; one that has changed is somebody's own by now."""
     if not entry.is_file(follow_symlinks=False):
         return False
     size = sizes.get(entry.name)
     found = entry.stat(follow_symlinks=False).st_size
-    return entry.name == MANIFEST or (type(size) is int and found == size)
+    if entry.name == MANIFEST:
+        return True
+    if type(size) is not int or found != size:
+        return False
+    return entry.name not in checksums or checksums[entry.name] == checksum_of(Path(entry.path))
 
 
 def _some(names: Iterable[str]) -> str:

@@ -108,9 +108,9 @@ def is_checkpoint(source: str) -> bool:
     not where they are called like a network.
     """
     path = Path(source)
-    if path.suffix in SUFFIXES or path.is_file() or (path.suffix != "" and ":" not in source):
+    if path.suffix in SUFFIXES or os.path.isfile(path) or (path.suffix != "" and ":" not in source):
         return True
-    return source not in names() and (path.is_dir() or is_prefix(path))
+    return source not in names() and (os.path.isdir(path) or is_prefix(path))
 
 
 def fill(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:

@@ -154,8 +154,9 @@ def plan(
         SPConvSettings(own_ratio, groups, fusion).check()
     sites = find_sites(model)
     operator = registry.of_settings(SPConvSettings())
-    included, excluded = _globs(include), _globs(exclude)
-    _check_globs(sites, {"include": included, "exclude": excluded, "ratio-for": list(ratios or {})})
+    included, excluded = _globs(include, "include"), _globs(exclude, "exclude")
+    own_ratios = _globs(ratios, "ratios")
+    _check_globs(sites, {"include": included, "exclude": excluded, "ratio-for": own_ratios})
 
     result, unsplittable = Plan(), dict[str, str]()
     for site in sites:
@@ -195,10 +196,14 @@ def plan_of(model: nn.Layer) -> Plan:
     return Plan(changes)
 
 
-def _globs(globs: Iterable[str] | str | None) -> list[str]:
+def _globs(globs: Iterable[str] | str | None, argument: str) -> list[str]:
     if globs is None:
         return []
-    return [globs] if isinstance(globs, str) else list(globs)
+    found = [globs] if isinstance(globs, str) or not isinstance(globs, Iterable) else list(globs)
+    for glob in found:
+        if not isinstance(glob, str):
+            raise ArgumentError(f"{argument}: {glob!r} is no glob; give layers' names, like 'layer1.*'")
+    return found
 
 
 def _matches(site: Site, glob: str) -> bool:

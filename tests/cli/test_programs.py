@@ -1,6 +1,7 @@
 """The commands on an exported program: from its folder to a folder of the same kind."""
 
 import json
+import os
 
 import paddle
 import pytest
@@ -92,3 +93,53 @@ def test_inspect_and_report(run, program):
     assert "net/inference" in out
     assert run("report", "net", "--no-latency")[0] == 0
     assert "goes with a checkpoint" in one_line_error(run("report", "net", "--arch", "resnet20"), 2)
+
+
+def test_the_program_that_is_read_is_never_replaced(run, program, tmp_path, monkeypatch):
+    """Through links and other spellings, by no option, and though it is an earlier export itself."""
+    spconvify.export(zoo.find("resnet20", 10).build(), "earlier", (1, 3, 32, 32), tune=False)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "earlier").iterdir()}
+    files = program_files("earlier")
+    for kind, link in (("soft", os.symlink), ("hard", os.link)):
+        (tmp_path / kind).mkdir()
+        for file in (files.program, files.parameters):
+            link(file.absolute(), tmp_path / kind / file.name)
+    plan = f"earlier/{files.program.name}"
+    for arguments in (
+        ("convert", "soft", "--out", "earlier"),
+        ("convert", "hard", "--out", "earlier"),
+        ("export", "soft", "--out", "earlier", "--no-tune"),
+        ("export", "earlier", "--out", "earlier", "--no-tune"),
+        ("convert", "earlier", "--out", "new", "--save-plan", plan),
+    ):
+        error = one_line_error(run(*arguments, "--force"), 2)
+        assert "must not be replaced" in error, arguments
+    assert {path.name: path.read_bytes() for path in (tmp_path / "earlier").iterdir()} == before
+
+
+def test_settings_that_somebody_edited_are_kept(run, program, tmp_path):
+    (tmp_path / "net" / "inference.yml").write_text("threshold: 0.3\n")
+    assert run("convert", "net", "--fusion", "sum", "--out", "slim")[0] == 0
+    (tmp_path / "slim" / "inference.yml").write_text("threshold: 0.6\n")  # as many bytes
+    assert "inference.yml" in one_line_error(run("convert", "net", "--out", "slim", "--force"), 2)
+    assert (tmp_path / "slim" / "inference.yml").read_text() == "threshold: 0.6\n"
+
+
+@pytest.mark.skipif(paddle.__version__.startswith("2."), reason="Paddle 2 writes no .json")
+def test_a_program_that_is_called_like_the_manifest(run, program, tmp_path):
+    program.rename(program.with_name("manifest.json"))
+    program.with_suffix(".pdiparams").rename(program.with_name("manifest.pdiparams"))
+    error = one_line_error(run("convert", "net", "--out", "slim"), 1)
+    assert "another name" in error
+    assert not (tmp_path / "slim").exists()
+
+
+def test_a_folder_that_is_called_like_a_file(run, program, tmp_path):
+    for name in ("slim.pdiparams", "slim.json", "slim.pdmodel"):
+        assert "name a folder" in one_line_error(run("convert", "net", "--out", name), 2)
+        assert not (tmp_path / name).exists()
+
+
+def test_verify_says_what_reads_a_program(run, program):
+    for named in ("net", program, program.with_suffix(".pdiparams")):
+        assert "`spconvify inspect`" in one_line_error(run("verify", named), 2)

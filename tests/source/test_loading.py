@@ -191,3 +191,9 @@ def test_what_is_no_network_is_called_that(tmp_path, what, says):
 def test_arguments_in_the_wrong_order(tmp_path):
     with pytest.raises(ArgumentError, match="this is a str, not a"):
         save(str(tmp_path / "x.pdparams"), nets.PlainNet())
+
+
+@pytest.mark.parametrize("name", ["r" * 5000, "folder/" + "r" * 300 + ".json", "nul\0byte.pdiparams"])
+def test_a_name_that_no_file_can_have_is_called_that(name):
+    with pytest.raises((ArgumentError, CheckpointError)):
+        load(name)

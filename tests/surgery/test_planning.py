@@ -157,3 +157,11 @@ def test_what_is_no_plan_or_no_ratios():
                 call(model, plan=wrong)
     with pytest.raises(ArgumentError, match="ratios is a list; give a dictionary"):
         plan(model, ratios=["conv1=0.5"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"include": [1]}, {"exclude": 5}, {"ratios": {1: 0.5}}, {"include": [None]}]
+)
+def test_globs_that_are_no_text(arguments):
+    with pytest.raises(ArgumentError, match=f"{next(iter(arguments))}: .* is no glob"):
+        plan(nets.PlainNet(), **arguments)

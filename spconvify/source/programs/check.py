@@ -100,13 +100,25 @@ def _compare(
             f"can't read {files.program}: Paddle runs it, but the network made of it fails "
             f"({first_line(error)}); give the network's checkpoint (.pdparams)"
         ) from error
-    errors = differences(arrays(expected), arrays(found if isinstance(found, list) else [found]))
+    outputs = found if isinstance(found, list) else [found]
+    _check_dtypes(files, expected, outputs)
+    errors = differences(arrays(expected), arrays(outputs))
     worst = max(errors.values(), default=0.0)
     if not worst <= TOLERANCE:
         raise CheckpointError(
             f"can't read {files.program}: the network made of it is off by {worst:.1e} of its outputs' "
             "scale; give the network's checkpoint (.pdparams)"
         )
+
+
+def _check_dtypes(files: ProgramFiles, expected: list[np.ndarray], found: list[Any]) -> None:
+    """Integers of another size are equal numbers, and break what reads them."""
+    for one, other in zip(expected, (tensor.numpy() for tensor in found)):
+        if one.dtype != other.dtype:
+            raise CheckpointError(
+                f"can't read {files.program}: the network made of it gives {other.dtype} for "
+                f"{one.dtype}; give the network's checkpoint (.pdparams)"
+            )
 
 
 def _warn(files: ProgramFiles, why: str) -> None:

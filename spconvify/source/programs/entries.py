@@ -24,7 +24,7 @@ def dtype_of(value: Any) -> str | None:
     if value is None:
         return None
     name = str(value).rpartition(".")[2].lower()
-    return None if name in ("undefined", "") else name
+    return None if not name or name.startswith("undefined") else name  # "undefined(all_dtype)"
 
 
 def layout_of(n: Arguments) -> str:

@@ -43,20 +43,20 @@ def program_files(source: str | os.PathLike[str]) -> ProgramFiles | None:
         CheckpointError: if a folder holds several, or the parameters are missing.
     """
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike that of a Path it takes any name, a too long one as well
         return _in_folder(path)
     name = path.name
     if name.endswith(f"{PARAMETERS}.info"):
         path = path.with_name(name[: -len(f"{PARAMETERS}.info")])
-    elif path.suffix in (*PROGRAM_SUFFIXES, PARAMETERS) and path.is_file():
+    elif path.suffix in (*PROGRAM_SUFFIXES, PARAMETERS) and os.path.isfile(path):
         if path.suffix == ".json" and not path.with_suffix(PARAMETERS).is_file():
             return None  # any file of that kind
         if path.suffix in PROGRAM_SUFFIXES:
             return _complete(path)
         path = path.with_suffix("")
     found = [path.with_name(path.name + suffix) for suffix in PROGRAM_SUFFIXES]
-    there = [file for file in found if file.is_file()]
-    if not there or not (path.with_name(path.name + PARAMETERS)).is_file():
+    there = [file for file in found if os.path.isfile(file)]
+    if not there or not os.path.isfile(path.with_name(path.name + PARAMETERS)):
         return None
     return _complete(there[0])
 

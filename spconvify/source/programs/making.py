@@ -9,6 +9,8 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from spconvify.errors import CheckpointError
+from spconvify.network.failures import first_line
 from spconvify.source.programs.arguments import Arguments
 from spconvify.source.programs.entries import Call, Entry, dtype_of
 from spconvify.source.programs.program import Allowance, Node, unsupported
@@ -22,10 +24,20 @@ def constants_of(nodes: Iterable[Node]) -> dict[str, np.ndarray]:
     """The values of the operators of `CONSTANTS`, by id.
 
     Raises:
-        CheckpointError: if they would be larger than any network's.
+        CheckpointError: if they would be larger than any network's, or can't be read.
     """
     allowance = Allowance()
-    return {node.outputs[0]: _value(node, allowance) for node in nodes if node.op in CONSTANTS}
+    return {node.outputs[0]: _constant(node, allowance) for node in nodes if node.op in CONSTANTS}
+
+
+def _constant(node: Node, allowance: Allowance) -> np.ndarray:
+    try:
+        return _value(node, allowance)
+    except (CheckpointError, MemoryError):
+        raise
+    except Exception as error:  # an attribute of another version, or a damaged one
+        detail = f"{type(error).__name__}: {first_line(error)}"
+        raise unsupported(f"a {node.op} of a form that isn't known ({detail})") from error
 
 
 def _value(node: Node, allowance: Allowance) -> np.ndarray:
@@ -48,7 +60,7 @@ def _numpy(dtype: str) -> str:
     return "float32" if dtype == "bfloat16" else dtype
 
 
-def _constant(n: Arguments) -> Call:
+def _known(n: Arguments) -> Call:
     return tensor_of, [n.value()], {}
 
 
@@ -66,7 +78,7 @@ def _full_with_tensor(n: Arguments) -> Call:
 
 
 FUNCTIONS: dict[str, Entry] = {
-    **dict.fromkeys(CONSTANTS, _constant),
+    **dict.fromkeys(CONSTANTS, _known),
     "full_with_tensor": _full_with_tensor,
     "arange": _arange,
     "one_hot": lambda n: (F.one_hot, [n.x(), n.number(1)], {}),

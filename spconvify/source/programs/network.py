@@ -52,7 +52,13 @@ class ProgramNetwork(nn.Layer):
 
         A single tensor is the picture: what else the program takes is then what it usually gets, see
         `completed`.
+
+        Raises:
+            TypeError: if there are more than it has.
         """
+        if len(inputs) > len(self.feeds):
+            some = f"{len(self.feeds)} input{'s' * (len(self.feeds) > 1)}"
+            raise TypeError(f"the program takes {some}, and got {len(inputs)}")
         if len(inputs) == 1 and not named and len(self.feeds) > 1:
             return self(**self._with_the_usual(inputs[0]))
         positions = {feed.name: f"x{index}" for index, feed in enumerate(self.feeds)}

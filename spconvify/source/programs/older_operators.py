@@ -47,8 +47,9 @@ clip | X Min/#min Max/#max
 cast | X | dtype=out_dtype
 dropout | X - #dropout_prob | mode=dropout_implementation
 reduce_mean=mean | X | axis=dim keepdim=keep_dim reduce_all
-reduce_sum=sum, reduce_max=max, reduce_min=min | X #dim | keepdim=keep_dim reduce_all
-arg_max=argmax | X #axis | flatten keepdims
+reduce_sum=sum | X #dim | keepdim=keep_dim reduce_all dtype=out_dtype
+reduce_max=max, reduce_min=min | X #dim | keepdim=keep_dim reduce_all
+arg_max=argmax | X #axis | flatten keepdims dtype
 top_k_v2=topk | X K/#k | axis largest sorted | Out Indices
 gather | X Index Axis/#axis
 gather_nd | X Index

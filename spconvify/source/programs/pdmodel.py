@@ -167,8 +167,8 @@ class _Reader:
             node.inputs = inputs[:1] + (
                 [self._constant(np.zeros(0, "int64"))] if len(inputs) > 1 else []
             )
-        if "dtype" in attrs:
-            attrs["dtype"] = DTYPES[attrs["dtype"]]
+        if "dtype" in attrs:  # -1 is the usual one
+            attrs["dtype"] = None if attrs["dtype"] == -1 else DTYPES[attrs["dtype"]]
         self.program.nodes.append(node)
 
     def _output(self, node: Node, old: _Operator, choice: str) -> None:

@@ -48,8 +48,9 @@ def _pool(n: Arguments) -> Call:
 def _pool_with_index(n: Arguments) -> Call:
     if n["adaptive"] or n["global_pooling"]:
         raise unsupported("an adaptive max pooling that gives indices")
-    places = {"stride": list(n["strides"]), "padding": list(n["paddings"]), "return_mask": True}
-    return F.max_pool2d, [n.x(), list(n["kernel_size"])], places
+    places = {"stride": list(n["strides"]), "padding": list(n["paddings"])}
+    rounding = {"ceil_mode": bool(n.either("ceil_mode"))}  # which Paddle 2.6's operator can't
+    return F.max_pool2d, [n.x(), list(n["kernel_size"])], {**places, **rounding, "return_mask": True}
 
 
 def _resize(n: Arguments) -> Call:

@@ -63,7 +63,9 @@ class _Reader:
     def _parameter(self, operator: dict[str, Any]) -> None:
         id_ = str(operator["O"]["%"])
         is_persistable, *_ = operator["OA"]
-        if is_persistable:  # others aren't in the .pdiparams
+        if not is_persistable:  # it isn't in the .pdiparams
+            self.program.unsaved[id_] = operator["A"][3]
+        else:
             self.program.parameters[id_] = operator["A"][3]
             self._note_shape(id_, operator["O"].get("TT"))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spconvify.errors import CheckpointError
-from spconvify.printable import printable
+from spconvify.printable import one_line, printable
 
 # Of a file that describes a network, in bytes and in its parts (messages, or lists and objects), and of
 # the constants in it, in numbers. The largest that are known have a few million bytes; a damaged or a
@@ -16,6 +16,7 @@ from spconvify.printable import printable
 LARGEST_FILE = 64 << 20
 MOST_PARTS = 1 << 21
 LARGEST_CONSTANT = 1 << 24
+LARGEST_INPUT = 1 << 28
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Program:
         feeds, fetches: its inputs and outputs, in order.
         parameters: id -> name in the .pdiparams.
         shapes: id -> shape, where it is known; -1 for any size.
+        unsaved: id -> name of what it needs and the .pdiparams hasn't.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -75,6 +77,7 @@ class Program:
     fetches: list[Fetch] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, list[int]] = field(default_factory=dict)
+    unsaved: dict[str, str] = field(default_factory=dict)
 
 
 def each(values: Sequence[Any]) -> Iterator[str]:
@@ -117,6 +120,6 @@ class Allowance:
 def unsupported(what: str) -> CheckpointError:
     """The error for a program that isn't damaged, but can't become a network again."""
     return CheckpointError(
-        f"its program has {printable(what)}, which can't be made a layer again; give the network's "
-        "checkpoint (.pdparams), with --arch if it isn't a known one"
+        f"its program has {printable(one_line(what))}, which can't be made a layer again; give the "
+        "network's checkpoint (.pdparams), with --arch if it isn't a known one"
     )

@@ -7,7 +7,8 @@ from typing import Any
 import paddle
 
 from spconvify.source.programs.arguments import Arguments
-from spconvify.source.programs.entries import Call, Entry
+from spconvify.source.programs.entries import Call, Entry, dtype_of
+from spconvify.source.programs.program import unsupported
 
 
 def _over_axes(function: Any) -> Entry:
@@ -21,7 +22,20 @@ def _over_axes(function: Any) -> Entry:
 
 
 def _argmax(n: Arguments) -> Call:
-    return paddle.argmax, [n.x(), None if n["flatten"] else n.number(1), n["keepdims"]], {}
+    axis = None if n["flatten"] else n.number(1)
+    return paddle.argmax, [n.x(), axis, n["keepdims"]], {"dtype": dtype_of(n["dtype"]) or "int64"}
+
+
+def _sum(n: Arguments) -> Call:
+    """Its dtype is another than the input's where the network says so."""
+    function, inputs, places = _over_axes(paddle.sum)(n)
+    return function, inputs, {**places, "dtype": dtype_of(n["dtype"])}
+
+
+def _cumsum(n: Arguments) -> Call:
+    if n["exclusive"] or n["reverse"]:
+        raise unsupported("a cumsum that goes backwards, or leaves the element itself out")
+    return paddle.cumsum, [n.x(), None if n["flatten"] else n.number(1)], {}
 
 
 def _topk(n: Arguments) -> Call:
@@ -30,12 +44,12 @@ def _topk(n: Arguments) -> Call:
 
 FUNCTIONS: dict[str, Entry] = {
     "mean": _over_axes(paddle.mean),
-    "sum": _over_axes(paddle.sum),
+    "sum": _sum,
     "max": _over_axes(paddle.max),
     "min": _over_axes(paddle.min),
     "argmax": _argmax,
     "topk": _topk,
-    "cumsum": lambda n: (paddle.cumsum, [n.x(), n.number(1)], {}),
+    "cumsum": _cumsum,
     "p_norm": lambda n: (paddle.norm, [n.x(), n["porder"], n["axis"], n["keepdim"]], {}),
     "matmul": lambda n: (paddle.matmul, [n.x(), n.x(1), n["transpose_x"], n["transpose_y"]], {}),
     "einsum": lambda n: (einsum, [n["equation"], n.x()], {}),

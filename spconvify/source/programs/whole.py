@@ -31,6 +31,10 @@ def check_whole(program: Program, state: dict[str, np.ndarray]) -> None:
         if count > MOST_PARTS:  # thousands of operators may take one list of thousands
             raise CheckpointError(f"its operators take more than {MOST_PARTS} tensors")
         lost = next((source for source in sources if source not in known), None)
+        if lost in program.unsaved:
+            raise unsupported(
+                f"the operator {node.op} with {program.unsaved[lost]!r}, which isn't saved with it"
+            )
         if lost is not None:
             raise CheckpointError(
                 f"it is damaged: what its operator {printable(node.op)} takes isn't there"

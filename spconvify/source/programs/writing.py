@@ -16,7 +16,7 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.checking import checked_error
-from spconvify.deploy.folder import check_folder, put_in_place
+from spconvify.deploy.folder import MANIFEST, check_folder, checksum_of, put_in_place
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import older_program, tracing
@@ -42,11 +42,16 @@ _ENGINE = "inference"
 
 
 def check_format(files: ProgramFiles) -> None:
-    """Refuse a format that this Paddle doesn't write.
+    """Refuse a format that this Paddle doesn't write, and a name that is the manifest's.
 
     Raises:
         EngineError: with the remedy.
     """
+    if files.program.name == MANIFEST:
+        raise EngineError(
+            f"{files.program} is called like the list of files that is written beside a program; give "
+            "it and its parameters another name"
+        )
     if files.is_json and paddle.__version__.startswith("2."):
         raise EngineError(
             f"{files.program.name} is a program of Paddle 3, which Paddle {paddle.__version__} can't "
@@ -175,4 +180,9 @@ def _manifest(folder: Path, files: ProgramFiles) -> dict[str, Any]:
         "engine": _ENGINE,
         "program": files.program.name,
         "bytes": sizes,
+        "checksums": {
+            name: checksum_of(folder / name)
+            for name in sizes
+            if name not in (files.program.name, files.parameters.name)
+        },
     }

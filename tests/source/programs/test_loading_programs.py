@@ -3,7 +3,12 @@
 import numpy as np
 import paddle
 import pytest
-from exported_networks import ONE_PICTURE, Branch, TwoInputs, write
+from exported_networks import (
+    ONE_PICTURE,
+    Branch,
+    TwoInputs,
+    write,
+)
 from paddle import nn
 
 import spconvify

@@ -1,0 +1,85 @@
+"""Exported programs whose dtypes, sizes or operators are unusual: read right, or refused with why."""
+
+import json
+
+import numpy as np
+import paddle
+import pytest
+from exported_networks import Indices, Recurrent, Rounding, Shared, write
+
+import spconvify
+from spconvify import CheckpointError
+from spconvify.source.programs import table
+
+ON_PADDLE_3 = pytest.mark.skipif(paddle.__version__.startswith("2."), reason="Paddle 2 writes no .json")
+
+
+@pytest.mark.parametrize("kind", [Indices, Rounding])
+def test_outputs_keep_their_dtypes_and_sizes(tmp_path, kind):
+    model = kind()
+    loaded = spconvify.load(write(model, tmp_path / "net", (-1, 4, 12, 14)))
+    x = paddle.randn([2, 4, 12, 14])
+    for found, expected in zip(loaded(x), model(x)):
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_an_output_of_another_dtype_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        table.FUNCTIONS, "argmax", lambda n: (paddle.argmax, [n.x(), None if n["flatten"] else 1], {})
+    )
+    with pytest.raises(CheckpointError, match="gives int64 for int32"):
+        spconvify.load(write(Indices(), tmp_path / "net", (-1, 4, 12, 14)))
+
+
+def test_an_operator_that_cannot_be_a_layer_is_no_damage(tmp_path):
+    with pytest.raises(CheckpointError, match=r"operators? .*rnn.*give the network's checkpoint"):
+        spconvify.load(write(Recurrent(), tmp_path / "net", (-1, 4, 12, 14)))
+
+
+def changed(program, change):
+    """The .json with every operator changed."""
+    content = json.loads(program.read_text("utf-8"))
+    for operator in content["program"]["regions"][0]["blocks"][0]["ops"]:
+        change(operator)
+    program.write_text(json.dumps(content), "utf-8")
+    return program
+
+
+@ON_PADDLE_3
+def test_an_input_larger_than_memory_is_refused(tmp_path):
+    def enlarge(operator):
+        if operator["#"] in ("1.data", "1.feed"):
+            operator["O"][0]["TT"]["D"][1] = [-1, 4, 200000, 200000]
+
+    with pytest.raises(CheckpointError, match=r"input 'x' has the shape \[-1, 4, 200000, 200000\]"):
+        spconvify.load(changed(write(Shared(), tmp_path / "net"), enlarge))
+
+
+@ON_PADDLE_3
+def test_the_names_of_operators_steer_no_terminal(tmp_path):
+    def rename(operator):
+        if "batch_norm" in operator["#"]:
+            operator["#"] = "1.\x1b[31mred\nError: forged"
+
+    with pytest.raises(CheckpointError) as caught:
+        spconvify.load(changed(write(Shared(), tmp_path / "net"), rename))
+    assert str(caught.value).isprintable()
+
+
+def test_more_inputs_than_the_program_has(tmp_path):
+    loaded = spconvify.load(write(Shared(), tmp_path / "net"))
+    x = paddle.randn([1, 4, 8, 8])
+    with pytest.raises(TypeError, match="takes 1 input, and got 2"):
+        loaded(x, x)
+
+
+@ON_PADDLE_3
+def test_a_constant_of_a_dtype_that_is_none(tmp_path):
+    def rename(operator):
+        for attribute in operator.get("A", []) if operator["#"] == "1.full_int_array" else []:
+            if attribute["N"] == "dtype":
+                attribute["AT"]["D"] = "int999"
+
+    with pytest.raises(CheckpointError, match="a full_int_array of a form that isn't known"):
+        spconvify.load(changed(write(Shared(), tmp_path / "net"), rename))
