@@ -16,7 +16,6 @@ from spconvify.printable import one_line, printable
 LARGEST_FILE = 64 << 20
 MOST_PARTS = 1 << 21
 LARGEST_CONSTANT = 1 << 24
-LARGEST_INPUT = 1 << 28
 
 
 @dataclass
