@@ -161,10 +161,12 @@ def verdicts_of(batch: list[Case]) -> Iterator[str]:
     found = dict(zip(batch, in_processes(batch, ran, SECONDS, MORE_MEMORY)))
     fatal = [case for case in batch if ended(found[case])]
     for case, verdict in zip(fatal, in_processes(fatal, built, SECONDS, MORE_MEMORY)):
-        found[case] = f"{verdict} alone" if verdict != "built" else found[case].lower()
-    fatal = [case for case in fatal if found[case][0].islower()]
+        found[case] = f"{verdict} alone" if ended(verdict) else verdict
+        if verdict == "built":
+            found[case] = "hang or crash"
+    fatal = [case for case in fatal if found[case] == "hang or crash"]
     for case, verdict in zip(fatal, in_processes(fatal, checked, CHECK_SECONDS, 8 * MORE_MEMORY)):
-        found[case] = f"built; its run ends a process ({found[case]}), loading it: {verdict}"
+        found[case] = f"built; its run ends a process, loading it: {verdict}"
         if verdict[0].isupper():
             found[case] = f"{verdict} where its run ends a process"
     for case in batch:
