@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from results import Results
@@ -25,5 +26,6 @@ def add_latencies(results: Results, detector: Path, shape: tuple[int, ...], rati
             result = time_networks(before, after, shape, engine).to_dict()
         except spconvify.EngineError as error:
             result = {"failed": str(error)}
+        result["load"] = os.getloadavg()[0]  # more than one process: of a busy machine
         results.add(name, result)
         print(name, result, flush=True)
