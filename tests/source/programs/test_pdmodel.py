@@ -63,11 +63,12 @@ def test_the_axis_of_elementwise_operators(tmp_path, shape, axis, aligned):
 @pytest.mark.parametrize(("reduce_all", "axes"), [(True, (0, 1, 2)), (False, (1,))])
 @pytest.mark.parametrize(("kind", "function"), [("reduce_mean", np.mean), ("reduce_sum", np.sum)])
 def test_all_axes(tmp_path, kind, function, reduce_all, axes):
+    settings = {"dim": [1], "keep_dim": False, "reduce_all": reduce_all, "out_dtype": -1}
     network = network_of(
         tmp_path,
         variable("x", [-1, 3, 4]),
         older_feed(),
-        older_op(kind, {"X": ["x"]}, {"Out": ["y"]}, dim=[1], keep_dim=False, reduce_all=reduce_all),
+        older_op(kind, {"X": ["x"]}, {"Out": ["y"]}, **settings),
         older_fetch(),
     )
     x = floats(2, 3, 4)

@@ -52,7 +52,7 @@ def test_an_input_larger_than_memory_is_refused(tmp_path):
         if operator["#"] in ("1.data", "1.feed"):
             operator["O"][0]["TT"]["D"][1] = [-1, 4, 200000, 200000]
 
-    with pytest.raises(CheckpointError, match=r"input 'x' has the shape \[-1, 4, 200000, 200000\]"):
+    with pytest.raises(CheckpointError, match=r"an input of the shape \[1, 4, 200000, 200000\]"):
         spconvify.load(changed(write(Shared(), tmp_path / "net"), enlarge))
 
 
@@ -81,5 +81,5 @@ def test_a_constant_of_a_dtype_that_is_none(tmp_path):
             if attribute["N"] == "dtype":
                 attribute["AT"]["D"] = "int999"
 
-    with pytest.raises(CheckpointError, match="a full_int_array of a form that isn't known"):
+    with pytest.raises(CheckpointError, match="a constant of the dtype int999"):
         spconvify.load(changed(write(Shared(), tmp_path / "net"), rename))
