@@ -120,5 +120,5 @@ def unsupported(what: str) -> CheckpointError:
     """The error for a program that isn't damaged, but can't become a network again."""
     return CheckpointError(
         f"its program has {printable(one_line(what))}, which can't be made a layer again; give the "
-        "network's checkpoint (.pdparams), with --arch if it isn't a known one"
+        "network's checkpoint (.pdparams), and its architecture if it isn't a known one"
     )

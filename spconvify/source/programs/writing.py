@@ -55,7 +55,7 @@ def check_format(files: ProgramFiles) -> None:
     if files.is_json and paddle.__version__.startswith("2."):
         raise EngineError(
             f"{files.program.name} is a program of Paddle 3, which Paddle {paddle.__version__} can't "
-            "write; install Paddle 3, or write a checkpoint: --out FILE.pdparams"
+            "write; install Paddle 3, or let a checkpoint (FILE.pdparams) be written"
         )
 
 
