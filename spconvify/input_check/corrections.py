@@ -19,6 +19,7 @@ BETTER = 4.0  # times nearer a correction has to come
 _LEAST_FILL = 0.4  # of the range; no picture uses less of it
 _SURE_FILL = 0.8  # no other way of writing pixels is likely
 _ROUNDS = 4
+_FARTHEST = 1e9  # of a scale or a shift that is looked at
 _INVERTED = "their light and dark are exchanged (255 - pixel)"
 _OTHER_ORDER = "their channels are in the other order (BGR in place of RGB, or the reverse)"
 Change = Callable[[np.ndarray], np.ndarray]
@@ -112,6 +113,8 @@ def scaling_cause(probe: NormProbe, batches: Sequence[np.ndarray], axis: int) ->
     for _ in range(_ROUNDS):  # a border of zeros counts like the images where these hardly vary
         step, offset = probe.affine([_float32(scale * batch + shift) for batch in batches])
         scale, shift = step * scale, step * shift + offset
+        if not max(abs(scale), abs(shift)) < _FARTHEST:  # or NaN: nothing that anybody did to pictures
+            return None
         after = probe.distance([_float32(scale * batch + shift) for batch in batches])
         if after.median < FITS and after.mean * BETTER < before.mean:
             return Cause(_in_words(scale, shift, batches, axis), after.mean)

@@ -6,6 +6,7 @@ import re
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import paddle
@@ -16,6 +17,7 @@ from picture_networks import MEAN, STD, imagenet, pictures, trained
 from spconvify import convert, load, recover
 from spconvify.errors import InputWarning
 from spconvify.input_check.check import check_inputs
+from spconvify.input_check.corrections import scaling_cause
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -214,3 +216,18 @@ def test_recover_checks_what_the_teacher_sees():
     with warnings.catch_warnings():
         warnings.simplefilter("error", InputWarning)
         recover(student, teacher, imagenet(pictures(32)), **options)
+
+
+class FarOff:
+    """What a probe tells of images that hardly vary where it looks."""
+
+    def distance(self, batches):
+        assert all(np.isfinite(batch).all() for batch in batches)
+        return SimpleNamespace(median=9.0, mean=9.0)
+
+    def affine(self, batches):
+        return 1e25, 0.0
+
+
+def test_a_scale_that_nobody_has_used_is_not_looked_at():
+    assert scaling_cause(FarOff(), [np.ones((2, 1, 4, 4), np.float32)], 1) is None
