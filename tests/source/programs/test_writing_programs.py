@@ -132,7 +132,7 @@ def test_a_folder_that_is_there(network, original, tmp_path):
 @pytest.mark.skipif(not IS_2, reason="Paddle 3 writes both")
 def test_paddle_2_writes_no_program_of_paddle_3(tmp_path):
     files = ProgramFiles(tmp_path / "a.json", tmp_path / "a.pdiparams")
-    with pytest.raises(EngineError, match="install Paddle 3, or write a checkpoint"):
+    with pytest.raises(EngineError, match="install Paddle 3, or let a checkpoint"):
         writing.check_format(files)
 
 
