@@ -98,14 +98,23 @@ def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
 def _forget_failed_traces() -> None:
     """Forget the parameters of traces that raised, the user's own too.
 
-    Paddle 3 keeps them under the address of their program. When a later program comes to lie there, it
-    is given them as well, and saving it fails with a KeyError, now and then.
+    Paddle keeps them under the address of their program. When a later program comes to lie there, it
+    is given them as well, and saving it fails with a KeyError, now and then. There are two recorders,
+    one for either representation of programs; what was changed in place is kept in the same way.
     """
-    with contextlib.suppress(ImportError, AttributeError):  # Paddle 2 has no recorder
+    for remembered in _remembered():
+        remembered.clear()
+
+
+def _remembered() -> Iterator[dict[Any, Any]]:
+    with contextlib.suppress(ImportError, AttributeError):  # Paddle 2 has no such recorder
         module: Any = importlib.import_module("paddle.jit.dy2static.parameter_recorder")
         recorder = module._global_parameter_recorder
-        for remembered in (recorder.params_dict, recorder.tensor2value):
-            remembered.clear()
+        yield from (recorder.params_dict, recorder.tensor2value)
+    with contextlib.suppress(ImportError, AttributeError):
+        module = importlib.import_module("paddle.jit.dy2static.program_translator")
+        translator = module.ProgramTranslator.get_instance()
+        yield from (translator._params_recorder.params_dict, translator._inplace_map.params_dict)
 
 
 @contextlib.contextmanager

@@ -21,14 +21,6 @@ IS_2 = paddle.__version__.startswith("2.")
 FORMATS = [".pdmodel"] if IS_2 else [".json", ".pdmodel"]
 
 
-class Plain(TwoInputs):
-    """Without what Paddle 3 can't write as a .pdmodel."""
-
-    def forward(self, image, ids):
-        maps = self.again(self.conv(image))
-        return {"scores": self.linear(maps.mean([2, 3])), "maps": maps, "words": self.words(ids)}
-
-
 SPECS = {"image": ((-1, 3, -1, -1), "float32"), "ids": ((-1, 7), "int64")}
 
 
@@ -36,7 +28,7 @@ SPECS = {"image": ((-1, 3, -1, -1), "float32"), "ids": ((-1, 7), "int64")}
 def original(request, tmp_path):
     """Two inputs, three outputs, in one of the formats that this Paddle writes."""
     usual = request.param == ".json" or IS_2
-    model, folder = TwoInputs() if usual else Plain(), tmp_path / "net"
+    model, folder = TwoInputs(), tmp_path / "net"
     model.eval()
     folder.mkdir()
     if usual:
