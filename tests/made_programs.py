@@ -93,9 +93,20 @@ def attribute(name, item):
         typed = [(2, 0, 1), (4, 5, struct.pack("<f", item))]
     elif isinstance(item, str):
         typed = [(2, 0, 2), (5, 2, item.encode())]
+    elif item and isinstance(item[0], dict):  # Paddle 3's scalars, by their fields' numbers
+        typed = [(2, 0, 17), *((21, 2, scalar(**each)) for each in item)]
+    elif item and isinstance(item[0], float):
+        typed = [(2, 0, 4), *((7, 5, struct.pack("<f", each)) for each in item)]
     else:
         typed = [(2, 0, 3), *((6, 0, each) for each in item)]
     return (4, 2, encode([(1, 2, name.encode()), *typed]))
+
+
+def scalar(kind=3, b=None, i=None, r=None):
+    parts = [(1, 0, kind)]
+    parts += [(2, 0, int(b))] if b is not None else []
+    parts += [(3, 0, i)] if i is not None else []
+    return encode(parts + ([(4, 1, struct.pack("<d", r))] if r is not None else []))
 
 
 def older_op(kind_, inputs, outputs, /, **attrs):

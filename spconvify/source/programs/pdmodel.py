@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from spconvify.errors import CheckpointError
+from spconvify.source.programs.older_constants import SCALAR, filled, number_of
 from spconvify.source.programs.older_operators import BINARY, OPERATORS, OlderOperator
 from spconvify.source.programs.program import Allowance, Feed, Fetch, Node, Program, unsupported
 from spconvify.source.programs.tensors import DTYPES
@@ -22,7 +22,8 @@ _ATTRIBUTE: Schema = {
     6: ("ints", [int]), 7: ("floats", [float]), 8: ("strings", [str]), 10: ("b", bool),
     11: ("bools", [bool]), 12: ("block", int), 13: ("l", int), 15: ("longs", [int]),
     16: ("float64s", ["double"]),
-    17: ("var", str), 18: ("vars", [str]), 19: ("float64", "double"),
+    17: ("var", str), 18: ("vars", [str]), 19: ("float64", "double"), 20: ("scalar", SCALAR),
+    21: ("scalars", [SCALAR]),
 }  # fmt: skip
 # By an attribute's type, the field that holds its value.
 _FIELD = (
@@ -33,7 +34,6 @@ _OPERATOR: Schema = {
 }  # fmt: skip
 _BLOCK: Schema = {3: ("vars", [_VARIABLE]), 4: ("ops", [_OPERATOR])}
 _BLOCKS = 1  # the field of a program that holds them; others are control flow
-_VALUES = ("values", "fp32_values", "int32_values", "int64_values", "bool_values", "fp64_values")
 _CONTROL_FLOW = ("conditional_block", "while", "select_input", "select_output")
 
 
@@ -62,7 +62,15 @@ class _Operator:
         self.type = message["type"]
         self.slots = {slot["parameter"]: slot["arguments"] for slot in message["inputs"]}
         self.results = {slot["parameter"]: slot["arguments"] for slot in message["outputs"]}
-        self.attrs = {item["name"]: item.get(_FIELD[item.get("type", 0)]) for item in message["attrs"]}
+        self.attrs = {item["name"]: _value(item) for item in message["attrs"]}
+
+
+def _value(attribute: dict[str, Any]) -> Any:
+    name = _FIELD[attribute.get("type", 0)]
+    value = attribute.get(name)
+    if name == "scalars":
+        return [number_of(scalar) for scalar in value or ()]
+    return number_of(value) if name == "scalar" and value else value
 
 
 class _Reader:
@@ -93,7 +101,7 @@ class _Reader:
                 fetches.append((operator.attrs["col"], Fetch(name, self._use(name))))
             elif operator.type in ("fill_constant", "assign_value"):
                 self._constant(
-                    _filled(operator, self._allowance), self._define(operator.results["Out"][0])
+                    filled(operator.type, operator.attrs, self._allowance), self._define(operator.results["Out"][0])
                 )
             elif operator.type in BINARY:
                 self._binary(operator)
@@ -189,13 +197,3 @@ class _Reader:
                 return [self._use(a) for a in arguments] if "*" in place else self._use(arguments[0])
         return None
 
-
-def _filled(old: _Operator, allowance: Allowance) -> np.ndarray:
-    dtype, shape = DTYPES[old.attrs["dtype"]], old.attrs["shape"]
-    allowance.take(shape)
-    if old.type == "assign_value":
-        found = (old.attrs[name] for name in _VALUES if old.attrs.get(name))
-        values = next(found, [0] * math.prod(shape))
-        return np.array(values, dtype).reshape(shape)
-    value = float(old.attrs.get("str_value") or old.attrs["value"])
-    return np.full(shape, int(value) if "int" in dtype else value, dtype)

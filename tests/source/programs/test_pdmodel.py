@@ -16,6 +16,7 @@ from made_programs import (
 from spconvify.errors import CheckpointError
 from spconvify.source.programs import pdmodel as pdmodel_module
 from spconvify.source.programs.architecture import ProgramArchitecture
+from spconvify.source.programs.older_constants import as_paddle_2_has_them
 from spconvify.source.programs.pdmodel import read_pdmodel
 from spconvify.source.programs.reading import read_program
 from spconvify.source.programs.wire import decode, encode
@@ -99,13 +100,40 @@ def test_constants(tmp_path):
         variable("d", [2]),
         older_feed(),
         older_op("fill_constant", {}, {"Out": ["c"]}, dtype=5, shape=[2], value=1.0, str_value="2.5"),
-        older_op("assign_value", {}, {"Out": ["d"]}, dtype=5, shape=[2]),
+        older_op("assign_value", {}, {"Out": ["d"]}, dtype=5, shape=[2], fp32_values=[1.5, -2.0]),
         older_op("elementwise_add", {"X": ["x"], "Y": ["c"]}, {"Out": ["z"]}, axis=-1),
         older_op("elementwise_add", {"X": ["z"], "Y": ["d"]}, {"Out": ["y"]}, axis=-1),
         variable("z", [-1, 2]),
         older_fetch(),
     )
-    np.testing.assert_array_equal(network(paddle.zeros([1, 2])).numpy(), [[2.5, 2.5]])
+    np.testing.assert_array_equal(network(paddle.zeros([1, 2])).numpy(), [[4.0, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("code", "scalars", "expected"),
+    [
+        (5, [{"kind": 3, "r": 1.5}, {"kind": 3, "r": -0.0}], np.array([1.5, -0.0], "float32")),
+        (6, [{"kind": 3, "r": 0.1}, {"kind": 3, "r": 1e300}], np.array([0.1, 1e300])),
+        (3, [{"kind": 2, "i": -7}, {"kind": 2, "i": 1 << 40}], np.array([-7, 1 << 40])),
+        (2, [{"kind": 2, "i": -7}, {"kind": 2, "i": 9}], np.array([-7, 9], "int32")),
+        (0, [{"kind": 1, "b": True}, {"kind": 1, "b": False}], np.array([True, False])),
+    ],
+)
+def test_constants_of_paddle_3(code, scalars, expected):
+    """Read as they are, and written as Paddle 2 has them: the values stay, the attribute is another."""
+    data = pdmodel(
+        variable("x", [-1, 2]),
+        variable("d", [2]),
+        older_feed(),
+        older_op("assign_value", {}, {"Out": ["d"]}, dtype=code, shape=[2], values=scalars),
+        older_fetch("d"),
+    )
+    for content in (data, as_paddle_2_has_them(data)):
+        (node,) = read_pdmodel(content).nodes
+        assert node.attrs["value"].dtype == expected.dtype
+        np.testing.assert_array_equal(node.attrs["value"], expected)
+    assert b"_values" in as_paddle_2_has_them(data)
+    assert as_paddle_2_has_them(GOOD) == GOOD
 
 
 LARGE = older_op("fill_constant", {}, {"Out": ["c"]}, dtype=5, shape=[1 << 23], value=0.0)
@@ -141,6 +169,20 @@ GOOD = program_of("scale", {}, {"Out": ["y"]}, **SCALE)
                 older_op("assign_value", {}, {"Out": ["c"]}, dtype=5, shape=[1 << 30]),
             ),
             "a constant of the shape",
+        ),
+        (
+            pdmodel(
+                variable("x", [3]), older_feed(), older_fetch("x"),
+                older_op("assign_value", {}, {"Out": ["c"]}, dtype=5, shape=[2]),
+            ),
+            r"a constant of shape \[2\] with 0 values",
+        ),
+        (
+            pdmodel(
+                variable("x", [3]), older_feed(), older_fetch("x"),
+                older_op("assign_value", {}, {"Out": ["c"]}, dtype=5, shape=[1], values=[{"kind": 4}]),
+            ),
+            "a constant of complex numbers",
         ),
         (encode([(1, 2, encode([(4, 2, b"")] * 3))]), "KeyError"),
     ],
