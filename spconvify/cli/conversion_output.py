@@ -10,6 +10,7 @@ from spconvify.checkpoint import SUFFIXES, check_output
 from spconvify.cli.measurement import Measurement
 from spconvify.cli.output import progress_bar
 from spconvify.cli.paddle_setup import load_paddle
+from spconvify.cli.values import parse_file
 from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES
 from spconvify.errors import ArgumentError
 from spconvify.files.places import Inputs, place_to_fill
@@ -37,10 +38,21 @@ class ConversionOutput:
     place: Path
 
     @classmethod
-    def of(cls, source: str, out: Path | None, force: bool) -> ConversionOutput:
-        """Of the command's arguments: the source, --out and --force."""
+    def of(cls, source: str, out: str | None, force: bool) -> ConversionOutput:
+        """Of the command's arguments: the source, --out and --force.
+
+        Raises:
+            BadParameter: for a folder's name where a file is written.
+        """
         found = find_program(source)
-        path = out or _default(Path(source), found.files if found else None)
+        if out is None:
+            path = _default(Path(source), found.files if found else None)
+        else:  # the slash at its end says what is meant
+            path = (
+                Path(out)
+                if out and found and Path(out).suffix not in SUFFIXES
+                else parse_file(out, "--out")
+            )
         program = found.files if found and path.suffix not in SUFFIXES else None
         place = path.absolute() if program else place_to_fill(path, force)
         return cls(path, force, program, place)

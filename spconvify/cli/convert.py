@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -45,12 +44,11 @@ def convert(
     weights: o.Weights = None,
     ignore: o.Ignore = None,
     out: Annotated[
-        Optional[Path],
+        Optional[str],
         typer.Option(
             "--out",
             "-o",
             metavar="PATH",
-            parser=v.parse_file,
             help="The converted checkpoint (default: NAME-spconv.SUFFIX); of a program a folder with "
             "one in the same format, or a FILE.pdparams to train on.",
         ),

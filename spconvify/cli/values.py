@@ -15,14 +15,16 @@ MOST_THREADS, MOST_IMAGES = 1024, 1 << 20
 _MOST_BATCH, _MOST_PIXELS, _MOST_ELEMENTS = 1 << 16, 1 << 16, (1 << 31) - 1
 
 
-def parse_file(text: str) -> Path:
+def parse_file(text: str, option: str | None = None) -> Path:
     """The file to write at a place; `Path` alone would take the slash of a folder's name off.
+
+    `option` is named in the error where this isn't the option's own parser.
 
     Raises:
         BadParameter: for a folder's name.
     """
     if not text or text.endswith(("/", "\\", "/.", "/..")):
-        raise typer.BadParameter(f"{text!r} names a folder; give the name of a file")
+        raise typer.BadParameter(f"{text!r} names a folder; give the name of a file", param_hint=option)
     return Path(text)
 
 

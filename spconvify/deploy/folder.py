@@ -31,6 +31,7 @@ MANIFEST = "manifest.json"
 COMPANION_SUFFIXES = (".yml", ".yaml", ".txt", ".json")  # of what is carried over beside a program
 _LARGEST_MANIFEST = 1 << 24
 _NAMED = 3  # of the files that are in the way
+_PART = 1 << 20  # bytes of a file that are in memory at once
 
 
 def check_folder(target: Path, overwrite: bool, inputs: Inputs | None = None) -> None:
@@ -64,7 +65,7 @@ def _check_folder(target: Path, overwrite: bool, inputs: Inputs) -> None:
             raise ArgumentError(f"{target} exists; replace it with ", Option("overwrite", True))
         if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
             raise ArgumentError(f"{target} can't be read and written; choose another name")
-        check_earlier(target, target)
+        check_earlier(target.resolve(), target)
         for name in os.listdir(target):
             check_removable(target.resolve() / name, str(target / name))
             check_is_no_input(target / name, str(target / name), inputs)
@@ -80,6 +81,8 @@ def check_earlier(folder: Path, shown: Path) -> None:
     Raises:
         ArgumentError: names what is in the way.
     """
+    if folder.is_symlink():  # it was none when this began, or was followed then
+        raise ArgumentError(f"{shown} became a link meanwhile, and is as it was; choose another name")
     entries = {entry.name: entry for entry in os.scandir(folder)}
     if not entries:
         return
@@ -128,10 +131,13 @@ def _checksums(folder: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def checksum_of(path: Path) -> str:
-    """Of a file that people edit: another threshold in its settings leaves the size as it was."""
+def _checksum_of(path: Path) -> str:
+    """Weights that were trained further, or another threshold, leave a file's size as it was."""
+    found = hashlib.sha256()
     with open_regular(path) as file:
-        return hashlib.sha256(file.read()).hexdigest()
+        while part := file.read(_PART):
+            found.update(part)
+    return found.hexdigest()
 
 
 def _may_be_ours(name: str, program: Any) -> bool:
@@ -145,11 +151,15 @@ def _may_be_ours(name: str, program: Any) -> bool:
 def put_in_place(folder: Path, target: Path, overwrite: bool, manifest: Mapping[str, Any]) -> None:
     """Make `folder` the export at `target`, which it was made beside, with its manifest.
 
+    The manifest gets the checksums of its files, by which a changed one is known to be somebody's own.
+
     Raises:
         ArgumentError: if something has come into the way since `check_folder`; it is as it was.
         SpconvifyError: if it can't be put there.
     """
     check = partial(check_earlier, shown=target) if overwrite else None
+    checksums = {file.name: _checksum_of(file) for file in sorted(folder.iterdir())}
+    manifest = {**manifest, "checksums": checksums}
     try:
         (folder / MANIFEST).write_text(json_text(manifest) + "\n", "utf-8")
         put_folder(folder, target, check)
@@ -176,7 +186,7 @@ def _is_exported(
         return True
     if type(size) is not int or found != size:
         return False
-    return entry.name not in checksums or checksums[entry.name] == checksum_of(Path(entry.path))
+    return entry.name not in checksums or checksums[entry.name] == _checksum_of(Path(entry.path))
 
 
 def _some(names: Iterable[str]) -> str:

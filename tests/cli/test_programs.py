@@ -26,7 +26,7 @@ def program(tmp_path, monkeypatch):
 
 
 def test_a_folder_becomes_a_folder(run, program, tmp_path):
-    code, out, error = run("convert", "net", "--fusion", "sum", "--out", "slim")
+    code, out, error = run("convert", "net", "--fusion", "sum", "--out", "slim/")
     assert code == 0, error
     assert "saved slim" in error
     assert "16 of 19 convolutions converted" in out or "convolutions converted" in out

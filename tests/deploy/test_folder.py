@@ -103,6 +103,31 @@ def test_what_else_is_in_an_earlier_export(tmp_path, change, named):
     refused(folder, f"holds what no export left there: {named}; move it elsewhere")
 
 
+def test_weights_of_the_same_size_are_somebodys_own(tmp_path):
+    """Those of the same network, trained further, always have it."""
+    target = tmp_path / "out"
+    with scratch_folder(target) as made:
+        (made / "model.json").write_text("program")
+        (made / "model.pdiparams").write_text("weights")
+        put_in_place(made, target, False, OURS)
+    check_folder(target, overwrite=True)
+    (target / "model.pdiparams").write_text("trained")
+    refused(target, "holds what no export left there: 'model.pdiparams'")
+
+
+def test_a_link_that_takes_the_folders_place_meanwhile(tmp_path):
+    target, other = export_into(tmp_path / "out"), export_into(tmp_path / "other")
+    check_folder(target, overwrite=True)
+    with scratch_folder(target) as made:
+        (made / "model.onnx").touch()
+        target.rename(tmp_path / "moved")
+        target.symlink_to(other)
+        with pytest.raises(ArgumentError, match="out became a link meanwhile"):
+            put_in_place(made, target, True, OURS)
+    assert target.is_symlink()
+    assert len(tree(other)) == 3
+
+
 @pytest.mark.parametrize("size", [True, 1.0, "1", None])
 def test_a_size_that_is_no_number_of_bytes(tmp_path, size):
     folder = export_into(tmp_path / "out", {**OURS, "bytes": {"model.json": size, "model.pdiparams": 7}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ from spconvify.source.programs.network import ProgramNetwork
 
 # Of an output's scale. The same kernels run in both, so all but a few networks are equal to the bit.
 TOLERANCE = 1e-4
-TRIALS = ((1, False), (2, True))  # batch, and whether in another size
+# Batch, whether in another size, and whether of pixels' values: see `usual_values`.
+TRIALS = ((1, False, False), (2, True, False), (2, True, True))
 
 
 def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
     """Hold `network` to the program that it was made from, at two sizes where these are free.
+
+    Random numbers are tried, and such as pixels have.
 
     Raises:
         CheckpointError: if it gives something else.
@@ -48,6 +52,8 @@ def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
                 f"can't read {files.program}: running it takes more memory than is free ({said})"
             )
         _warn(files, said or "its process ended")
+    elif blind := never_finite(outputs):
+        _warn(files, f"its {blind} isn't finite anywhere on random numbers")
 
 
 def predicted(
@@ -70,6 +76,16 @@ def predicted(
         }
         said = _run(job, folder)
         return [_read(Path(target)) for _, target in pairs], said
+
+
+def never_finite(outputs: Sequence[Sequence[np.ndarray] | None]) -> str:
+    """An output that has numbers, but no finite one in any trial: nothing can be compared there."""
+    ran = [trial for trial in outputs if trial is not None]
+    for index, several in enumerate(zip(*ran)):
+        numbers = [array for array in several if array.size and array.dtype.kind == "f"]
+        if numbers and not any(np.isfinite(array).any() for array in numbers):
+            return f"output {index + 1}" if len(ran[0]) > 1 else "output"
+    return ""
 
 
 def _run(job: dict[str, Any], folder: Path) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from spconvify.deploy.folder import COMPANION_SUFFIXES, MANIFEST
 from spconvify.engines.program_files import PROGRAM_SUFFIXES
+from spconvify.errors import EngineError
+from spconvify.files.regular import open_regular
 from spconvify.source.programs.files import ProgramFiles
 
 _MOST_BYTES = 16 << 20
@@ -18,6 +20,32 @@ def companions(files: ProgramFiles) -> list[Path]:
     folder = files.program.parent
     found = sorted(_likely(folder, files))
     return found if len(found) <= _MOST_FILES else []
+
+
+def read_companions(files: ProgramFiles) -> dict[str, bytes]:
+    """Their contents by name, which may change or go while something long is done.
+
+    Raises:
+        EngineError: for one that can't be carried over.
+    """
+    contents = {}
+    for path in companions(files):
+        try:
+            path.name.encode("utf-8")
+            with open_regular(path) as file:
+                contents[path.name] = file.read(_MOST_BYTES)
+        except UnicodeEncodeError as error:
+            problem = "its name isn't UTF-8"
+            raise _unreadable(path, problem) from error
+        except OSError as error:
+            raise _unreadable(path, error.strerror or str(error)) from error
+    return contents
+
+
+def _unreadable(path: Path, problem: str) -> EngineError:
+    return EngineError(
+        f"can't carry over {path}, which lies beside the program: {problem}; mend that, or move it away"
+    )
 
 
 def _likely(folder: Path, files: ProgramFiles) -> Iterator[Path]:

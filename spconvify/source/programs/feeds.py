@@ -37,11 +37,33 @@ def usual_shape(feed: Feed, batch: int = 1, halved: bool = False) -> tuple[int, 
     return tuple(sizes)
 
 
-def usual_values(feeds: Sequence[Feed], batch: int = 1, halved: bool = False) -> list[np.ndarray]:
-    """An array for every input: random numbers, and for a detector sizes and factors that can be."""
+def usual_values(
+    feeds: Sequence[Feed], batch: int = 1, halved: bool = False, pixels: bool = False
+) -> list[np.ndarray]:
+    """An array for every input: random numbers, and for a detector sizes and factors that can be.
+
+    With `pixels` numbers from 0 to 1, or whole ones from 0 to 255 in a picture of integers: of others
+    there may be no logarithm or root.
+    """
     picture = picture_of(feeds)
     shape = None if picture is None else usual_shape(picture, batch, halved)
-    return _values(feeds, batch, halved, shape)
+    values = _values(feeds, batch, halved, shape)
+    return (
+        [_as_pixels(array, len(feed.shape) == 4) for feed, array in zip(feeds, values)]
+        if pixels
+        else values
+    )
+
+
+def _as_pixels(values: np.ndarray, picture: bool) -> np.ndarray:
+    random = np.random.default_rng(1)
+    if values.dtype.kind == "f" and not (values == values.flat[0]).all():
+        return random.random(values.shape).astype(values.dtype)
+    if values.dtype.kind in "iu" and picture:
+        return random.integers(0, 128 if values.dtype == np.int8 else 256, values.shape).astype(
+            values.dtype
+        )
+    return values
 
 
 def values_beside(feeds: Sequence[Feed], picture: Sequence[int]) -> dict[str, np.ndarray]:

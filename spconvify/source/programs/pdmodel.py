@@ -101,7 +101,8 @@ class _Reader:
                 fetches.append((operator.attrs["col"], Fetch(name, self._use(name))))
             elif operator.type in ("fill_constant", "assign_value"):
                 self._constant(
-                    filled(operator.type, operator.attrs, self._allowance), self._define(operator.results["Out"][0])
+                    filled(operator.type, operator.attrs, self._allowance),
+                    self._define(operator.results["Out"][0]),
                 )
             elif operator.type in BINARY:
                 self._binary(operator)
@@ -196,4 +197,3 @@ class _Reader:
             if arguments:
                 return [self._use(a) for a in arguments] if "*" in place else self._use(arguments[0])
         return None
-

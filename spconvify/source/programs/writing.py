@@ -6,7 +6,6 @@ and free sizes, and the files are called as they were.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.checking import checked_error
-from spconvify.deploy.folder import MANIFEST, check_folder, checksum_of, put_in_place
+from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import older_program, tracing
@@ -30,8 +29,8 @@ from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import arrays
 from spconvify.network.run import evaluating
 from spconvify.progress import Progress, nothing
-from spconvify.source.programs.check import TRIALS, predicted
-from spconvify.source.programs.companions import companions
+from spconvify.source.programs.check import TRIALS, never_finite, predicted
+from spconvify.source.programs.companions import read_companions
 from spconvify.source.programs.feeds import usual_values
 from spconvify.source.programs.files import ProgramFiles
 from spconvify.source.programs.older_constants import as_paddle_2_has_them
@@ -93,6 +92,7 @@ def write_program(
     check_folder(target, overwrite)
     place = place_of(target)
     check_finite(model, EngineError, "so nothing was written")
+    beside = read_companions(files)
     program, _ = read_program(files)
     inputs = Inputs.of(_examples(program.feeds), model)
     choice = choose_forms(model, inputs, _ENGINE, threads, measure_them=tune, progress=progress)
@@ -101,8 +101,8 @@ def write_program(
         written = _write(fused, program, files, folder)
         _check_interface(program, read_program(written)[0])
         error = _check(model, program, written)
-        for file in companions(files):
-            shutil.copyfile(file, folder / file.name)
+        for name, content in beside.items():
+            (folder / name).write_bytes(content)
         put_in_place(folder, place, overwrite, _manifest(folder, files))
     return error
 
@@ -152,6 +152,11 @@ def _check(model: nn.Layer, program: Program, written: ProgramFiles) -> float:
         raise EngineError(
             f"Paddle can't run the program that was written: {said}; nothing is left of it"
         )
+    if blind := never_finite(outputs):
+        raise EngineError(
+            f"the program's {blind} isn't finite anywhere on random numbers, so what was written can't "
+            "be checked, and nothing is left of it; let a checkpoint (FILE.pdparams) be written"
+        )
     return error
 
 
@@ -183,9 +188,4 @@ def _manifest(folder: Path, files: ProgramFiles) -> dict[str, Any]:
         "engine": _ENGINE,
         "program": files.program.name,
         "bytes": sizes,
-        "checksums": {
-            name: checksum_of(folder / name)
-            for name in sizes
-            if name not in (files.program.name, files.parameters.name)
-        },
     }

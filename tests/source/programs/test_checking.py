@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import paddle
 import pytest
 from exported_networks import ONE_PICTURE, write
 from paddle import nn
@@ -10,8 +11,10 @@ from paddle import nn
 import spconvify
 from spconvify import CheckpointError
 from spconvify.engines.memory import available
-from spconvify.errors import NotCheckedWarning
-from spconvify.source.programs import check, reference
+from spconvify.errors import EngineError, NotCheckedWarning
+from spconvify.source.programs import check, reference, writing
+from spconvify.source.programs.feeds import usual_values
+from spconvify.source.programs.files import program_files
 from spconvify.source.programs.network import ProgramNetwork
 
 
@@ -91,3 +94,45 @@ def test_an_error_of_the_network_alone_is_one_line(tmp_path, monkeypatch):
 def test_what_is_free_is_known():
     free = available()
     assert free is None or 1 << 20 < free < 1 << 50
+
+
+class Logarithm(nn.Layer):
+    """Of random numbers there is none; of pixels there is."""
+
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.conv, self._scale = nn.Conv2D(4, 4, 3, padding=1), scale
+
+    def forward(self, x):
+        return self.conv((x * self._scale - 1.0 + self._scale).log().minimum(x)).mean([2, 3])
+
+
+def test_numbers_that_pixels_have_are_tried_too(tmp_path):
+    """Where random ones give NaN alone, any network would be equal."""
+    program = write(Logarithm(), tmp_path / "net")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NotCheckedWarning)
+        network = spconvify.load(program)
+    values = [output for output in _outputs(network) if np.isfinite(output).any()]
+    assert len(values) == 1
+
+
+def test_what_is_never_finite_was_not_compared(tmp_path):
+    program = write(Logarithm(-1.0), tmp_path / "net")
+    with pytest.warns(NotCheckedWarning, match="its output isn't finite anywhere on random numbers"):
+        spconvify.load(program)
+
+
+def test_what_is_written_is_compared_on_something(tmp_path, monkeypatch):
+    program = write(Logarithm(), tmp_path / "net")
+    network, files = spconvify.load(program), program_files(program)
+    monkeypatch.setattr(writing, "TRIALS", check.TRIALS[:1])
+    with pytest.raises(EngineError, match="so what was written can't be checked"):
+        writing.write_program(network, files, tmp_path / "slim")
+    assert not (tmp_path / "slim").exists()
+
+
+def _outputs(network):
+    for trial in check.TRIALS:
+        inputs = [paddle.to_tensor(array) for array in usual_values(network.feeds, *trial)]
+        yield network(*inputs).numpy()

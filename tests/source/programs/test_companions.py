@@ -1,8 +1,12 @@
 """What lies beside a program and belongs to it."""
 
+import os
+
 import pytest
 
-from spconvify.source.programs.companions import companions
+from spconvify.errors import EngineError
+from spconvify.source.programs import companions as module
+from spconvify.source.programs.companions import companions, read_companions
 from spconvify.source.programs.files import ProgramFiles
 
 
@@ -46,3 +50,23 @@ def test_a_folder_of_many_things_is_not_the_programs_own(files, tmp_path):
     assert len(names(files)) == 32
     (tmp_path / "more.txt").write_text("x")
     assert names(files) == []
+
+
+def test_contents(files, tmp_path):
+    (tmp_path / "a.yml").write_text("x: 1\n")
+    assert read_companions(files) == {"a.yml": b"x: 1\n"}
+
+
+def test_one_that_goes_or_becomes_something_else(files, tmp_path, monkeypatch):
+    gone, fifo = tmp_path / "a.yml", tmp_path / "b.yml"
+    os.mkfifo(fifo)
+    for path in (gone, fifo):
+        monkeypatch.setattr(module, "companions", lambda files, path=path: [path])
+        with pytest.raises(EngineError, match=rf"can't carry over .*{path.name}.*; mend that, or move"):
+            read_companions(files)
+
+
+def test_a_name_that_no_manifest_can_hold(files, tmp_path):
+    open(os.fsencode(tmp_path) + b"/\xff.yml", "wb").close()
+    with pytest.raises(EngineError, match="its name isn't UTF-8"):
+        read_companions(files)
