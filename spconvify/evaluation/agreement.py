@@ -158,7 +158,9 @@ def agreement(
             )
             new = {name: value for name, value in before.items() if name not in tallies}
             if new or not tallies:
-                tallies.update(_tallies(new, Frame.of(original, batch.shape), None if tallies else kinds))
+                tallies.update(
+                    _tallies(new, Frame.of(original, batch.shape), None if tallies else kinds)
+                )
             for name, value in before.items():
                 tallies[name].add(value, after.get(name))
     if not images:
@@ -214,9 +216,7 @@ class _Tally:
 
     def result(self) -> OutputAgreement:
         """The figures of the first kind that the values don't contradict."""
-        kind, count = next(
-            (found for found in self._counts if found[1].proven), self._counts[-1]
-        )
+        kind, count = next((found for found in self._counts if found[1].proven), self._counts[-1])
         if self._problem or not self._compared:
             return OutputAgreement(self._name, kind, problem=self._problem or _EMPTY)
         return OutputAgreement(self._name, kind, **vars(count.figures()))

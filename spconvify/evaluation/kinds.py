@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
 from spconvify.errors import ArgumentError
-from spconvify.network.outputs import Frame
+
+if TYPE_CHECKING:
+    from spconvify.network.outputs import Frame
 
 # By the name that a user gives; what is shown beside the figures.
 KINDS = {

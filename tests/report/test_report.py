@@ -133,7 +133,7 @@ def test_agreement_is_in_every_format():
     rows = list(csv.DictReader(to_csv(comparison.sites, agreement_lines(comparison)).splitlines()))
     for text in (table, markdown, rows[0]["agreement"]):
         assert f"Agreement with the original: {line}" in text
-        assert "aux: 80.00 % same class of a pixel on 64 images" in text
+        assert "aux: 80.00 % same class of a pixel (class map) on 64 images" in text
     found = json.loads(to_json(comparison))["agreement"]
     assert (found["images"], found["outputs"][0]["same"]) == (64, 91.40625)
     assert "Agreement" not in printed(sample(), 120)
