@@ -111,8 +111,8 @@ Kind = Annotated[
         IMAGES,
         "--kind",
         metavar="[OUTPUT=]KIND",
-        help="What an output is, where the agreement judges it wrongly: classes, steps, map, mask, image, "
-        "values or labels; repeatable.",
+        help="What an output is, where the agreement judges it wrongly: classes, steps, map, mask, "
+        "image, values or labels; repeatable.",
     ),
 ]
 Resize = Annotated[

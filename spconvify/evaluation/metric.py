@@ -125,7 +125,7 @@ def _checksums(network: nn.Layer) -> dict[str, int]:
     """Of every parameter and buffer."""
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     return {
-        name: zlib.crc32(np.ascontiguousarray(tensor.numpy()).view(np.uint8).reshape(-1))
+        name: zlib.crc32(tensor.numpy().tobytes())
         for name, tensor in tensors.items()
         if tensor._is_initialized()
     }

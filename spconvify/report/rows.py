@@ -102,11 +102,11 @@ def _metrics(comparison: Comparison) -> Iterator[tuple[str, ...]]:
 
 def metric_lines(comparison: Comparison) -> list[str]:
     """The user's own figures, a text for each; none without a metric."""
-    texts = ((name, metric_figures(sides["before"], sides["after"]))
-             for name, sides in comparison.metrics.items())  # fmt: skip
-    return [
-        f"{name}: {before} → {after}" + (f" ({by})" if by else "") for name, (before, after, by) in texts
-    ]
+    lines = []
+    for name, sides in comparison.metrics.items():
+        before, after, by = metric_figures(sides["before"], sides["after"])
+        lines.append(f"{name}: {before} → {after}" + (f" ({by})" if by else ""))
+    return lines
 
 
 def _row(name: str, before: int, after: int, unit: str = "") -> tuple[str, ...]:
