@@ -51,7 +51,7 @@ class Slimmed:
 class Job:
     """How a planned network is made slim, and what is measured on it.
 
-    `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed, and `shape`
+    `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed; `shape`
     is the input (N, C, H, W), or a guess that the calibration images' own size replaces.
     """
 
