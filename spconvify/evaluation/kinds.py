@@ -55,8 +55,10 @@ def said_kinds(kinds: Kinds, outputs: Mapping[str, np.ndarray]) -> dict[str, str
     named = dict.fromkeys(outputs, kinds) if isinstance(kinds, str) else dict(kinds)
     for name, kind in named.items():
         if name not in outputs:
-            there = ", ".join(map(repr, outputs)) or "nothing"
-            raise ArgumentError(f"kinds: the network has no output {name!r}; it gives {there}")
+            there = f"it gives {', '.join(map(repr, outputs)) or 'nothing'}"
+            if list(outputs) == [""]:
+                there = "its only one has no name: give the kind alone"
+            raise ArgumentError(f"kinds: the network has no output {name!r}; {there}")
         problem = _impossible(kind, outputs[name])
         if problem:
             called = f"output {name!r}" if name else "the output"

@@ -195,8 +195,9 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     sites = site_table(model, plan)
     labelled = job.judge.labelled
     on_labelled = labelled is not None and job.calibration is None
-    if on_labelled and labelled is not None:
-        check_output_kinds(model, labelled[0][:2], job.kinds)
+    for images in (labelled and labelled[0][:2], job.calibration and job.calibration.first(2)):
+        if images is not None:
+            check_output_kinds(model, images, job.kinds)
     judged_before = job.judge.figures(model, "before", progress)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
     before = faithful_copy(model, Inputs.of(shape, model)) if job.settings or on_labelled else None
@@ -214,8 +215,8 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
     comparison.add_fit(report)
     if on_labelled and labelled is not None and before is not None:
-        images = CalibrationImages(in_batches(labelled[0]))
-        comparison.agreement = agreement(before, after, images, job.judge.labelled_from, job.kinds)
+        batches = CalibrationImages(in_batches(labelled[0]))
+        comparison.agreement = agreement(before, after, batches, job.judge.labelled_from, job.kinds)
     comparison.before.take(judged_before)
     comparison.after.take(job.judge.figures(after, "after", progress))
     add_timings(comparison, before, after, job.settings, job.tune, progress)

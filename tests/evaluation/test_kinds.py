@@ -194,7 +194,8 @@ def test_the_user_knows_better():
     ("value", "kinds", "message"),
     [
         (X, "pixels", "kind 'pixels' is unknown; use classes, steps, map"),
-        (X, {"main": "map"}, "the network has no output 'main'; it gives ''"),
+        (X, {"main": "map"}, "the network has no output 'main'; its only one has no name"),
+        ({"a": X, "b": X}, {"main": "map"}, "the network has no output 'main'; it gives 'a', 'b'"),
         (X, "classes", r"the output can't be 'classes': its shape is \(2, 3, 16, 16\)"),
         ({"a": X.astype(int)}, {"a": "map"}, "output 'a' can't be 'map': its numbers are int64"),
         (X * 9, "mask", "aren't all between 0 and 1"),
