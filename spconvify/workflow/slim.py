@@ -195,9 +195,10 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     sites = site_table(model, plan)
     labelled = job.judge.labelled
     on_labelled = labelled is not None and job.calibration is None
-    for images in (labelled and labelled[0][:2], job.calibration and job.calibration.first(2)):
-        if images is not None:
-            check_output_kinds(model, images, job.kinds)
+    if job.calibration is not None:
+        check_output_kinds(model, job.calibration.first(2), job.kinds)
+    elif labelled is not None:
+        check_output_kinds(model, labelled[0][:2], job.kinds)
     judged_before = job.judge.figures(model, "before", progress)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
     before = faithful_copy(model, Inputs.of(shape, model)) if job.settings or on_labelled else None

@@ -91,7 +91,7 @@ def test_a_number_is_called_like_its_function(run, metrics):
         ("{}:figure", "has no 'figure'; did you mean figures?"),
         (
             "nowhere_here:f",
-            "metric 'nowhere_here:f': there is no module 'nowhere_here', neither install",
+            "metric 'nowhere_here:f': there is no module 'nowhere_here', neither",
         ),
         ("{}.py:fails", "--eval '{}.py:fails' names a file; write it as {}:fails"),
         ("{}:", "metric '{}:' names no module and function; write it as package.module:function"),
@@ -117,7 +117,7 @@ def test_the_traceback_is_there_with_debug(run, metrics):
         (["--calibration", IMAGES, "--kind", "pixels"], "--kind 'pixels': 'pixels' is unknown; use cla"),
         (
             ["--calibration", IMAGES, "--kind", "a=map", "--kind", "map"],
-            "'map' is for all outputs; name",
+            "'map' is for all outputs",
         ),
         (["--calibration", IMAGES, "--kind", "main=map"], "the network has no output 'main'; its only"),
     ],
