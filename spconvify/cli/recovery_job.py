@@ -145,6 +145,7 @@ def _run(
     student, teacher, shape = networks.open(quiet)
     from spconvify.network.first_convolution import input_layout
     from spconvify.network.run import usual_input
+    from spconvify.recovery.pairs import check_pair
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
 
@@ -156,6 +157,7 @@ def _run(
     if training.epochs is not None:
         recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
     metrics = Metrics(data.read_metric(), quiet)
+    check_pair(student, teacher)  # here already, since a metric may take long
     metrics.take("original", teacher)
     metrics.take("converted", student)
     images = data.read_labelled(shape, layout, quiet)

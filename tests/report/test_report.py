@@ -24,7 +24,7 @@ from spconvify.report import (
 )
 from spconvify.report.comparison import Comparison, Side, SiteComparison
 from spconvify.report.rows import captions
-from spconvify.report.units import change, factor, interval, median, quantity
+from spconvify.report.units import change, factor, interval, median, metric_figures, quantity
 from spconvify.surgery.fit_report import FitReport
 
 
@@ -118,6 +118,22 @@ def test_csv_has_a_line_per_site():
     lines = to_csv(sample().sites).splitlines()
     assert lines[0].startswith("name,eligible,reason,in_channels,out_channels,stride,effective_ratio")
     assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400,,,"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (0.75321, 0.75198, ("0.7532", "0.7520", "−0.0012")),
+        (91.404, 92.0, ("91.40", "92.00", "+0.60")),
+        (123456.0, 123450.0, ("123456", "123450", "−6")),
+        (-0.00123, 0.0, ("−0.001230", "0.000000", "+0.001230")),
+        (1e-12, 2e-12, ("1.000e−12", "2.000e−12", "+1.000e−12")),
+        (0.0, 0.0, ("0.0000", "0.0000", "+0.0000")),
+        (None, 2.5, ("–", "2.500", "")),
+    ],
+)
+def test_figures_of_a_metric_have_four_digits(before, after, shown):
+    assert metric_figures(before, after) == shown
 
 
 def test_agreement_is_in_every_format():
