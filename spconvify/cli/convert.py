@@ -27,6 +27,8 @@ EPILOG = """
 
   spconvify convert model.pdparams --ratio-for 'layer4.*=0.25' --dry-run --per-layer
 
+  spconvify convert w.pdparams --arch nets:build --calibration images/ --eval metrics:miou
+
   spconvify convert PP-OCRv4_det/ --calibration pages/ --fusion sum --out PP-OCRv4_det-slim/
 """
 
@@ -73,6 +75,7 @@ def convert(
     calibration: o.Calibration = None,
     calibration_count: o.CalibrationCount = None,
     eval: o.Eval = None,
+    kind: o.Kind = None,
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
@@ -111,15 +114,18 @@ def convert(
     from spconvify.errors import ArgumentError
     from spconvify.source.loading import is_checkpoint
 
+    labelled, metric = v.parse_eval(eval)
     data = Data(
         calibration,
         calibration_count,
-        eval,
+        labelled,
         v.parse_size(resize),
         v.parse_numbers("--mean", mean),
         v.parse_numbers("--std", std),
         seed,
         bgr,
+        metric,
+        v.parse_kinds(kind),
     )
     init = init or ("lstsq" if calibration else DEFAULT_INIT)
     fits = inits.find(init).needs_images
@@ -155,7 +161,9 @@ def convert(
             "`spconvify report` takes the name of a network"
         )
     target = ConversionOutput.of(checkpoint, out, force)
-    inputs = inputs_of(checkpoint, arch, calibration=calibration, eval=eval, plan=plan)
+    inputs = inputs_of(
+        checkpoint, arch, calibration=calibration, eval=labelled, plan=plan, metric=metric
+    )
     output.check({**inputs, "--out": target.path})
     written = (
         None

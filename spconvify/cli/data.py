@@ -27,6 +27,8 @@ class Data:
     std: tuple[float, ...] | None = None
     seed: int | None = None
     bgr: bool = False
+    metric: str | None = None  # module:function, instead of `eval`
+    kinds: Any = None  # of the outputs, see `spconvify.evaluation.kinds`
 
     def check(self) -> None:
         """Find what can't be, before anything is read.
@@ -51,6 +53,26 @@ class Data:
 
         if self.eval is not None:
             check_labelled(self.eval)
+
+    def judge(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
+        """What both networks are judged by, a `spconvify.workflow.judging.Judge`."""
+        from spconvify.workflow.judging import Judge
+
+        if self.metric is not None:
+            return Judge(metric=self.read_metric())
+        images = self.read_labelled(shape, layout, quiet)
+        if images is None:
+            return Judge()
+        return Judge((images.values, images.labels), f"of {self.eval.name}" if self.eval else "")
+
+    def read_metric(self) -> Any:
+        """The user's function, imported; None if there is none."""
+        from spconvify.evaluation.metric import Metric
+        from spconvify.zoo.custom import named_function
+
+        if self.metric is None:
+            return None
+        return Metric(named_function(self.metric, f"metric {self.metric!r}"), self.metric)
 
     def read_calibration(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
         """The images to fit to, or None."""

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from spconvify.cli.values import parse_eval
 from spconvify.errors import ArgumentError
 
 Values = Mapping[str, Any]  # of a call's parameters by name, and what else is known by then
@@ -45,9 +46,9 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
             "nothing is fitted without --calibration",
         ),
         Idle(
-            "resize mean std bgr",
-            lambda v: v["calibration"] is None and v["eval"] is None,
-            "no images are read without --calibration or --eval",
+            "resize mean std bgr kind",
+            lambda v: v["calibration"] is None and parse_eval(v["eval"])[0] is None,
+            "no images are read without --calibration or --eval F.npz",
         ),
         _PLANNED,
         Idle("plot", lambda v: v["dry_run"], "--dry-run writes nothing"),

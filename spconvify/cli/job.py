@@ -50,19 +50,19 @@ def run(
     data = data or Data()
     layout = input_layout(model, shape)
     calibration = data.read_calibration(shape, layout, quiet)
-    labelled = data.read_labelled(shape, layout, quiet)
+    judge = data.judge(shape, layout, quiet)
     job = Job(
         source.name,
         shape,
         measurement.input is None,
         selection.init,
         calibration and CalibrationImages(calibration.batches()),
-        labelled and (labelled.values, labelled.labels),
-        f"of {data.eval.name}" if data.eval else "",
+        judge,
         measurement.settings,
         measurement.tune,
         measurement.only_faster,
         data.seed or 0,
+        data.kinds,
     )
     with progress_bar("converting", quiet) as progress:
         return carry_out_job(model, plan, job, progress)

@@ -96,8 +96,24 @@ CalibrationCount = Annotated[
     ),
 ]
 Eval = Annotated[
-    Optional[Path],
-    _option(IMAGES, "--eval", metavar="F.npz", help="Images and labels for accuracy before and after."),
+    Optional[str],
+    _option(
+        IMAGES,
+        "--eval",
+        metavar="F.npz",
+        help="Images and labels for accuracy before and after; or module:function, your own metric: it "
+        "is called with each network and returns a number, or a dict of some.",
+    ),
+]
+Kind = Annotated[
+    Optional[list[str]],
+    _option(
+        IMAGES,
+        "--kind",
+        metavar="[OUTPUT=]KIND",
+        help="What an output is, where the agreement judges it wrongly: classes, steps, map, mask, "
+        "image, values or labels; repeatable.",
+    ),
 ]
 Resize = Annotated[
     Optional[str],

@@ -17,13 +17,15 @@ def inputs_of(network: str, arch: str | None, **options: Any) -> Inputs:
     Args:
         network: a checkpoint; or a name, or ``module:factory``.
         arch: what may be ``module:factory`` too.
-        options: path or None by the option's name, without its dashes.
+        options: path or None by the option's name, without its dashes; `metric` is a
+            ``module:function``.
     """
+    metric = options.pop("metric", None)
     read: dict[str, str | os.PathLike[str] | None] = {"the checkpoint": network}
     read.update({f"--{name}": path for name, path in options.items()})
     for built_by in (network, arch, options.get("teacher")):
         read.update(_program_of(built_by))
-    for built_by in (network, arch):
+    for built_by in (network, arch, metric):
         read.update({f"the module {name}": path for name, path in module_files(built_by).items()})
     return read
 

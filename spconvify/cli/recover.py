@@ -116,7 +116,8 @@ def recover(
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
     from spconvify.cli.reading import inputs_of
-    from spconvify.cli.recovery_job import Networks, Output, Training, run, show
+    from spconvify.cli.recovery_job import Networks, Output, Training, run
+    from spconvify.cli.recovery_summary import show
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
     from spconvify.files.places import check_is_in_none, place_to_fill
@@ -141,7 +142,8 @@ def recover(
     source = Path(student)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-recovered{suffix}")
-    inputs = inputs_of(student, arch, teacher=teacher, data=data, eval=eval)
+    labelled, metric = v.parse_eval(eval)
+    inputs = inputs_of(student, arch, teacher=teacher, data=data, eval=labelled, metric=metric)
     check_output(target, force, inputs)
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     check_output(kept, True, {**inputs, "--out": target})
@@ -150,11 +152,12 @@ def recover(
     Schedule(checkpoint=kept, log_dir=log_dir).check()
     place, place_kept = place_to_fill(target, force), place_to_fill(kept, True)
     images = Data(
-        eval=eval,
+        eval=labelled,
         resize=v.parse_size(resize),
         mean=v.parse_numbers("--mean", mean),
         std=v.parse_numbers("--std", std),
         bgr=bgr,
+        metric=metric,
     )
     images.check_labelled()
     check_exists(data)

@@ -12,12 +12,12 @@ from typing import Any
 
 from spconvify.checkpoint import check_output
 from spconvify.cli.data import Data, note_skipped
-from spconvify.cli.output import note, progress_bar, result, result_line, stderr, working
+from spconvify.cli.output import note, progress_bar, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
+from spconvify.cli.recovery_summary import Metrics, Summary
 from spconvify.cli.values import parse_shape
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
-from spconvify.printable import json_text
 from spconvify.recovery.launched import first_process
 from spconvify.recovery.lock import only_run
 from spconvify.recovery.recipe import Recipe
@@ -122,22 +122,6 @@ class Output:
     force: bool
 
 
-@dataclass
-class Summary:
-    """What a recovery gave; accuracies in per cent, None where there were no labelled images."""
-
-    checkpoint: str
-    steps: int
-    batch_size: int
-    seconds: float
-    loss: float
-    resumed_from: int = 0
-    top1_original: float | None = None
-    top1_before: float | None = None
-    top1: float | None = None
-    best_step: int | None = None
-
-
 def run(
     networks: Networks, training: Training, data: Data, output: Output, quiet: bool
 ) -> Summary | None:
@@ -161,6 +145,7 @@ def _run(
     student, teacher, shape = networks.open(quiet)
     from spconvify.network.first_convolution import input_layout
     from spconvify.network.run import usual_input
+    from spconvify.recovery.pairs import check_pair
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
 
@@ -171,6 +156,10 @@ def _run(
     recipe = training.recipe
     if training.epochs is not None:
         recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
+    metrics = Metrics(data.read_metric(), quiet)
+    check_pair(student, teacher)  # here already, since a metric may take long
+    metrics.take("original", teacher)
+    metrics.take("converted", student)
     images = data.read_labelled(shape, layout, quiet)
     labelled = None if images is None else (images.values, images.labels)
     schedule = Schedule(checkpoint=training.checkpoint, log_dir=training.log_dir, place=training.place)
@@ -190,6 +179,8 @@ def _run(
     note(f"saved {output.target}", quiet)
     summary = Summary(str(output.target), recipe.steps, recipe.batch_size, seconds, state.losses[-1])
     summary.resumed_from = state.resumed_from
+    metrics.take("recovered", student)
+    summary.metrics = metrics.by_name
     if labelled is not None and state.best_step is not None:
         from spconvify.evaluation.accuracy import top1
 
@@ -206,21 +197,6 @@ def _save(student: Any, output: Output, kept: Path) -> None:
         raise CheckpointError(
             error, f". Nothing is lost: run the same again with another --out and --checkpoint {kept}"
         ) from error
-
-
-def show(summary: Summary | None, format: str) -> None:
-    """Print the summary."""
-    if summary is None:
-        return
-    if format == "json":
-        result(json_text(dataclasses.asdict(summary)))
-        return
-    result_line(f"{summary.steps} steps of {summary.batch_size} images, loss {summary.loss:.4f}")
-    if summary.top1 is not None:
-        result_line(
-            f"top-1: original {summary.top1_original:.2f} %, converted {summary.top1_before:.2f} %, "
-            f"recovered {summary.top1:.2f} % (step {summary.best_step})"
-        )
 
 
 @contextlib.contextmanager

@@ -128,6 +128,44 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     return numbers[0], numbers[-1]
 
 
+def parse_eval(text: str | None) -> tuple[Path | None, str | None]:
+    """The file with labelled images, or the ``module:function`` of a metric.
+
+    Raises:
+        ArgumentError: for a file of Python and a function.
+    """
+    if text is None:
+        return None, None
+    path = Path(text)
+    module, colon, _ = text.rpartition(":")
+    if not colon or path.exists() or path.suffix in (".npz", ".npy") or Path(module).name != module:
+        return path, None
+    if module.endswith(".py"):
+        raise ArgumentError(f"--eval {text!r} names a file; write it as {text.replace('.py:', ':', 1)}")
+    return None, text
+
+
+def parse_kinds(texts: list[str] | None) -> str | dict[str, str] | None:
+    """``["main=map"]`` -> ``{"main": "map"}``, and ``["map"]`` -> ``"map"``, which is for all outputs.
+
+    Raises:
+        ArgumentError: for a kind that there isn't, and one for all beside others.
+    """
+    from spconvify.evaluation.kinds import KINDS
+
+    kinds = {}
+    for text in texts or []:
+        output, equals, kind = text.rpartition("=")
+        if kind not in KINDS:
+            raise ArgumentError(f"--kind {text!r}: {kind!r} is unknown; use {', '.join(KINDS)}")
+        if not equals and len(texts or []) > 1:
+            raise ArgumentError(f"--kind {text!r} is for all outputs; name one in each: OUTPUT={kind}")
+        if not equals:
+            return kind
+        kinds[output] = kind
+    return kinds or None
+
+
 def check_format(name: str, formats: Collection[str]) -> None:
     """Refuse an unknown output format.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -11,6 +10,8 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.evaluation.kinds import KINDS, Kinds, is_pyramid, possible_kinds, said_kinds, shared_out
+from spconvify.evaluation.tallies import NO_MASK, Distance, Equal, LargestClass, Masks
 from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import Frame, arrays
 from spconvify.network.run import run, trying
@@ -20,21 +21,23 @@ POOR_ERROR = 0.3  # of the variance
 _EMPTY = "it is empty"  # in both networks, as a detector's boxes where it finds nothing
 _REMEDY = ("give images of the size, channels and layout that it takes",)
 _NO_TENSOR = "nothing is known, since it returns no tensor to compare"
-_WORDS = {
+_SAME = {
     "classes": "same top-1",
+    "steps": "same class of a step",
     "map": "same class of a pixel",
     "labels": "equal values",
-    "image": "relative error",
-    "values": "relative error",
 }
 
 
 @dataclass
 class OutputAgreement:
-    """One output of both networks: `same` in per cent for classes, maps and labels, else `error`.
+    """One output of both networks, and the figures that its kind has; `same` and `iou` in per cent.
 
-    `error` is the share of the output's variance that is missed, `psnr` (of images) is in dB; both are
-    None where the converted network's output isn't finite. `problem` says why nothing could be compared.
+    Classes, steps, maps and labels have `same`; maps have the mean `iou` of their classes, with the
+    original's map as the truth, and masks that of where they are at least a half. Images and values have
+    `error`, the share of the output's variance that is missed, `l2`, the difference's norm over that of
+    the original's output, and `psnr` in dB, whose peak is the original's range; all three are None where
+    the converted network's output isn't finite. `problem` says why nothing could be compared.
     """
 
     name: str
@@ -43,33 +46,45 @@ class OutputAgreement:
     error: Optional[float] = None
     psnr: Optional[float] = None
     problem: str = ""
+    iou: Optional[float] = None
+    l2: Optional[float] = None
 
     @property
     def poor(self) -> bool:
         """Whether the converted network is no longer what it was."""
         if self.problem:
             return not self.unknown
-        if self.same is not None:
-            return self.same < POOR_SAME
+        share = self.iou if self.same is None else self.same
+        if share is not None:
+            return share < POOR_SAME
         return self.error is None or self.error > POOR_ERROR
 
     @property
     def unknown(self) -> bool:
         """Whether there was nothing to compare, which says nothing about the converted network."""
-        return self.problem in (_EMPTY, _NO_TENSOR)
+        return self.problem in (_EMPTY, _NO_TENSOR, NO_MASK)
 
     @property
     def text(self) -> str:
-        """The figure and what it counts, without the images."""
+        """The figures and what they are of, without the images."""
         prefix = f"{self.name}: " if self.name else ""
         if self.problem:
             return prefix + self.problem
+        # Of classes the words themselves say what was judged.
+        kind = "" if self.kind == "classes" else f" ({KINDS[self.kind]})"
+        return f"{prefix}{', '.join(self._figures()) or 'not finite'}{kind}"
+
+    def _figures(self) -> Iterable[str]:
         if self.same is not None:
-            return f"{prefix}{self.same:.2f} % {_WORDS[self.kind]}"
-        if self.error is None:
-            return f"{prefix}not finite"
-        psnr = f" (PSNR {self.psnr:.1f} dB)" if self.psnr is not None else ""
-        return f"{prefix}{_WORDS[self.kind]} {self.error:.3g}{psnr}"
+            yield f"{self.same:.2f} % {_SAME[self.kind]}"
+        if self.iou is not None:
+            yield f"{'mask' if self.kind == 'mask' else 'mean'} IoU {self.iou:.2f} %"
+        if self.error is not None:
+            yield f"relative error {self.error:.3g} of the variance"
+        if self.l2 is not None:
+            yield f"{self.l2:.3g} in L2"
+        if self.psnr is not None:
+            yield f"PSNR {self.psnr:.1f} dB"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -113,7 +128,11 @@ class Agreement:
 
 
 def agreement(
-    original: nn.Layer, converted: nn.Layer, batches: Iterable[np.ndarray], where: str = ""
+    original: nn.Layer,
+    converted: nn.Layer,
+    batches: Iterable[np.ndarray],
+    where: str = "",
+    kinds: Kinds = None,
 ) -> Agreement:
     """Run both networks, in eval mode, on the same images (N, C, H, W) and compare their outputs.
 
@@ -122,9 +141,11 @@ def agreement(
         converted: the network after it.
         batches: float arrays.
         where: which images these are, for the text: "left out of the fit".
+        kinds: what the outputs are: one of `KINDS` for all, or by name; the others tell it themselves.
 
     Raises:
-        ArgumentError: if a network doesn't run on the images, or there is none.
+        ArgumentError: if a network doesn't run on the images, there is none, or an output can't be what
+            it is said to be.
     """
     tallies: dict[str, _Tally] = {}
     images = 0
@@ -135,9 +156,12 @@ def agreement(
             before, after = (
                 arrays(run(model, inputs, remedy=_REMEDY)) for model in (original, converted)
             )
+            new = {name: value for name, value in before.items() if name not in tallies}
+            if new or not tallies:
+                tallies.update(
+                    _tallies(new, Frame.of(original, batch.shape), None if tallies else kinds)
+                )
             for name, value in before.items():
-                if name not in tallies:
-                    tallies[name] = _Tally(name, value, Frame.of(original, batch.shape))
                 tallies[name].add(value, after.get(name))
     if not images:
         raise ArgumentError("there are no images to compare the networks on")
@@ -145,80 +169,67 @@ def agreement(
     return Agreement([tally.result() for tally in tallies.values()] or nothing, images, where)
 
 
-def _real(value: np.ndarray) -> np.ndarray:
-    """In float64; complex numbers as pairs."""
-    if value.dtype.kind == "c":
-        value = np.stack([value.real, value.imag], -1)
-    return value.astype(np.float64)
+def check_output_kinds(original: nn.Layer, images: np.ndarray, kinds: Kinds) -> None:
+    """Refuse kinds that the outputs of a network can't be, before anything long begins.
+
+    Raises:
+        ArgumentError: as `agreement`.
+    """
+    if kinds is not None:
+        with trying(original):
+            said_kinds(kinds, arrays(run(original, Inputs.of(images), remedy=_REMEDY)))
+
+
+def _tallies(outputs: dict[str, np.ndarray], frame: Frame, kinds: Kinds) -> dict[str, _Tally]:
+    said, pyramid = said_kinds(kinds, outputs), is_pyramid(outputs.values(), frame)
+    return {
+        name: _Tally(
+            name,
+            value,
+            [said[name]] if name in said else possible_kinds(value, frame, pyramid),
+            frame,
+        )
+        for name, value in outputs.items()
+    }
 
 
 class _Tally:
-    """What an output's comparison adds up to, batch by batch."""
+    """One output, compared as each of the kinds that it can be, until it is known which one it is."""
 
-    def __init__(self, name: str, value: np.ndarray, frame: Frame):
-        self._name, self._axis = name, frame.class_axis(value.shape)
-        self._kind: str = frame.kind_of(value.shape) if value.dtype.kind in "fc" else "labels"
-        if value.dtype.kind == "c":
-            self._kind = "values"  # which have no largest one
-        self._same = self._of = 0
-        self._missed = self._sum = self._square = 0.0
-        self._low, self._high = math.inf, -math.inf
-        self._origin: float | None = None  # sums are about it, or a large mean would eat the digits
+    def __init__(self, name: str, value: np.ndarray, kinds: Sequence[str], frame: Frame):
+        self._name = name
+        self._counts = [(kind, _count(kind, value, frame)) for kind in kinds]
+        self._compared = False
         self._problem = ""
 
     def add(self, before: np.ndarray, after: np.ndarray | None) -> None:
         """Take a batch of the output of both networks in."""
-        if self._problem:
-            return
         if after is None:
-            self._problem = "the converted network doesn't return it"
+            self._problem = self._problem or "the converted network doesn't return it"
         elif before.shape != after.shape:
-            self._problem = f"its shape is {after.shape} instead of {before.shape}"
-        if after is None or self._problem:
+            self._problem = self._problem or f"its shape is {after.shape} instead of {before.shape}"
+        if after is None or self._problem or not before.size:
             return
-        if self._kind in ("image", "values"):
-            self._add_values(_real(before), _real(after))
-            return
-        same = before == after
-        if self._kind != "labels":
-            if np.isnan(before).any():
-                self._problem = "the original's own is not a number"
-            same = before.argmax(self._axis) == after.argmax(self._axis)
-            same &= ~np.isnan(after).any(self._axis)  # whose argmax is the NaN
-        self._same += int(same.sum())
-        self._of += same.size
-
-    def _add_values(self, before: np.ndarray, after: np.ndarray) -> None:
-        finite = np.isfinite(before)  # an infinity of the original has to be there again
-        if not np.array_equal(before[~finite], after[~finite], equal_nan=True):
-            self._missed = math.inf
-        if self._origin is None and finite.any():
-            self._origin = float(before[finite].mean())
-        before, after = before[finite], after[finite]
-        self._missed += float(np.square(before - after).sum())
-        self._of += before.size
-        self._sum += float((before - (self._origin or 0.0)).sum())
-        self._square += float(np.square(before - (self._origin or 0.0)).sum())
-        self._low = min(self._low, float(before.min(initial=math.inf)))
-        self._high = max(self._high, float(before.max(initial=-math.inf)))
+        self._compared = True
+        for _, count in self._counts:
+            count.add(before, after)
 
     def result(self) -> OutputAgreement:
-        """The figure."""
-        found = OutputAgreement(self._name, self._kind, problem=self._problem)
-        if self._problem or not self._of:
-            found.problem = self._problem or _EMPTY
-        elif self._kind not in ("image", "values"):
-            found.same = 100.0 * self._same / self._of
-        elif math.isfinite(self._missed):
-            self._add_errors(found)
-        return found
+        """The figures of the first kind that the values don't contradict."""
+        kind, count = next((found for found in self._counts if found[1].proven), self._counts[-1])
+        if self._problem or not self._compared:
+            return OutputAgreement(self._name, kind, problem=self._problem or _EMPTY)
+        return OutputAgreement(self._name, kind, **vars(count.figures()))
 
-    def _add_errors(self, found: OutputAgreement) -> None:
-        span = self._high - self._low
-        rounding = 1e-6 * max(abs(self._low), abs(self._high))  # an output may be all but constant
-        power = self._square - self._sum**2 / self._of
-        if power <= self._of * rounding**2:  # then the output's size has to do, for want of a variance
-            power = self._of * max(abs(self._low), abs(self._high)) ** 2
-        found.error = self._missed / power if power > 0 else float(self._missed > 0)
-        if self._kind == "image" and self._missed > 0 and span > 0:
-            found.psnr = 10.0 * math.log10(span**2 * self._of / self._missed)
+
+def _count(kind: str, value: np.ndarray, frame: Frame) -> Any:
+    if kind in ("image", "values"):
+        return Distance()
+    if kind == "labels":
+        return Equal()
+    axis = frame.class_axis(value.shape)
+    if kind == "steps":
+        axis = 1 if shared_out(value, 1) and not shared_out(value, 2) else 2
+    if kind == "mask":
+        return Masks(axis if value.ndim == 4 and value.shape[axis] > 1 else None)
+    return LargestClass(axis, with_iou=kind == "map")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -16,7 +16,10 @@ from spconvify.progress import showing
 
 @dataclass(frozen=True)
 class RecoveryProgress:
-    """A moment of a recovery: `top1` in per cent is there where accuracy was just looked at."""
+    """A moment of a recovery: `top1` in per cent is there where accuracy was just looked at.
+
+    So are `metrics`, the user's own figures by name.
+    """
 
     step: int
     steps: int
@@ -24,12 +27,20 @@ class RecoveryProgress:
     learning_rate: float
     top1: Optional[float]
     seconds_left: float
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """Step, loss and accuracy in a line."""
         text = f"step {self.step}/{self.steps}, loss {self.loss:.4f}"
-        return text if self.top1 is None else f"{text}, top-1 {self.top1:.2f} %"
+        if self.top1 is not None:
+            text += f", top-1 {self.top1:.2f} %"
+        return f"{text}, {shown(self.metrics)}" if self.metrics else text
+
+
+def shown(metrics: Mapping[str, float]) -> str:
+    """Figures in a line."""
+    return ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())
 
 
 Report = Callable[[RecoveryProgress], None]
@@ -73,14 +84,24 @@ class Reporter:
         self._writer: Any = None if log_dir is None else _writer(log_dir)
         self._start = time.monotonic()
 
-    def step(self, done: int, loss: float, learning_rate: float, top1: float | None) -> None:
+    def step(
+        self,
+        done: int,
+        loss: float,
+        learning_rate: float,
+        top1: float | None,
+        metrics: dict[str, float] | None = None,
+    ) -> None:
         """A step is over."""
         per_step = (time.monotonic() - self._start) / max(1, done - self._done)
         if self._writer is not None:
             self._log(done, loss, learning_rate, top1)
+            for name, value in (metrics or {}).items():
+                self._writer.add_scalar(tag=f"recovery/{name}", step=done, value=value)
         if self._report is not None:
             left = per_step * (self._steps - done)
-            self._report(RecoveryProgress(done, self._steps, loss, learning_rate, top1, left))
+            now = RecoveryProgress(done, self._steps, loss, learning_rate, top1, left, metrics or {})
+            self._report(now)
 
     def _log(self, done: int, loss: float, learning_rate: float, top1: float | None) -> None:
         self._writer.add_scalar(tag="recovery/loss", step=done, value=loss)

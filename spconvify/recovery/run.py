@@ -9,6 +9,7 @@ from typing import Any
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.evaluation.metric import Metric, is_metric
 from spconvify.input_check.check import FEW, check_inputs
 from spconvify.network.finite import not_finite
 from spconvify.recovery import recipe as defaults
@@ -90,8 +91,11 @@ def recover(
         label_weight: how much the cross-entropy with the labels counts, if the data has labels.
         augment: function of the images of a batch and a ``numpy.random.Generator``.
         eval_data: labelled images, a pair of arrays or batches; the weights with the best top-1 accuracy
-            come back, which may be those of the start.
-        eval_every: steps between two looks at the accuracy; None looks five times.
+            come back, which may be those of the start. Or your own metric: a function that is called
+            with the student in eval mode and returns a number, or several in a dictionary by their
+            names; these are shown and in the `RecoveryProgress`, and choose no weights, since more isn't
+            better for each. Every process calls it.
+        eval_every: steps between two looks at the accuracy or the metric; None looks five times.
         checkpoint: a ``.safetensors`` file. If it is there and of this very run (networks, data, labels
             and numbers are compared; of a ``Dataset`` of more than 1,000 items, 1,000 that lie evenly in
             it), the training goes on from it, and says so on stderr. Stopped on the way, as
@@ -168,7 +172,8 @@ def distil(
     ignored = check_outputs(student, teacher, images)
     if len(images) >= FEW and processes.rank == 0:
         check_inputs(teacher, [images], "training")
-    evaluation = None if eval_data is None else Evaluation(eval_data, processes)
+    metric = Metric.of(eval_data) if is_metric(eval_data) else None
+    evaluation = None if eval_data is None or metric else Evaluation(eval_data, processes)
     with distilling(student, teacher):
         outputs = match_outputs(student, teacher, images, ignored)
         for name, why in ignored.items():
@@ -176,7 +181,7 @@ def distil(
         layers = replaced_layers(student, teacher)
         loss = Distillation(student, teacher, layers, recipe, images, outputs)
         run = _identity(student, teacher, recipe, batches, evaluation) if schedule.checkpoint else {}
-        trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation)
+        trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation, metric)
         return trainer.run(batches, progress, tell)
 
 

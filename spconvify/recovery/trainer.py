@@ -14,6 +14,7 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError, RecoveryError
 from spconvify.evaluation.labels import check_labels
+from spconvify.evaluation.metric import Metric
 from spconvify.files.identity import OwnFile
 from spconvify.network.failures import first_line
 from spconvify.network.finite import not_finite
@@ -22,7 +23,7 @@ from spconvify.recovery.distillation import Distillation
 from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.optimizer import Optimizer
 from spconvify.recovery.processes import Processes
-from spconvify.recovery.progress import Reporter, Tell
+from spconvify.recovery.progress import Reporter, Tell, shown
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, load_run, restore, save_run, snapshot
@@ -40,6 +41,7 @@ class Trainer:
         processes: who trains.
         run: what identifies the run, for its checkpoint.
         evaluation: how accuracy is measured, or None.
+        metric: the user's own figures, or None.
     """
 
     def __init__(
@@ -51,9 +53,11 @@ class Trainer:
         processes: Processes,
         run: dict[str, Any],
         evaluation: Evaluation | None,
+        metric: Metric | None = None,
     ):
         self._student, self._loss, self._recipe, self._schedule = student, loss, recipe, schedule
         self._processes, self._run, self._evaluation = processes, run, evaluation
+        self._metric = metric
         self._optimizer = Optimizer(student, recipe)
         self._labelled = _labelled_output(loss) if recipe.label_weight else None
         path = schedule.checkpoint
@@ -98,6 +102,8 @@ class Trainer:
             tell(f"resuming: checkpoint {self._schedule.checkpoint} has {done} of this run")
         elif self._evaluation is not None:
             self._state.note_accuracy(self._evaluation.top1(self._student), self._student)
+        if self._metric is not None:  # also to see at once that it fails
+            tell(f"at step {self._state.step}: {shown(self._figures())}")
         self._processes.wait()
 
     def _rest(self, batches: Batches) -> Iterable[Batch]:
@@ -118,10 +124,10 @@ class Trainer:
                 self._stop("weights aren't finite any more", rate)
         self._state.step = done
         self._state.losses.append(loss)
-        top1 = self._evaluate() if evaluates else None
+        top1, figures = (self._evaluate(), self._figures()) if evaluates else (None, {})
         if saves:
             self._save()
-        reporter.step(done, loss, rate, top1)
+        reporter.step(done, loss, rate, top1, figures)
 
     def _step(self, batch: Batch, rate: float) -> float:
         if self._labelled is not None:
@@ -184,7 +190,10 @@ class Trainer:
         """Whether accuracy is looked at, and a checkpoint written, after so many steps."""
         evaluates = self._recipe.evaluates(done, self._schedule.eval_every)
         saves = self._recipe.saves(done, self._schedule.checkpoint_every)
-        return self._evaluation is not None and evaluates, saves
+        return (self._evaluation is not None or self._metric is not None) and evaluates, saves
+
+    def _figures(self) -> dict[str, float]:
+        return {} if self._metric is None else self._metric.of_network(self._student, "the student")
 
     def _evaluate(self) -> float | None:
         if self._evaluation is None:

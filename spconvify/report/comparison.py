@@ -31,11 +31,16 @@ class Side:
     bytes: int
     overhead: int = 0
     top1: float | None = None  # per cent, on images that were given with labels
+    metrics: dict[str, float] = field(default_factory=dict)  # of the user's own function, by name
 
     @classmethod
     def of(cls, cost: Cost) -> Side:
         """The side that a `Cost` describes."""
         return cls(cost.params, cost.macs, cost.bytes, cost.overhead)
+
+    def take(self, judged: Side) -> None:
+        """Take in how well a network does."""
+        self.top1, self.metrics = judged.top1, judged.metrics
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -116,6 +121,19 @@ class Comparison:
         """MACs before / after: no speed-up can be expected to go past it."""
         return self.before.macs / self.after.macs
 
+    @property
+    def metrics(self) -> dict[str, dict[str, float | None]]:
+        """The user's own figures by name: before, after and their difference; None where one isn't."""
+        before, after = self.before.metrics, self.after.metrics
+        return {
+            name: {
+                "before": before.get(name),
+                "after": after.get(name),
+                "difference": after[name] - before[name] if name in before and name in after else None,
+            }
+            for name in {**before, **after}
+        }
+
     def __str__(self) -> str:
         """The table, as the command line prints it."""
         from spconvify.report import as_text
@@ -152,6 +170,7 @@ class Comparison:
             "after": {**self.after.to_dict(), "latency_ms": first and first.fused.to_dict()},
             "macs_ratio": self.macs_ratio,
             "agreement": self.agreement and self.agreement.to_dict(),
+            "metrics": self.metrics,
             "speedup": self.speedup,
             "timings": [
                 {**timing.to_dict(), "share_of_bound": timing.ratio / self.macs_ratio}

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from spconvify.deploy.latencies import Timing
 from spconvify.engines import registry, speedup
 from spconvify.report.comparison import Comparison, SiteComparison
-from spconvify.report.units import change, factor, interval, median, quantity, verdict
+from spconvify.report.units import (
+    change,
+    factor,
+    interval,
+    median,
+    metric_figures,
+    quantity,
+    verdict,
+)
 
 HEADER = ("", "before", "after", "change", "factor")
 HIGH_ERROR = 0.3  # of a layer's output variance; such layers cost most of the accuracy that is lost
@@ -36,7 +44,7 @@ def settings(comparison: Comparison) -> str:
 
 
 def summary(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """Parameters, MACs, weights and (if measured) latency."""
+    """Parameters, MACs, weights and (if measured) accuracy, the user's own figures and latency."""
     before, after = comparison.before, comparison.after
     yield _row("parameters", before.params, after.params)
     yield _row("MACs", before.macs, after.macs)
@@ -46,6 +54,7 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     yield _row("weights", before.bytes, after.bytes, "B")
     if before.top1 is not None and after.top1 is not None:
         yield _accuracy(before.top1, after.top1)
+    yield from _metrics(comparison)
     if len(comparison.timings) == 1:
         yield from _latency(comparison.timings[0], comparison.macs_ratio)
 
@@ -83,6 +92,21 @@ def share(timing: Timing, bound: float) -> str:
 def _accuracy(before: float, after: float) -> tuple[str, ...]:
     points = f"{after - before:+.2f}".replace("-", "−")
     return ("top-1 accuracy", f"{before:.2f} %", f"{after:.2f} %", f"{points} points", "")
+
+
+def _metrics(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """The user's own figures; more isn't better for each, so that there is no factor."""
+    for name, sides in comparison.metrics.items():
+        yield (name, *metric_figures(sides["before"], sides["after"]), "")
+
+
+def metric_lines(comparison: Comparison) -> list[str]:
+    """The user's own figures, a text for each; none without a metric."""
+    lines = []
+    for name, sides in comparison.metrics.items():
+        before, after, by = metric_figures(sides["before"], sides["after"])
+        lines.append(f"{name}: {before} → {after}" + (f" ({by})" if by else ""))
+    return lines
 
 
 def _row(name: str, before: int, after: int, unit: str = "") -> tuple[str, ...]:

@@ -34,13 +34,19 @@ def to_json(data: Any) -> str:
     return json_text(data.to_dict() if isinstance(data, Comparison) else data)
 
 
-def to_csv(sites: list[SiteComparison], agreement: Sequence[str] | None = None) -> str:
+def to_csv(
+    sites: list[SiteComparison], agreement: Sequence[str] | None = None, metrics: Sequence[str] = ()
+) -> str:
     """One line per convolution, with a header; `agreement` is a column with the same in every line.
+
+    So are `metrics`, if there are any.
 
     A name that is a formula to spreadsheets gets a quote before it.
     """
     columns = list(SiteComparison.__dataclass_fields__)
     common = {} if agreement is None else {"agreement": "; ".join(agreement)}
+    if metrics:
+        common["metrics"] = "; ".join(metrics)
     text = io.StringIO()
     writer = csv.DictWriter(text, [*columns, *common], lineterminator="\n")
     writer.writeheader()

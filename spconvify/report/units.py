@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from spconvify.engines import Latency
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -51,3 +53,14 @@ def verdict(before: Latency, after: Latency, speedup: float | None) -> str:
     if speedup is None:
         return "no difference"
     return f"{speedup:.2f}x faster" if speedup > 1 else f"{1 / speedup:.2f}x slower"
+
+
+def metric_figures(before: float | None, after: float | None) -> tuple[str, str, str]:
+    """Both figures of a metric with four digits or more, and the difference; – for one that isn't."""
+    there = [abs(value) for value in (before, after) if value]
+    largest = max(there, default=1.0)
+    decimals = 4 - math.ceil(math.log10(largest)) if largest < 1e9 else 0
+    form = f".{max(0, decimals)}f" if decimals <= 9 else ".3e"
+    shown = ["–" if value is None else f"{value:{form}}" for value in (before, after)]
+    by = f"{after - before:+{form}}" if before is not None and after is not None else ""
+    return shown[0].replace("-", "−"), shown[1].replace("-", "−"), by.replace("-", "−")

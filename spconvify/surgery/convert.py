@@ -11,8 +11,9 @@ from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
 from spconvify.caution import warn
-from spconvify.errors import AgreementWarning, ConversionError, NoEffectWarning
-from spconvify.evaluation.agreement import agreement
+from spconvify.errors import AgreementWarning, ArgumentError, ConversionError, NoEffectWarning
+from spconvify.evaluation.agreement import agreement, check_output_kinds
+from spconvify.evaluation.kinds import Kinds, check_kinds
 from spconvify.input_check.check import check_inputs
 from spconvify.network.copying import copied, faithful_copy
 from spconvify.network.finite import check_finite
@@ -51,6 +52,7 @@ def convert(
     inplace: bool = False,
     input_shape: Any = None,
     seed: int = 0,
+    kinds: Kinds = None,
     progress: Wanted = None,
 ) -> nn.Layer:
     """Replace the dense 3x3 convolutions of a trained network with SPConv.
@@ -86,6 +88,7 @@ def convert(
         input_shape: an input for the check, (N, C, H, W); of a network with several inputs a list or a
             dictionary of shapes or arrays, as `spconvify.cost` takes them. None tries usual image sizes.
         seed: of "lstsq"'s sample of positions on large maps, and of the images left out.
+        kinds: what the outputs are, where the comparison judges them wrongly, as for `spconvify.slim`.
         progress: called with (done, total, text) while "lstsq" fits; None shows a bar on a terminal and
             in a notebook, and False nothing.
 
@@ -105,6 +108,9 @@ def convert(
     """
     check_model(model)
     inits.check(init, calibration)
+    check_kinds(kinds)
+    if kinds is not None and calibration is None:
+        raise ArgumentError("kinds say how outputs are compared: give calibration= for it")
     if plan is None:
         plan = make_plan(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
@@ -123,6 +129,7 @@ def convert(
             input_shape=input_shape,
             seed=seed,
             progress=report,
+            kinds=kinds,
         )
     return converted
 
@@ -137,6 +144,7 @@ def carry_out(
     input_shape: Any = None,
     seed: int = 0,
     progress: Progress = nothing,
+    kinds: Kinds = None,
 ) -> tuple[nn.Layer, FitReport]:
     """`convert` for a ready plan; also says what the fit ("lstsq") gave, layer by layer and at the end.
 
@@ -159,6 +167,7 @@ def carry_out(
     original = model
     if inplace:
         original = faithful_copy(model, Inputs.of(tuple(images.first().shape), model))
+    check_output_kinds(original, images.first(2), kinds)
     to_fit, left_out = images.split(seed)
     where = "that the weights were fitted to" if left_out is None else "left out of the fit"
 
@@ -167,7 +176,7 @@ def carry_out(
         found = calibrate(original, new, converted, to_fit, init=init, seed=seed, progress=progress)
         report.update(found)
         report.copied = found.copied
-        report.agreement = agreement(original, converted, left_out or to_fit, where)
+        report.agreement = agreement(original, converted, left_out or to_fit, where, kinds)
         text = "; ".join(report.agreement.lines)
         if report.agreement.poor:
             warn(f"{text}. {POOR_ADVICE}", AgreementWarning)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from paddle import nn
@@ -10,12 +10,15 @@ from paddle import nn
 from spconvify.calibration.images import CalibrationImages
 from spconvify.deploy.timing import time_networks
 from spconvify.engines.registry import EngineName
+from spconvify.errors import ArgumentError
 from spconvify.evaluation.agreement import agreement
+from spconvify.evaluation.kinds import Kinds, check_kinds
 from spconvify.network.counting import cost
 from spconvify.progress import Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
 from spconvify.settings import DEFAULT_ENGINE
 from spconvify.surgery.planning import Plan, plan_of
+from spconvify.workflow.judging import Judge
 
 
 def compare(
@@ -30,6 +33,8 @@ def compare(
     plan: Plan | None = None,
     tune: bool = False,
     images: Any = None,
+    eval_data: tuple[Any, Any] | Callable[[nn.Layer], Any] | None = None,
+    kinds: Kinds = None,
     progress: Wanted = None,
 ) -> Comparison:
     """Put a network and its converted twin side by side: parameters, MACs and latency.
@@ -50,6 +55,8 @@ def compare(
         tune: measure which form of each layer is fastest first.
         images: batches (N, C, H, W), as `convert` takes them for calibration, on which to compare the
             outputs of both networks; better not those that the weights were fitted to.
+        eval_data: labelled images or your own metric, as for `slim`.
+        kinds: what the outputs are, where the agreement judges them wrongly, as for `slim`.
         progress: called with (done, total, text) while latency is measured; None shows a bar on a
             terminal and in a notebook, and False nothing.
 
@@ -57,12 +64,18 @@ def compare(
         ArgumentError: if a network doesn't run on the input, or the engine or device is unknown.
         EngineError: if the engine isn't there or can't run a network.
     """
-    shape = tuple(input_shape)
+    shape, judge = tuple(input_shape), Judge.of(eval_data)
+    check_kinds(kinds)
+    if kinds is not None and images is None:
+        raise ArgumentError("kinds say how outputs are compared: give images= for it")
     plan = plan or plan_of(after)
     called, sites = name or type(before).__name__, site_table(before, plan)
     comparison = compared(called, shape, cost(before, shape), after, sites, common_settings(plan))
     if images is not None:
-        comparison.agreement = agreement(before, after, CalibrationImages(images))
+        comparison.agreement = agreement(before, after, CalibrationImages(images), kinds=kinds)
+    with showing(progress, "judging", eval_data is not None) as report:
+        comparison.before.take(judge.figures(before, "before", report))
+        comparison.after.take(judge.figures(after, "after", report))
     if engine is not None:
         with showing(progress, f"timing in {engine}") as report:
             where = engine, threads, device

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
 from spconvify.data.images import in_batches
 from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, SpconvifyError
-from spconvify.evaluation.agreement import agreement
+from spconvify.evaluation.agreement import agreement, check_output_kinds
+from spconvify.evaluation.kinds import Kinds, check_kinds
 from spconvify.network.copying import faithful_copy
 from spconvify.network.counting import cost
 from spconvify.network.inputs import Inputs
@@ -28,6 +28,7 @@ from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
+from spconvify.workflow.judging import Judge
 from spconvify.workflow.timing import Setting, add_timings, only_faster
 
 
@@ -50,8 +51,8 @@ class Slimmed:
 class Job:
     """How a planned network is made slim, and what is measured on it.
 
-    `labelled` is (images, labels), told by the words `labelled_from`; `settings` are what is timed, and
-    `shape` is the input (N, C, H, W), or a guess that the calibration images' own size replaces.
+    `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed; `shape`
+    is the input (N, C, H, W), or a guess that the calibration images' own size replaces.
     """
 
     name: str
@@ -59,12 +60,12 @@ class Job:
     guessed: bool = False
     init: str = DEFAULT_INIT
     calibration: CalibrationImages | None = None
-    labelled: tuple[np.ndarray, Any] | None = None
-    labelled_from: str = "with labels"
+    judge: Judge = field(default_factory=Judge)
     settings: Sequence[Setting] = ()
     tune: bool = False
     only_faster: bool = False
     seed: int = 0
+    kinds: Kinds = None
 
 
 def slim(
@@ -75,7 +76,8 @@ def slim(
     fusion: str = DEFAULT_FUSION,
     init: str | None = None,
     calibration: Iterable[Any] | None = None,
-    eval_data: tuple[Any, Any] | None = None,
+    eval_data: tuple[Any, Any] | Callable[[nn.Layer], Any] | None = None,
+    kinds: Kinds = None,
     include: Iterable[str] | str | None = None,
     exclude: Iterable[str] | str | None = None,
     ratios: Mapping[str, float] | None = None,
@@ -104,7 +106,12 @@ def slim(
             calibration images, else "copy".
         calibration: image batches for "lstsq", as `spconvify.convert` takes them. A quarter is left out
             of the fit, and the agreement of both networks on it is in the comparison.
-        eval_data: (images, labels) for top-1 accuracy, before and after; images as for `calibration`.
+        eval_data: (images, labels) for top-1 accuracy, before and after; images as for `calibration`. Or
+            your own metric: a function that is called with each network, in eval mode, and returns a
+            number, or several in a dictionary by their names.
+        kinds: what the outputs are, where the agreement judges them wrongly: "classes" (N, K), "steps"
+            (N, T, K), "map" (of classes), "mask", "image", "values" or "labels", for all outputs or in a
+            dictionary by their names.
         include: globs over structured names; only what matches is converted.
         exclude: globs; what matches is left alone.
         ratios: glob -> ratio, for some of the sites.
@@ -137,18 +144,22 @@ def slim(
         )
     check_is_plan(plan)
     images = None if calibration is None else CalibrationImages(calibration)
-    labelled = _labelled(eval_data)
-    shape = _shape(input_shape, images, labelled)
+    judge = Judge.of(eval_data)
+    check_kinds(kinds)
+    if kinds is not None and images is None and judge.labelled is None:
+        raise ArgumentError("kinds say how outputs are compared: give images for it, as calibration=")
+    shape = _shape(input_shape, images, judge.labelled)
     job = Job(
         name or type(model).__name__,
         shape,
         init=init or (DEFAULT_INIT if images is None else "lstsq"),
         calibration=images,
-        labelled=labelled,
+        judge=judge,
         settings=() if engine is None else [Setting(engine, threads, None, device)],
         tune=tune,
         only_faster=only_faster,
         seed=seed,
+        kinds=kinds,
     )
     with showing(progress, "converting") as report:
         own = faithful_copy(model, Inputs.of(shape, model))
@@ -182,9 +193,14 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     plan = reached_part(model, plan, shape, job.calibration)
     check_plan(job.name, plan)
     sites = site_table(model, plan)
-    top1_before = _accuracy(model, job, "accuracy before", progress)
+    labelled = job.judge.labelled
+    on_labelled = labelled is not None and job.calibration is None
+    if job.calibration is not None:
+        check_output_kinds(model, job.calibration.first(2), job.kinds)
+    elif labelled is not None:
+        check_output_kinds(model, labelled[0][:2], job.kinds)
+    judged_before = job.judge.figures(model, "before", progress)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
-    on_labelled = job.labelled is not None and job.calibration is None
     before = faithful_copy(model, Inputs.of(shape, model)) if job.settings or on_labelled else None
     after, report = carry_out(
         model,
@@ -195,14 +211,15 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
         input_shape=shape,
         seed=job.seed,
         progress=progress,
+        kinds=job.kinds,
     )
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
     comparison.add_fit(report)
-    if on_labelled and job.labelled is not None and before is not None:
-        images = CalibrationImages(in_batches(job.labelled[0]))
-        comparison.agreement = agreement(before, after, images, job.labelled_from)
-    comparison.before.top1 = top1_before
-    comparison.after.top1 = _accuracy(after, job, "accuracy after", progress)
+    if on_labelled and labelled is not None and before is not None:
+        batches = CalibrationImages(in_batches(labelled[0]))
+        comparison.agreement = agreement(before, after, batches, job.judge.labelled_from, job.kinds)
+    comparison.before.take(judged_before)
+    comparison.after.take(job.judge.figures(after, "after", progress))
     add_timings(comparison, before, after, job.settings, job.tune, progress)
     return Slimmed(after, comparison, plan)
 
@@ -218,32 +235,3 @@ def _shape(
     if labelled is not None:
         return (1, *labelled[0].shape[1:])
     raise ArgumentError("what a network costs depends on its input: give input_shape=(N, C, H, W)")
-
-
-def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
-    if data is None:
-        return None
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise ArgumentError("eval_data isn't a pair (images, labels)")
-    images, labels = data
-    found = CalibrationImages(images)
-    found.check_in_order("eval_data")
-    batches = list(found)
-    sizes = list({batch.shape[1:]: None for batch in batches})
-    if len(sizes) > 1:
-        one, other = ("x".join(map(str, size)) for size in sizes[:2])
-        raise ArgumentError(
-            f"eval_data holds images of several sizes, as {one} and {other}; bring them to one size"
-        )
-    return np.concatenate(batches), labels
-
-
-def _accuracy(model: nn.Layer, job: Job, text: str, progress: Progress) -> float | None:
-    if job.labelled is None:
-        return None
-    from spconvify.evaluation.accuracy import top1
-
-    def report(done: int, total: int) -> None:
-        progress(done, total, text)
-
-    return top1(model, *job.labelled, progress=report)

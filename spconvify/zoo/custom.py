@@ -66,8 +66,27 @@ def build_custom(arch: str) -> nn.Layer:
             f"architecture {arch!r} names no module and factory; write it as package.module:factory"
         )
     with _current_directory_on_path(module_name.partition(".")[0]):
-        factory = _factory(arch, _import(arch, module_name), factory_name)
+        label = f"architecture {arch!r}"
+        factory = _factory(label, _import(label, module_name), factory_name)
         return _network(arch, factory)
+
+
+def named_function(name: str, label: str) -> Any:
+    """The function that ``package.module:function`` names, found as `build_custom` finds a factory.
+
+    Args:
+        name: of the module and the function.
+        label: what errors call it.
+
+    Raises:
+        ArgumentError: if `name` has another form, or the module or the function isn't there.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise ArgumentError(f"{label} names no module and function; write it as package.module:function")
+    with _current_directory_on_path(module_name.partition(".")[0]):
+        remedy = "name a function that takes the network"
+        return _factory(label, _import(label, module_name), function_name, remedy)
 
 
 def module_files(arch: str | None) -> dict[str, str]:
@@ -131,7 +150,7 @@ def _is_of(directory: str, package: str) -> bool:
                for place in places)  # fmt: skip
 
 
-def _import(arch: str, module_name: str) -> ModuleType:
+def _import(label: str, module_name: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
     except KeyboardInterrupt:
@@ -140,30 +159,34 @@ def _import(arch: str, module_name: str) -> ModuleType:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):
             raise ArgumentError(
-                f"architecture {arch!r}: there is no module {missing!r}, neither installed nor in "
+                f"{label}: there is no module {missing!r}, neither installed nor in "
                 f"{_current_directory()}; run spconvify from the folder that holds it"
             ) from error
         raise ArgumentError(
-            f"architecture {arch!r}: module {module_name!r} can't be imported: {_described(error)}; "
+            f"{label}: module {module_name!r} can't be imported: {_described(error)}; "
             f"try python -c 'import {module_name}'"
         ) from error
 
 
-def _factory(arch: str, module: ModuleType, factory_name: str) -> Any:
+def _factory(
+    label: str,
+    module: ModuleType,
+    factory_name: str,
+    remedy: str = "name a function or a class that builds the network",
+) -> Any:
     from paddle import nn
 
     if not hasattr(module, factory_name):
         nearest = near(factory_name, [name for name in vars(module) if not name.startswith("_")])
-        remedy = f"did you mean {' or '.join(nearest)}?" if nearest else "name a function that it holds"
-        raise ArgumentError(
-            f"architecture {arch!r}: module {module.__name__!r} has no {factory_name!r}; {remedy}"
+        near_ones = (
+            f"did you mean {' or '.join(nearest)}?" if nearest else "name a function that it holds"
         )
+        raise ArgumentError(f"{label}: module {module.__name__!r} has no {factory_name!r}; {near_ones}")
     factory = getattr(module, factory_name)
     # A network is callable, yet calling it would run its forward.
     if isinstance(factory, nn.Layer) or not callable(factory):
         raise ArgumentError(
-            f"architecture {arch!r}: {factory_name!r} is {_a(factory)}, not something to call; "
-            "name a function or a class that builds the network"
+            f"{label}: {factory_name!r} is {_a(factory)}, not something to call; {remedy}"
         )
     return factory
 

@@ -151,6 +151,34 @@ def test_frozen_parameters_stay():
     assert not np.array_equal(student.head.weight.numpy(), before["head.weight"])
 
 
+def test_a_metric_of_ones_own_is_shown_and_chooses_nothing(capsys):
+    student, teacher = pair()
+    seen = []
+
+    def worse(network):
+        assert not network.training
+        return {"CER": -float(np.abs(network.stem.weight.numpy()).sum())}
+
+    recover(
+        student, teacher, images(), steps=4, batch_size=16, eval_every=2, eval_data=worse,
+        progress=lambda now: seen.append(now),
+    )  # fmt: skip
+    assert [bool(now.metrics) for now in seen] == [False, True, False, True]
+    assert seen[-1].metrics == worse_of(student)
+    assert f", CER {seen[-1].metrics['CER']:.5g}" in seen[-1].text
+    assert "at step 0: CER " in capsys.readouterr().err
+
+    def fails(network):
+        raise KeyError("no file")
+
+    with pytest.raises(ArgumentError, match="metric 'fails' failed on the student: KeyError: 'no file'"):
+        recover(student, teacher, images(), steps=4, batch_size=16, eval_data=fails)
+
+
+def worse_of(network):
+    return {"CER": -float(np.abs(network.stem.weight.numpy()).sum())}
+
+
 def test_the_best_weights_come_back():
     student, teacher = pair()
     x = images(64)

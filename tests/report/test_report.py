@@ -24,7 +24,7 @@ from spconvify.report import (
 )
 from spconvify.report.comparison import Comparison, Side, SiteComparison
 from spconvify.report.rows import captions
-from spconvify.report.units import change, factor, interval, median, quantity
+from spconvify.report.units import change, factor, interval, median, metric_figures, quantity
 from spconvify.surgery.fit_report import FitReport
 
 
@@ -120,6 +120,22 @@ def test_csv_has_a_line_per_site():
     assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400,,,"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (0.75321, 0.75198, ("0.7532", "0.7520", "−0.0012")),
+        (91.404, 92.0, ("91.40", "92.00", "+0.60")),
+        (123456.0, 123450.0, ("123456", "123450", "−6")),
+        (-0.00123, 0.0, ("−0.001230", "0.000000", "+0.001230")),
+        (1e-12, 2e-12, ("1.000e−12", "2.000e−12", "+1.000e−12")),
+        (0.0, 0.0, ("0.0000", "0.0000", "+0.0000")),
+        (None, 2.5, ("–", "2.500", "")),
+    ],
+)
+def test_figures_of_a_metric_have_four_digits(before, after, shown):
+    assert metric_figures(before, after) == shown
+
+
 def test_agreement_is_in_every_format():
     comparison = sample()
     assert comparison.to_dict()["agreement"] is None
@@ -133,7 +149,7 @@ def test_agreement_is_in_every_format():
     rows = list(csv.DictReader(to_csv(comparison.sites, agreement_lines(comparison)).splitlines()))
     for text in (table, markdown, rows[0]["agreement"]):
         assert f"Agreement with the original: {line}" in text
-        assert "aux: 80.00 % same class of a pixel on 64 images" in text
+        assert "aux: 80.00 % same class of a pixel (class map) on 64 images" in text
     found = json.loads(to_json(comparison))["agreement"]
     assert (found["images"], found["outputs"][0]["same"]) == (64, 91.40625)
     assert "Agreement" not in printed(sample(), 120)

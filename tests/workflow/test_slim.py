@@ -94,6 +94,44 @@ def test_labelled_images_alone_give_the_agreement(model, labelled):
     assert "with labels" in comparison.agreement.lines[0]
 
 
+def test_a_metric_of_ones_own(model):
+    def parameters(network):
+        return sum(int(p.size) for p in network.parameters())
+
+    comparison = spconvify.slim(
+        model, include="layer3.*", eval_data=parameters, input_shape=INPUT
+    ).comparison
+    sides = comparison.metrics["parameters"]
+    assert sides["before"] == sum(int(p.size) for p in model.parameters())
+    assert sides["after"] < sides["before"]
+    assert "parameters " in str(comparison).split("weights")[1]
+
+
+def test_compare_takes_a_metric_and_labelled_images(model, labelled, images):
+    with pytest.raises(ArgumentError, match="kinds say how outputs are compared: give images="):
+        spconvify.compare(model, model, INPUT, None, kinds="values")
+    comparison = spconvify.compare(model, model, INPUT, None, eval_data=labelled)
+    assert comparison.before.top1 == comparison.after.top1 == top1(model, *labelled)
+    found = spconvify.compare(
+        model, model, INPUT, None, images=images, kinds="values", eval_data=lambda net: {"CER": 2}
+    )
+    assert found.metrics == {"CER": {"before": 2.0, "after": 2.0, "difference": 0.0}}
+    assert found.agreement is not None
+    assert found.agreement.outputs[0].kind == "values"
+
+
+def test_kinds_need_images(model):
+    with pytest.raises(ArgumentError, match="kinds say how outputs are compared: give"):
+        spconvify.slim(model, kinds="values", input_shape=INPUT)
+    with pytest.raises(ArgumentError, match="kinds say how outputs are compared: give"):
+        spconvify.convert(model, kinds="values")
+
+
+def test_kinds_are_checked_before_the_fit(model, images):
+    with pytest.raises(ArgumentError, match="no output 'main'"):
+        spconvify.convert(model, init="lstsq", calibration=[images], kinds={"main": "values"})
+
+
 def test_labelled_images_of_several_sizes_are_refused(model, labelled):
     images, labels = labelled
     data = ([images, images[:, :, :20, :20]], np.concatenate([labels, labels]))
