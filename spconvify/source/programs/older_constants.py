@@ -52,7 +52,7 @@ def filled(kind: str, attrs: Mapping[str, Any], allowance: Allowance) -> np.ndar
     dtype, shape = DTYPES[attrs["dtype"]], attrs["shape"]
     allowance.take(shape)
     if kind == "assign_value":
-        values = next((attrs[name] for name in _VALUES if attrs.get(name)), [])
+        values: list[Any] = next((attrs[name] for name in _VALUES if attrs.get(name)), [])
         if len(values) != math.prod(shape):  # never zeros in the place of what isn't understood
             raise CheckpointError(f"a constant of shape {shape} with {len(values)} values")
         return np.array(values, dtype).reshape(shape)
