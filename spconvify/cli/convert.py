@@ -80,7 +80,7 @@ def convert(
     std: o.Std = None,
     bgr: o.Bgr = False,
     seed: o.Seed = None,
-    input: o.Input = None,
+    input: o.Inputs = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)
     ] = False,

@@ -9,6 +9,7 @@ from typing import Any
 
 from spconvify.cli.output import note, working
 from spconvify.data.preparation import Layout, Preparation
+from spconvify.errors import ArgumentError
 from spconvify.settings import check_seed
 
 DEFAULT_COUNT = 256
@@ -52,19 +53,20 @@ class Data:
         if self.eval is not None:
             check_labelled(self.eval)
 
-    def read_calibration(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
-        """The images to fit to, or None."""
+    def read_calibration(self, model: Any, inputs: Any, quiet: bool) -> Any:
+        """The images to fit to, as the network takes them, or None; `inputs`: a shape, or `Inputs`."""
         if self.calibration is None:
             return None
+        shape, layout = pictures_like(model, inputs)
         count = self.count or DEFAULT_COUNT
         images = self.read(self.calibration, shape, layout, quiet, count=count, labels=False)
         if self.count is not None and len(images.values) < self.count:
             note(f"--calibration-count {self.count}: there are only {len(images.values)}", quiet)
         return images
 
-    def read_labelled(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
+    def read_labelled(self, model: Any, inputs: Any, quiet: bool) -> Any:
         """The images with labels, or None."""
-        return None if self.eval is None else self.read(self.eval, shape, layout, quiet)
+        return None if self.eval is None else self.read(self.eval, *pictures_like(model, inputs), quiet)
 
     def preparation(self, shape: tuple[int, ...], layout: Layout) -> Preparation:
         """How images become an input of this shape."""
@@ -82,6 +84,25 @@ class Data:
         note(images.note, quiet)
         note_skipped(images.skipped, quiet)
         return images
+
+
+def pictures_like(model: Any, inputs: Any) -> tuple[tuple[int, ...], Layout]:
+    """Shape and layout of the input that pictures go to; `inputs` are a shape, or `Inputs`.
+
+    Raises:
+        ArgumentError: if no input takes pictures, or several do.
+    """
+    from spconvify.network.batches import pictures_of
+    from spconvify.network.first_convolution import input_layout
+    from spconvify.network.inputs import Inputs
+
+    shape = pictures_of(inputs).sizes if isinstance(inputs, Inputs) else inputs
+    if len(shape) != len("NCHW"):
+        raise ArgumentError(
+            f"images are read for an input (N, C, H, W), and the network's is "
+            f"{'x'.join(map(str, shape))}; give its own from Python"
+        )
+    return shape, input_layout(model, shape)
 
 
 def note_skipped(skipped: Mapping[str, str], quiet: bool) -> None:

@@ -142,10 +142,18 @@ Seed = Annotated[
         help="Of the images and the positions that are sampled (default: 0).",
     ),
 ]
+_SHAPE = "Shape of the input (default: the network's); of several inputs NAME=SHAPE[:DTYPE] each"
 Input = Annotated[
-    Optional[str],
+    Optional[list[str]],
+    _option(MEASUREMENT, "--input", metavar="N,C,H,W", help=f"{_SHAPE}."),
+]
+Inputs = Annotated[
+    Optional[list[str]],
     _option(
-        MEASUREMENT, "--input", metavar="N,C,H,W", help="Shape of the input (default: the network's)."
+        MEASUREMENT,
+        "--input",
+        metavar="N,C,H,W",
+        help=f"{_SHAPE}. Repeated without a name: sizes to time.",
     ),
 ]
 Engine = Annotated[

@@ -115,6 +115,7 @@ def recover(
     """Get the last points back: distil a converted network from the original one, without labels."""
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
+    from spconvify.cli.inputs import parse_inputs
     from spconvify.cli.reading import inputs_of
     from spconvify.cli.recovery_job import Networks, Output, Training, run, show
     from spconvify.data.reading import check_exists
@@ -138,6 +139,7 @@ def recover(
         seed=seed,
     )
     recipe.check()
+    parse_inputs(input).one("recover")
     source = Path(student)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-recovered{suffix}")

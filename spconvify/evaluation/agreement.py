@@ -11,6 +11,7 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.network.batches import Batch, shape_of, size_of
 from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import Frame, arrays
 from spconvify.network.run import run, trying
@@ -113,14 +114,14 @@ class Agreement:
 
 
 def agreement(
-    original: nn.Layer, converted: nn.Layer, batches: Iterable[np.ndarray], where: str = ""
+    original: nn.Layer, converted: nn.Layer, batches: Iterable[Batch], where: str = ""
 ) -> Agreement:
-    """Run both networks, in eval mode, on the same images (N, C, H, W) and compare their outputs.
+    """Run both networks, in eval mode, on the same images and compare their outputs.
 
     Args:
         original: the network before the conversion.
         converted: the network after it.
-        batches: float arrays.
+        batches: float arrays (N, C, H, W); of several inputs `Inputs`.
         where: which images these are, for the text: "left out of the fit".
 
     Raises:
@@ -129,15 +130,15 @@ def agreement(
     tallies: dict[str, _Tally] = {}
     images = 0
     with trying(original), trying(converted):
-        for batch in filter(len, batches):
-            images += len(batch)
+        for batch in filter(size_of, batches):
+            images += size_of(batch)
             inputs = Inputs.of(batch)
             before, after = (
                 arrays(run(model, inputs, remedy=_REMEDY)) for model in (original, converted)
             )
             for name, value in before.items():
                 if name not in tallies:
-                    tallies[name] = _Tally(name, value, Frame.of(original, batch.shape))
+                    tallies[name] = _Tally(name, value, Frame.of(original, shape_of(batch)))
                 tallies[name].add(value, after.get(name))
     if not images:
         raise ArgumentError("there are no images to compare the networks on")

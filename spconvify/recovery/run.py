@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.input_check.check import FEW, check_inputs
+from spconvify.network.batches import pictures_in, size_of
+from spconvify.network.examples import example_of
 from spconvify.network.finite import not_finite
+from spconvify.network.inputs import Inputs
 from spconvify.recovery import recipe as defaults
-from spconvify.recovery.batches import Augment, Batches
+from spconvify.recovery.batches import Augment, Batches, Form
 from spconvify.recovery.distillation import Distillation, distilling
 from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.launched import launched
@@ -52,6 +56,7 @@ def recover(
     seed: int = 0,
     loss: str | None = None,
     same_network: bool = True,
+    example: Any = None,
     progress: Report | bool | None = None,
 ) -> nn.Layer:
     """Train a converted network to do what the original one does: distillation, without labels.
@@ -103,6 +108,8 @@ def recover(
             classes, as coordinates, need "mse".
         same_network: False accepts a student that differs from the teacher elsewhere too, such as a
             pruned one; then only the outputs must match.
+        example: an input of a network that takes more than pictures, as a tuple or a dictionary of
+            arrays: what batches of pictures alone lack. Batches may be dictionaries, or tuples of all.
         progress: called after every step with a `RecoveryProgress`; None shows a bar on a terminal and
             in a notebook, and False nothing.
 
@@ -120,7 +127,8 @@ def recover(
         InputWarning: if the images don't look like what the teacher was trained on.
     """
     launched()  # finds wrong variables before anything is read
-    batches = Batches(data, batch_size, seed, augment)
+    like = example_of(teacher) if example is None else Inputs.holding(example, teacher)
+    batches = Batches(data, batch_size, seed, augment, Form(teacher, like))
     recipe = Recipe(
         _steps(steps, epochs, batches),
         batch_size,
@@ -166,9 +174,11 @@ def distil(
     if processes.rank != 0:
         progress, tell = None, _nobody
     ignored = check_outputs(student, teacher, images)
-    if len(images) >= FEW and processes.rank == 0:
-        check_inputs(teacher, [images], "training")
-    evaluation = None if eval_data is None else Evaluation(eval_data, processes)
+    if size_of(images) >= FEW and processes.rank == 0:
+        beside = images if isinstance(images, Inputs) else None
+        with contextlib.suppress(ArgumentError):  # where nothing tells which input is the picture
+            check_inputs(teacher, [pictures_in(images)], "training", beside)
+    evaluation = None if eval_data is None else Evaluation(eval_data, processes, batches.form)
     with distilling(student, teacher):
         outputs = match_outputs(student, teacher, images, ignored)
         for name, why in ignored.items():

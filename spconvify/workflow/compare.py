@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from paddle import nn
@@ -12,6 +11,7 @@ from spconvify.deploy.timing import time_networks
 from spconvify.engines.registry import EngineName
 from spconvify.evaluation.agreement import agreement
 from spconvify.network.counting import cost
+from spconvify.network.examples import form_of, needed_inputs
 from spconvify.progress import Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
 from spconvify.settings import DEFAULT_ENGINE
@@ -21,7 +21,7 @@ from spconvify.surgery.planning import Plan, plan_of
 def compare(
     before: nn.Layer,
     after: nn.Layer,
-    input_shape: Sequence[int],
+    input_shape: Any = None,
     engine: EngineName | None = DEFAULT_ENGINE,
     threads: int = 1,
     *,
@@ -30,6 +30,7 @@ def compare(
     plan: Plan | None = None,
     tune: bool = False,
     images: Any = None,
+    example: Any = None,
     progress: Wanted = None,
 ) -> Comparison:
     """Put a network and its converted twin side by side: parameters, MACs and latency.
@@ -40,7 +41,8 @@ def compare(
     Args:
         before: the original network.
         after: the converted one.
-        input_shape: (N, C, H, W); N is the batch of the latency.
+        input_shape: (N, C, H, W); N is the batch of the latency. Of a network with several inputs a list
+            or a dictionary of shapes, as `spconvify.cost` takes them.
         engine: what runs them for the latency, each in a process of its own and alternately; None
             leaves the latency out.
         threads: CPU threads of the engine.
@@ -50,6 +52,8 @@ def compare(
         tune: measure which form of each layer is fastest first.
         images: batches (N, C, H, W), as `convert` takes them for calibration, on which to compare the
             outputs of both networks; better not those that the weights were fitted to.
+        example: an input with its values, for the same and in place of it: a tensor or an array, or a
+            tuple or dictionary of such, as the network's forward takes them.
         progress: called with (done, total, text) while latency is measured; None shows a bar on a
             terminal and in a notebook, and False nothing.
 
@@ -57,14 +61,16 @@ def compare(
         ArgumentError: if a network doesn't run on the input, or the engine or device is unknown.
         EngineError: if the engine isn't there or can't run a network.
     """
-    shape = tuple(input_shape)
+    inputs = needed_inputs(input_shape, example, before)
     plan = plan or plan_of(after)
     called, sites = name or type(before).__name__, site_table(before, plan)
-    comparison = compared(called, shape, cost(before, shape), after, sites, common_settings(plan))
+    comparison = compared(called, inputs, cost(before, inputs), after, sites, common_settings(plan))
     if images is not None:
-        comparison.agreement = agreement(before, after, CalibrationImages(images))
+        comparison.agreement = agreement(
+            before, after, CalibrationImages(images, before, form_of(inputs.brief, before))
+        )
     if engine is not None:
         with showing(progress, f"timing in {engine}") as report:
             where = engine, threads, device
-            comparison.add(time_networks(before, after, shape, *where, tune=tune, progress=report))
+            comparison.add(time_networks(before, after, inputs, *where, tune=tune, progress=report))
     return comparison

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
-from spconvify.data.images import in_batches
 from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.evaluation.agreement import agreement
+from spconvify.network.batches import Batch, shape_of, taken
 from spconvify.network.copying import faithful_copy
 from spconvify.network.counting import cost
+from spconvify.network.examples import form_of, given_inputs
 from spconvify.network.inputs import Inputs
 from spconvify.operators import inits
 from spconvify.operators.inits import DEFAULT_INIT
@@ -28,6 +28,7 @@ from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
+from spconvify.workflow.labelled import accuracy, images_in_batches, read_labelled
 from spconvify.workflow.timing import Setting, add_timings, only_faster
 
 
@@ -51,20 +52,22 @@ class Job:
     """How a planned network is made slim, and what is measured on it.
 
     `labelled` is (images, labels), told by the words `labelled_from`; `settings` are what is timed, and
-    `shape` is the input (N, C, H, W), or a guess that the calibration images' own size replaces.
+    `shape` is the input: (N, C, H, W), or a guess that the calibration images' own size replaces; or
+    `Inputs`. On `others` latency is measured too.
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Any
     guessed: bool = False
     init: str = DEFAULT_INIT
     calibration: CalibrationImages | None = None
-    labelled: tuple[np.ndarray, Any] | None = None
+    labelled: tuple[Batch, Any] | None = None
     labelled_from: str = "with labels"
     settings: Sequence[Setting] = ()
     tune: bool = False
     only_faster: bool = False
     seed: int = 0
+    others: Sequence[Any] = ()
 
 
 def slim(
@@ -80,7 +83,8 @@ def slim(
     exclude: Iterable[str] | str | None = None,
     ratios: Mapping[str, float] | None = None,
     plan: Plan | None = None,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Any = None,
+    example: Any = None,
     engine: EngineName | None = None,
     threads: int = 1,
     device: str = "cpu",
@@ -109,8 +113,10 @@ def slim(
         exclude: globs; what matches is left alone.
         ratios: glob -> ratio, for some of the sites.
         plan: a ready plan, which replaces `ratio`, `groups`, `fusion`, `include`, `exclude`, `ratios`.
-        input_shape: (N, C, H, W) to count and to time with; needed where there are no images, which
-            else say it.
+        input_shape: (N, C, H, W) to count and to time with, or what `spconvify.cost` takes in its place;
+            needed where there are no images, which else say it.
+        example: an input with its values, for the same and in place of it: a tensor or an array, or a
+            tuple or dictionary of such, as the network's forward takes them.
         engine: what times both networks; None leaves the latency out.
         threads: CPU threads of the engine.
         device: "cpu" or "gpu:0".
@@ -136,9 +142,11 @@ def slim(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
     check_is_plan(plan)
-    images = None if calibration is None else CalibrationImages(calibration)
-    labelled = _labelled(eval_data)
-    shape = _shape(input_shape, images, labelled)
+    given = input_shape if example is None else given_inputs(input_shape, example, model)
+    form = form_of(given, model)
+    images = None if calibration is None else CalibrationImages(calibration, model, form)
+    labelled = read_labelled(eval_data, model, form)
+    shape = _shape(given, images, labelled) if form is None else form
     job = Job(
         name or type(model).__name__,
         shape,
@@ -177,12 +185,12 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     if job.only_faster:
         plan = only_faster(job.name, model, plan, shape, job.settings, progress)
     if job.calibration is not None and job.guessed:
-        shape = (shape[0], *job.calibration.first().shape[1:])
+        shape = (shape[0], *shape_of(job.calibration.first())[1:])
     cost_before = cost(model, shape)  # says why if the network doesn't run on this
     plan = reached_part(model, plan, shape, job.calibration)
     check_plan(job.name, plan)
     sites = site_table(model, plan)
-    top1_before = _accuracy(model, job, "accuracy before", progress)
+    top1_before = accuracy(model, job, "accuracy before", progress)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
     on_labelled = job.labelled is not None and job.calibration is None
     before = faithful_copy(model, Inputs.of(shape, model)) if job.settings or on_labelled else None
@@ -199,51 +207,21 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
     comparison.add_fit(report)
     if on_labelled and job.labelled is not None and before is not None:
-        images = CalibrationImages(in_batches(job.labelled[0]))
+        images = CalibrationImages(images_in_batches(job.labelled[0]))
         comparison.agreement = agreement(before, after, images, job.labelled_from)
     comparison.before.top1 = top1_before
-    comparison.after.top1 = _accuracy(after, job, "accuracy after", progress)
-    add_timings(comparison, before, after, job.settings, job.tune, progress)
+    comparison.after.top1 = accuracy(after, job, "accuracy after", progress)
+    add_timings(comparison, before, after, [shape, *job.others], job.settings, job.tune, progress)
     return Slimmed(after, comparison, plan)
 
 
-def _shape(
-    given: Sequence[int] | None, images: CalibrationImages | None, labelled: Any
-) -> tuple[int, ...]:
-    """The input (N, C, H, W)."""
+def _shape(given: Any, images: CalibrationImages | None, labelled: Any) -> Any:
+    """The input: (N, C, H, W), or `Inputs` of one image."""
     if given is not None:
         return tuple(int(size) for size in given)
     if images is not None:
-        return (1, *images.first().shape[1:])
+        return images.beside or (1, *images.first().shape[1:])
     if labelled is not None:
-        return (1, *labelled[0].shape[1:])
+        one = taken(labelled[0], slice(1))
+        return one if isinstance(one, Inputs) else one.shape
     raise ArgumentError("what a network costs depends on its input: give input_shape=(N, C, H, W)")
-
-
-def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
-    if data is None:
-        return None
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise ArgumentError("eval_data isn't a pair (images, labels)")
-    images, labels = data
-    found = CalibrationImages(images)
-    found.check_in_order("eval_data")
-    batches = list(found)
-    sizes = list({batch.shape[1:]: None for batch in batches})
-    if len(sizes) > 1:
-        one, other = ("x".join(map(str, size)) for size in sizes[:2])
-        raise ArgumentError(
-            f"eval_data holds images of several sizes, as {one} and {other}; bring them to one size"
-        )
-    return np.concatenate(batches), labels
-
-
-def _accuracy(model: nn.Layer, job: Job, text: str, progress: Progress) -> float | None:
-    if job.labelled is None:
-        return None
-    from spconvify.evaluation.accuracy import top1
-
-    def report(done: int, total: int) -> None:
-        progress(done, total, text)
-
-    return top1(model, *job.labelled, progress=report)
