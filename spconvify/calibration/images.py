@@ -138,9 +138,10 @@ class CalibrationImages:
     def _read(self, raw: Any, index: int) -> Any:
         where = f"calibration batch {index}"
         batch = in_form(raw, self._model, self._like, where)
-        if batch is None:
-            return around(_checked(raw, index, self._like), self._like, where)
-        return batch.first.array() if batch.is_plain else batch
+        if batch is not None and not batch.is_plain:
+            return batch
+        alone = raw if batch is None else batch.first.array()
+        return around(_checked(alone, index, self._like), self._like, where)
 
     def first(self, count: int = 1) -> Any:
         """One image, or the first ones of a batch that has so many, as a batch."""

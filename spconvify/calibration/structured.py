@@ -13,7 +13,7 @@ import paddle
 from spconvify.data.inputs import check_unmasked
 from spconvify.errors import ArgumentError
 from spconvify.network.arguments import parameters_of
-from spconvify.network.batches import with_pictures
+from spconvify.network.batches import pictures_in, with_pictures
 from spconvify.network.input_tensor import InputTensor
 from spconvify.network.inputs import Inputs
 from spconvify.network.structure import ends
@@ -25,10 +25,12 @@ _SEVERAL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 def in_form(batch: Any, model: Any, like: Inputs | None, where: str) -> Inputs | None:
     """A batch that holds more than pictures, as the network takes it; None for pictures alone.
 
+    Of a dictionary for a network that takes pictures alone it is these.
+
     Args:
         batch: a dictionary of arrays or tensors, alone or with labels behind it; or a tuple or list of
             as many as the network has inputs.
-        model: the network; None takes a dictionary as one argument.
+        model: the network; None knows of no dictionaries.
         like: its inputs, as far as they are known.
         where: names the batch, for messages.
 
@@ -40,7 +42,10 @@ def in_form(batch: Any, model: Any, like: Inputs | None, where: str) -> Inputs |
     if isinstance(batch, (tuple, list)) and len(batch) and isinstance(batch[0], Mapping):
         batch = batch[0]  # what follows are labels
     if like is None or like.is_plain:
-        return _of_mapping(batch, model, where) if isinstance(batch, Mapping) else None
+        if model is None or not isinstance(batch, Mapping):
+            return None
+        found = _of_mapping(batch, model, where)
+        return found if like is None else _alone(found, where)
     if isinstance(batch, Mapping):
         return _filled(like, _by_name(batch, like, where), where)
     if isinstance(batch, (tuple, list)):
@@ -63,11 +68,18 @@ def around(pictures: np.ndarray, like: Inputs | None, where: str) -> Any:
         raise ArgumentError(f"{where} holds pictures alone: ", error) from error
 
 
+def _alone(batch: Inputs, where: str) -> Inputs:
+    try:
+        return Inputs.of(pictures_in(batch))
+    except ArgumentError as error:
+        raise ArgumentError(f"{where}: ", error) from error
+
+
 def _of_mapping(batch: Mapping[Any, Any], model: Any, where: str) -> Inputs:
     """Nothing is known but the batch itself: as forward's arguments if it has such, else as one."""
     found = {key: _kept(value) for key, value in batch.items()}
     found = {key: value for key, value in found.items() if value is not None}
-    parameters = None if model is None else parameters_of(model)
+    parameters = parameters_of(model)
     if parameters is not None:
         names = parameters.parameters
         needed = [n for n, p in names.items() if p.default is p.empty and p.kind not in _SEVERAL]

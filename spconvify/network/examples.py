@@ -53,13 +53,14 @@ def given_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs | No
 
 
 def form_of(input_shape: Any, model: nn.Layer) -> Inputs | None:
-    """What a batch of pictures alone lacks, by what somebody gave; None where a shape was all.
+    """What a batch of pictures alone lacks, by what somebody gave; None where nothing says that.
 
-    If nothing was given, the example that the network came with.
+    If nothing was given, the example that the network came with. A program knows what goes with a
+    picture, if a shape is all that was given.
     """
     if input_shape is None:
         return example_of(model)
-    if is_shape(input_shape) and len(input_shape) == 4:
+    if is_shape(input_shape) and callable(getattr(model, "completed", None)):
         return None
     return Inputs.of(input_shape, model)
 

@@ -146,7 +146,7 @@ def slim(
     form = form_of(given, model)
     images = None if calibration is None else CalibrationImages(calibration, model, form)
     labelled = read_labelled(eval_data, model, form)
-    shape = _shape(given, images, labelled) if form is None else form
+    shape = _shape(given, images, labelled) if form is None else form.brief
     job = Job(
         name or type(model).__name__,
         shape,
