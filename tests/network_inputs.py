@@ -78,14 +78,20 @@ class LastAndScaled(nn.Layer):
         return self.conv(nn.functional.relu(self.stem(image))) * scale.unsqueeze([1, 2])
 
 
+class Plain(Body):
+    """One picture."""
+
+    def forward(self, image):
+        return self.body(image)
+
+
 class Clip(Body):
     """Frames (N, T, C, H, W)."""
 
     def forward(self, clip):
         count, frames = clip.shape[:2]
-        return (
-            self.body(clip.reshape([-1, *clip.shape[2:]])).reshape([count, frames, 8, -1]).mean([1, 3])
-        )
+        maps = self.body(clip.reshape([-1, *clip.shape[2:]]))
+        return maps.reshape([count, frames, 8, -1]).mean([1, 3])
 
 
 def scale(count=1):
@@ -153,9 +159,7 @@ def words_alone():
 
 
 def one_tensor():
-    return _eval(
-        lambda: nn.Sequential(nn.Conv2D(3, 8, 3, padding=1), nn.Conv2D(8, 8, 3, padding=1)), picture()
-    )
+    return _eval(Plain, picture())
 
 
 def no_example():

@@ -78,6 +78,7 @@ def convert(
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    normalize: o.Normalize = None,
     bgr: o.Bgr = False,
     seed: o.Seed = None,
     input: o.Inputs = None,
@@ -122,6 +123,7 @@ def convert(
         v.parse_numbers("--std", std),
         seed,
         bgr,
+        normalize,
     )
     init = init or ("lstsq" if calibration else DEFAULT_INIT)
     fits = inits.find(init).needs_images

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.cli.output import note, working
+from spconvify.data.normalizations import find
 from spconvify.data.preparation import Layout, Preparation
 from spconvify.errors import ArgumentError
 from spconvify.settings import check_seed
@@ -28,6 +29,16 @@ class Data:
     std: tuple[float, ...] | None = None
     seed: int | None = None
     bgr: bool = False
+    normalize: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.normalize is None:
+            return
+        known = find(self.normalize)
+        for name, value in (("--mean", self.mean), ("--std", self.std)):
+            if value is not None:
+                raise ArgumentError(f"--normalize says mean and std, and {name} too; give one of them")
+        self.mean, self.std, self.bgr = known.mean, known.std, self.bgr or known.bgr
 
     def check(self) -> None:
         """Find what can't be, before anything is read.
@@ -71,6 +82,12 @@ class Data:
     def preparation(self, shape: tuple[int, ...], layout: Layout) -> Preparation:
         """How images become an input of this shape."""
         options = {"resize": self.resize, "mean": self.mean, "std": self.std}
+        channels = shape[1 if layout == "NCHW" else 3]
+        if self.normalize is not None and channels != 3 and (self.bgr or len(self.mean or ()) > 1):
+            raise ArgumentError(
+                f"--normalize {self.normalize} is for three channels, and the network takes {channels}; "
+                "give --mean and --std"
+            )
         return Preparation.of(shape, layout, bgr=self.bgr, **options)
 
     def read(

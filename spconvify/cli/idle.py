@@ -45,7 +45,7 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
             "nothing is fitted without --calibration",
         ),
         Idle(
-            "resize mean std bgr",
+            "resize mean std normalize bgr",
             lambda v: v["calibration"] is None and v["eval"] is None,
             "no images are read without --calibration or --eval",
         ),

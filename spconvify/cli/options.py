@@ -9,6 +9,7 @@ import typer
 
 from spconvify.cli import completion
 from spconvify.cli.values import MOST_IMAGES, parse_file
+from spconvify.data.normalizations import NORMALIZATIONS
 from spconvify.engines import registry
 from spconvify.settings import DEFAULT_ENGINE
 
@@ -131,6 +132,16 @@ Bgr = Annotated[
         "--bgr",
         help="The network takes blue first: turn the images' channels around; --mean and --std are in "
         "its order.",
+    ),
+]
+Normalize = Annotated[
+    Optional[str],
+    _option(
+        IMAGES,
+        "--normalize",
+        metavar="NAME",
+        help=f"Mean, std and order of a family: {', '.join(NORMALIZATIONS)}.",
+        autocompletion=completion.normalizations,
     ),
 ]
 Seed = Annotated[

@@ -103,6 +103,7 @@ def recover(
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    normalize: o.Normalize = None,
     bgr: o.Bgr = False,
     input: o.Input = None,
     format: Annotated[str, typer.Option("--format", help="table or json.", rich_help_panel=o.OUTPUT)] = (
@@ -157,6 +158,7 @@ def recover(
         mean=v.parse_numbers("--mean", mean),
         std=v.parse_numbers("--std", std),
         bgr=bgr,
+        normalize=normalize,
     )
     images.check_labelled()
     check_exists(data)

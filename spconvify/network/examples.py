@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError, Option
@@ -30,7 +31,15 @@ def hold_example(model: nn.Layer, example: Any) -> None:
     Raises:
         ArgumentError: if there is no tensor and no array in it.
     """
-    model.usual_inputs = HeldExample(Inputs.holding(example, model))
+    inputs = Inputs.holding(example, model)
+    for tensor in inputs.tensors.values():
+        if tensor.example is not None and not _is_numeric(tensor.example):
+            raise ArgumentError("the example holds something else than numbers")
+    model.usual_inputs = HeldExample(inputs)
+
+
+def _is_numeric(example: Any) -> bool:
+    return not isinstance(example, np.ndarray) or example.dtype.kind in "biuf"
 
 
 def example_of(model: Any) -> Inputs | None:

