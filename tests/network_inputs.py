@@ -66,6 +66,18 @@ class Classes(Body):
         return (self.body(image) * scale.unsqueeze([2, 3])).mean([2, 3])
 
 
+class WithHead(Classes):
+    """The same with a head that only training has."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Conv2D(8, 8, 3, padding=1)
+
+    def forward(self, image, scale):
+        result = super().forward(image, scale)
+        return (result, self.head(self.body(image))) if self.training else result
+
+
 class LastAndScaled(nn.Layer):
     """Pictures with channels last, and a scale."""
 
@@ -140,6 +152,10 @@ def classes():
 
 def last_and_scaled():
     return _eval(LastAndScaled, {"image": picture((1, 16, 12, 3)), "scale": scale()})
+
+
+def with_a_head():
+    return _eval(WithHead)
 
 
 def only_keywords():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.cli.data import Data
+from spconvify.cli.inputs import Given
 from spconvify.cli.measurement import Measurement
 from spconvify.cli.output import note, progress_bar, working
 from spconvify.cli.selection import Selection
@@ -95,12 +96,30 @@ def _as_it_is(source: Source, measurement: Measurement, quiet: bool) -> Slimmed:
     return Slimmed(after, comparison, plan)
 
 
-def inspect_sites(selection: Selection, quiet: bool) -> tuple[str, list[SiteComparison]]:
-    """The verdict on every convolution of a network, with its parameters."""
+def _reached(model: Any, plan: Any, given: Given, source: Source) -> Any:
+    from spconvify.network.inputs import Inputs
+    from spconvify.network.run import run, trying
+    from spconvify.surgery.reach import reached_part
+
+    (shape,) = given.inputs(model, source.architecture.input_shape)
+    with trying(model):
+        run(model, Inputs.of(shape, model))  # says why if the network doesn't run on this
+    return reached_part(model, plan, shape)
+
+
+def inspect_sites(
+    selection: Selection, quiet: bool, given: Given | None = None
+) -> tuple[str, list[SiteComparison]]:
+    """The verdict on every convolution of a network, with its parameters.
+
+    With an input it is run once, and what that doesn't reach isn't eligible.
+    """
     source = selection.open(quiet)
     with working(f"building {source.name}", quiet):
         model = source.build()
         plan = selection.plan(model)
+        if given:
+            plan = _reached(model, plan, given, source)
         sites = site_table(model, plan)
         parameters = dict(model.named_parameters())
     for site in sites:

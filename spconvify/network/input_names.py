@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,7 +12,7 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError, Option
 from spconvify.network.arguments import parameters_of
-from spconvify.network.batches import with_usual
+from spconvify.network.batches import pictures_of, with_picture_shape, with_usual
 from spconvify.network.input_tensor import InputTensor
 from spconvify.network.inputs import Inputs
 from spconvify.network.run import trying
@@ -51,6 +52,9 @@ def _replaced(given: Mapping[str, InputTensor], base: Inputs) -> Inputs:
     for name in given:
         if name not in known:
             raise _unknown(name, known)
+    with contextlib.suppress(ArgumentError):  # several may be pictures: then nothing follows one
+        own = pictures_of(base).name
+        base = with_picture_shape(base, given[own].shape) if own in given else base
 
     def change(tensor: InputTensor) -> InputTensor:
         new = given.get(tensor.name)

@@ -7,6 +7,7 @@ import numpy as np
 import paddle
 import pytest
 from command_line import one_line_error
+from exported_networks import TwoInputs
 
 from spconvify import save
 from spconvify.zoo import custom
@@ -171,3 +172,45 @@ def test_recover_on_a_folder(run, weights, pictures):
 def test_a_factory_with_something_else_behind_the_network(run):
     error = one_line_error(run("report", "network_inputs:no_example", "--no-latency"), 2)
     assert "an example of its input: a tensor or an array" in error
+
+
+def test_inspect_runs_it_on_an_input(run):
+    source = ("inspect", "network_inputs:with_a_head", "--format", "json")
+    verdicts = {site["name"]: site["eligible"] for site in json.loads(run(*source)[1])["sites"]}
+    assert verdicts["head"]
+    code, out, error = run(*source, "--input", "image=1,3,16,16", "--input", "scale=1,8")
+    assert code == 0, error
+    sites = {site["name"]: site for site in json.loads(out)["sites"]}
+    assert sites["conv"]["eligible"]
+    assert "never run in eval mode" in sites["head"]["reason"]
+    error = one_line_error(run(*source, "--input", "image=1,4,16,16", "--input", "scale=1,8"), 2)
+    assert "doesn't run on inputs of image 1x4x16x16, scale 1x8" in error
+    error = one_line_error(run(*source, "--input", "1,3,8,8", "--input", "1,3,9,9"), 2)
+    assert "inspect takes one size" in error
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = TwoInputs()
+    model.eval()
+    specs = [
+        paddle.static.InputSpec([None, 3, None, None], "float32", "image"),
+        paddle.static.InputSpec([None, 7], "int64", "ids"),
+    ]
+    paddle.jit.save(model, str(tmp_path / "net" / "inference"), input_spec=specs)
+    return "net"
+
+
+def test_a_program_s_inputs_by_name(run, program, pictures):
+    source = ("report", program, "--no-latency", "--format", "json", "--input")
+    code, out, error = run(*source, "image=2,3,24,16")
+    assert code == 0, error
+    assert json.loads(out)["inputs"] == {"ids": [2, 7], "image": [2, 3, 24, 16]}
+    assert json.loads(run(*source, "ids=1,7")[1])["inputs"]["ids"] == [1, 7]
+    assert "no input 'x'; it takes 'ids', 'image'" in one_line_error(run(*source, "x=1,3,8,8"), 2)
+    arguments = ("--input", "image=1,3,16,16", "--calibration", pictures, "--out", "slim")
+    code, out, error = run("convert", program, *arguments)
+    assert code == 0, error
+    assert "Agreement with the original: " in out
+    assert "on 5 images left out" in out
