@@ -60,12 +60,11 @@ class Networks:
                 sources.append(open_source(source, arch, **part))
         if not sources[0].converted:
             raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
-        usual = sources[0].architecture.input_shape
         with working("loading Paddle", quiet):
             load_paddle()
         student, teacher = (source.build() for source in sources)
-        (inputs,) = parse_inputs(self.input).inputs(teacher, usual)
-        return student, teacher, inputs
+        found = parse_inputs(self.input).inputs(teacher, sources[0].architecture.input_shape)
+        return student, teacher, found[0]
 
 
 @dataclass
@@ -165,8 +164,7 @@ def _run(
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
 
-    shape, layout = pictures_like(teacher, inputs)
-    batches = training.batches(data, shape, layout, quiet)
+    batches = training.batches(data, *pictures_like(teacher, inputs), quiet)
     batches.form = Form(teacher, inputs if isinstance(inputs, Inputs) else None)
     recipe = training.recipe
     if training.epochs is not None:
