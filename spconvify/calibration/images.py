@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 import paddle
 
+from spconvify.calibration.structured import around, in_form
 from spconvify.data.inputs import check_floats, check_unmasked
 from spconvify.errors import ArgumentError
+from spconvify.network.batches import pictures_in, shape_of, size_of, taken
+from spconvify.network.inputs import Inputs
 
 # Activations of both networks are alive at once, so memory grows with the pixels in a batch: 8 images
 # of 224x224 keep VGG-16 well under 4 GB.
@@ -28,15 +32,20 @@ class CalibrationImages:
         batches: an iterable of (N, C, H, W) batches, tensors or arrays, or of tuples that start with
             one, as the (image, label) pairs of a DataLoader; labels are ignored. They are the network's
             input: floats, scaled and normalised as in training; nothing is done to them. What can be
-            iterated only once, or comes in another order the second time, is kept in memory.
+            iterated only once, or comes in another order the second time, is kept in memory. Of a
+            network with several inputs dictionaries, or tuples of all of them; pictures alone get the
+            rest from `like`.
+        model: the network, for how its forward takes a dictionary.
+        like: its inputs, for the same, and for what pictures alone lack.
 
     Raises:
         ArgumentError: if there is nothing to go through or no image, a batch isn't 4-dimensional, is of
             integers, or holds NaN, infinity or values beyond `LARGEST`.
     """
 
-    def __init__(self, batches: Iterable[Any]):
-        if isinstance(batches, (np.ndarray, paddle.Tensor)):
+    def __init__(self, batches: Iterable[Any], model: Any = None, like: Inputs | None = None):
+        self._model, self._like = model, like
+        if isinstance(batches, (np.ndarray, paddle.Tensor, Inputs)):
             batches = [batches]
         if not _iterable(batches):
             raise ArgumentError(
@@ -45,19 +54,31 @@ class CalibrationImages:
             )
         self._batches = list(batches) if iter(batches) is batches else batches
         self._chosen: np.ndarray | None = None  # which of the images, by number; None: all
-        self.count = sum(len(batch) for batch in self)
+        self.count = sum(map(size_of, self))
         if not self.count:
             raise ArgumentError("calibration is empty: give some images, 256 if you have them")
         self._in_order = isinstance(self._batches, (list, tuple)) or self._same_again()
         if not self._in_order:
             # Without a look at their number, which the loader of an IterableDataset refuses to tell.
             self._batches = list(islice(self._batches, None))
-            self.count = sum(len(batch) for batch in self)
+            self.count = sum(map(size_of, self))
 
     @classmethod
-    def of(cls, batches: Any) -> CalibrationImages:
+    def of(cls, batches: Any, model: Any = None, like: Inputs | None = None) -> CalibrationImages:
         """`batches` as such images; what is some already is taken as it is, without another pass."""
-        return batches if isinstance(batches, cls) else cls(batches)
+        return batches if isinstance(batches, cls) else cls(batches, model, like)
+
+    @property
+    def pictures(self) -> Iterator[np.ndarray]:
+        """The pictures alone, batch by batch; nothing where it can't be told what is one."""
+        with contextlib.suppress(ArgumentError):
+            yield from map(pictures_in, self)
+
+    @property
+    def beside(self) -> Inputs | None:
+        """What goes with the first picture, where the network takes more than that."""
+        first = self.first()
+        return first if isinstance(first, Inputs) else None
 
     def check_in_order(self, name: str) -> None:
         """Refuse images to which nothing that lies beside them belongs, such as labels.
@@ -74,7 +95,7 @@ class CalibrationImages:
     def _same_again(self) -> bool:
         """Whether another pass starts as this one: a DataLoader may shuffle, or draw augmentations."""
         passes = zip(islice(self, _COMPARED), islice(self, _COMPARED))
-        return all(np.array_equal(first, second) for first, second in passes)
+        return all(_equal(first, second) for first, second in passes)
 
     def split(self, seed: int = 0) -> tuple[CalibrationImages, CalibrationImages | None]:
         """(images to fit to, images left out): a seeded quarter, of four images or more.
@@ -98,24 +119,40 @@ class CalibrationImages:
         part._chosen, part.count = chosen, int(chosen.sum())
         return part
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Any]:
         """The images, in batches of at most `BATCH_PIXELS` (or one image)."""
         first = 0
-        for index, batch in enumerate(self._batches):
-            images = _checked(batch, index)
-            _, *axes = images.shape
-            pixels = int(np.prod(axes)) // max(1, min(axes))  # the channels are the smallest axis
+        for index, raw in enumerate(self._batches):
+            batch = self._read(raw, index)
+            count = size_of(batch)
+            _, *axes = shape_of(batch)
+            pixels = int(np.prod(axes)) // max(1, min(axes, default=1))  # the channels are the smallest
             size = max(1, BATCH_PIXELS // max(1, pixels))
             if self._chosen is not None:
-                chosen = self._chosen[first : first + len(images)]
-                first += len(images)
-                images = images[: len(chosen)][chosen]
-            for start in range(0, len(images), size):
-                yield images[start : start + size]
+                chosen = self._chosen[first : first + count]
+                first += count
+                batch = taken(taken(batch, slice(len(chosen))), chosen)
+            for start in range(0, size_of(batch), size):
+                yield taken(batch, slice(start, start + size))
 
-    def first(self, count: int = 1) -> np.ndarray:
+    def _read(self, raw: Any, index: int) -> Any:
+        where = f"calibration batch {index}"
+        batch = in_form(raw, self._model, self._like, where)
+        if batch is not None and not batch.is_plain:
+            return batch
+        alone = raw if batch is None else batch.first.array()
+        return around(_checked(alone, index, self._like), self._like, where)
+
+    def first(self, count: int = 1) -> Any:
         """One image, or the first ones of a batch that has so many, as a batch."""
-        return next(batch for batch in self if len(batch))[:count]
+        return taken(next(batch for batch in self if size_of(batch)), slice(count))
+
+
+def _equal(first: Any, second: Any) -> bool:
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second)
+    ours, theirs = first.feeds(), second.feeds()
+    return ours.keys() == theirs.keys() and all(np.array_equal(ours[k], theirs[k]) for k in ours)
 
 
 def _iterable(batches: Any) -> bool:
@@ -127,7 +164,8 @@ def _iterable(batches: Any) -> bool:
     return not isinstance(batches, (str, bytes, Mapping))
 
 
-def _checked(batch: Any, index: int) -> np.ndarray:
+def _checked(batch: Any, index: int, like: Inputs | None = None) -> np.ndarray:
+    axes = len(like.first.shape) if like is not None and like.is_plain else 4
     if isinstance(batch, (tuple, list)) and len(batch):
         batch = batch[0]
     if isinstance(batch, paddle.Tensor):
@@ -145,7 +183,7 @@ def _checked(batch: Any, index: int) -> np.ndarray:
         raise ArgumentError(
             f"calibration batch {index} is a {type(batch).__name__}, not an array of images"
         ) from error
-    if array.ndim != 4:
+    if array.ndim != max(axes, 4):
         raise ArgumentError(_not_images(array, index))
     if not np.isfinite(array).all():
         raise ArgumentError(f"calibration batch {index} holds NaN or infinity; leave those images out")

@@ -46,6 +46,13 @@ def _inits() -> Iterable[str]:
     return names()
 
 
+def _normalizations() -> Iterable[str]:
+    from spconvify.data.normalizations import NORMALIZATIONS
+
+    return NORMALIZATIONS
+
+
 architectures, engines, formats = _starting(_architectures), _starting(_engines), _starting(_formats)
 exporting_engines = _starting(_exporting_engines)
 fusions, inits = _starting(_fusions), _starting(_inits)
+normalizations = _starting(_normalizations)

@@ -79,9 +79,10 @@ def convert(
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    normalize: o.Normalize = None,
     bgr: o.Bgr = False,
     seed: o.Seed = None,
-    input: o.Input = None,
+    input: o.Inputs = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)
     ] = False,
@@ -126,6 +127,7 @@ def convert(
         bgr,
         metric,
         v.parse_kinds(kind),
+        normalize,
     )
     init = init or ("lstsq" if calibration else DEFAULT_INIT)
     fits = inits.find(init).needs_images

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.cli.output import note, working
+from spconvify.data.normalizations import find
 from spconvify.data.preparation import Layout, Preparation
+from spconvify.errors import ArgumentError
 from spconvify.settings import check_seed
 
 DEFAULT_COUNT = 256
@@ -29,6 +31,16 @@ class Data:
     bgr: bool = False
     metric: str | None = None  # module:function, instead of `eval`
     kinds: Any = None  # of the outputs, see `spconvify.evaluation.kinds`
+    normalize: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.normalize is None:
+            return
+        known = find(self.normalize)
+        for name, value in (("--mean", self.mean), ("--std", self.std)):
+            if value is not None:
+                raise ArgumentError(f"--normalize says mean and std, and {name} too; give one of them")
+        self.mean, self.std, self.bgr = known.mean, known.std, self.bgr or known.bgr
 
     def check(self) -> None:
         """Find what can't be, before anything is read.
@@ -54,16 +66,20 @@ class Data:
         if self.eval is not None:
             check_labelled(self.eval)
 
-    def judge(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
+    def judge(self, model: Any, inputs: Any, quiet: bool) -> Any:
         """What both networks are judged by, a `spconvify.workflow.judging.Judge`."""
+        from spconvify.calibration.structured import around
+        from spconvify.network.inputs import Inputs
         from spconvify.workflow.judging import Judge
 
         if self.metric is not None:
             return Judge(metric=self.read_metric())
-        images = self.read_labelled(shape, layout, quiet)
+        images = self.read_labelled(model, inputs, quiet)
         if images is None:
             return Judge()
-        return Judge((images.values, images.labels), f"of {self.eval.name}" if self.eval else "")
+        form = inputs if isinstance(inputs, Inputs) else None
+        labelled = around(images.values, form, "--eval"), images.labels
+        return Judge(labelled, f"of {self.eval.name}" if self.eval else "")
 
     def read_metric(self) -> Any:
         """The user's function, imported; None if there is none."""
@@ -74,23 +90,30 @@ class Data:
             return None
         return Metric(named_function(self.metric, f"metric {self.metric!r}"), self.metric)
 
-    def read_calibration(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
-        """The images to fit to, or None."""
+    def read_calibration(self, model: Any, inputs: Any, quiet: bool) -> Any:
+        """The images to fit to, as the network takes them, or None; `inputs`: a shape, or `Inputs`."""
         if self.calibration is None:
             return None
+        shape, layout = pictures_like(model, inputs)
         count = self.count or DEFAULT_COUNT
         images = self.read(self.calibration, shape, layout, quiet, count=count, labels=False)
         if self.count is not None and len(images.values) < self.count:
             note(f"--calibration-count {self.count}: there are only {len(images.values)}", quiet)
         return images
 
-    def read_labelled(self, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
+    def read_labelled(self, model: Any, inputs: Any, quiet: bool) -> Any:
         """The images with labels, or None."""
-        return None if self.eval is None else self.read(self.eval, shape, layout, quiet)
+        return None if self.eval is None else self.read(self.eval, *pictures_like(model, inputs), quiet)
 
     def preparation(self, shape: tuple[int, ...], layout: Layout) -> Preparation:
         """How images become an input of this shape."""
         options = {"resize": self.resize, "mean": self.mean, "std": self.std}
+        channels = shape[1 if layout == "NCHW" else 3]
+        if self.normalize is not None and channels != 3 and (self.bgr or len(self.mean or ()) > 1):
+            raise ArgumentError(
+                f"--normalize {self.normalize} is for three channels, and the network takes {channels}; "
+                "give --mean and --std"
+            )
         return Preparation.of(shape, layout, bgr=self.bgr, **options)
 
     def read(
@@ -104,6 +127,25 @@ class Data:
         note(images.note, quiet)
         note_skipped(images.skipped, quiet)
         return images
+
+
+def pictures_like(model: Any, inputs: Any) -> tuple[tuple[int, ...], Layout]:
+    """Shape and layout of the input that pictures go to; `inputs` are a shape, or `Inputs`.
+
+    Raises:
+        ArgumentError: if no input takes pictures, or several do.
+    """
+    from spconvify.network.batches import pictures_of
+    from spconvify.network.first_convolution import input_layout
+    from spconvify.network.inputs import Inputs
+
+    shape = pictures_of(inputs).sizes if isinstance(inputs, Inputs) else inputs
+    if len(shape) != len("NCHW"):
+        raise ArgumentError(
+            f"images are read for an input (N, C, H, W), and the network's is "
+            f"{'x'.join(map(str, shape))}; give its own from Python"
+        )
+    return shape, input_layout(model, shape)
 
 
 def note_skipped(skipped: Mapping[str, str], quiet: bool) -> None:

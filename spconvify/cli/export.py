@@ -56,6 +56,7 @@ def export(
     debug: o.Debug = False,
 ) -> None:
     """Write a network for deployment: fused, in its fastest forms, and checked."""
+    from spconvify.cli.inputs import parse_inputs
     from spconvify.cli.output import progress_bar, result, result_line, working
     from spconvify.cli.reading import inputs_of
     from spconvify.cli.selection import Selection
@@ -65,7 +66,7 @@ def export(
     from spconvify.report import export_lines, to_json
 
     v.check_format(format, ("table", "json"))
-    v.parse_shape(input, None, (1, 1, 1, 1))
+    given = parse_inputs(input).one("export")
     check_engine(engine)
     target = out or Path(f"{Path(network).stem.replace(':', '.')}-{engine}")
     check_folder(target, force, inputs_of(network, arch))
@@ -76,9 +77,9 @@ def export(
 
     from spconvify.deploy.export import export, read_manifest
 
-    shape = v.parse_shape(input, None, source.architecture.input_shape)
     with working(f"building {source.name}", quiet):
         model = source.build()
+        (shape,) = given.inputs(model, source.architecture.input_shape)
     with progress_bar("exporting", quiet) as progress:
         export(
             model,

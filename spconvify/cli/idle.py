@@ -46,7 +46,7 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
             "nothing is fitted without --calibration",
         ),
         Idle(
-            "resize mean std bgr kind",
+            "resize mean std normalize bgr kind",
             lambda v: v["calibration"] is None and parse_eval(v["eval"])[0] is None,
             "no images are read without --calibration or --eval F.npz",
         ),

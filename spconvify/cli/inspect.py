@@ -31,11 +31,13 @@ def inspect(
     include: o.Include = None,
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
+    input: o.Input = None,
     format: o.Format = "table",
     quiet: o.Quiet = False,
     debug: o.Debug = False,
 ) -> None:
-    """List every convolution of a network with its verdict. Runs nothing and writes nothing."""
+    """List every convolution of a network with its verdict. Writes nothing; runs it on --input alone."""
+    from spconvify.cli.inputs import parse_inputs
     from spconvify.cli.job import inspect_sites
     from spconvify.cli.output import result, stdout
     from spconvify.cli.selection import Selection
@@ -53,8 +55,9 @@ def inspect(
         ignore=ignore,
     )
     selection.check()
+    given = parse_inputs(input).one("inspect")
     v.check_format(format, FORMATS)
-    name, sites = inspect_sites(selection, quiet)
+    name, sites = inspect_sites(selection, quiet, given)
     text = FORMATS[format].sites(stdout(), name, sites)
     if text is not None:
         result(text)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.cli.data import Data
+from spconvify.cli.inputs import Given
 from spconvify.cli.measurement import Measurement
-from spconvify.cli.output import progress_bar, working
+from spconvify.cli.output import note, progress_bar, working
 from spconvify.cli.selection import Selection
-from spconvify.cli.values import parse_shape
 from spconvify.report.comparison import SiteComparison, site_table
 from spconvify.source.loading import Source
 
@@ -32,46 +32,53 @@ def run(
         SpconvifyError: if there is nothing to convert, or anything on the way fails.
     """
     source = selection.open(quiet)
-    shape = parse_shape(measurement.input, measurement.batches[0], source.architecture.input_shape)
+    given = measurement.given
     if on_converted is not None and source.converted:
         on_converted()
-        return _as_it_is(source, shape, measurement, quiet)
+        return _as_it_is(source, measurement, quiet)
     from spconvify.calibration.images import CalibrationImages
-    from spconvify.network.first_convolution import input_layout
-    from spconvify.network.run import usual_input
+    from spconvify.network.batches import without_example
+    from spconvify.network.examples import example_of
+    from spconvify.network.inputs import Inputs
     from spconvify.workflow.slim import Job, carry_out_job, check_plan
 
     with working(f"building {source.name}", quiet):
         model = source.build()
         plan = selection.plan(model)
-        if measurement.input is None:
-            shape = usual_input(model, shape)
+        shape, *others = given.inputs(model, source.architecture.input_shape)
     check_plan(source.name, plan)
     data = data or Data()
-    layout = input_layout(model, shape)
-    calibration = data.read_calibration(shape, layout, quiet)
-    judge = data.judge(shape, layout, quiet)
+    form = shape if isinstance(shape, Inputs) else None
+    calibration = data.read_calibration(model, shape, quiet)
+    judge = data.judge(model, shape, quiet)
+    reads = calibration is not None or judge.labelled is not None
+    if form is not None and reads and (names := without_example(form)):
+        note(
+            f"random numbers are given for {', '.join(names)}; a factory that returns "
+            "(network, example) says better ones",
+            quiet,
+        )
     job = Job(
         source.name,
         shape,
-        measurement.input is None,
+        not given and example_of(model) is None,
         selection.init,
-        calibration and CalibrationImages(calibration.batches()),
+        calibration and CalibrationImages(calibration.batches(), model, form),
         judge,
         measurement.settings,
         measurement.tune,
         measurement.only_faster,
         data.seed or 0,
         data.kinds,
+        others,
     )
     with progress_bar("converting", quiet) as progress:
         return carry_out_job(model, plan, job, progress)
 
 
-def _as_it_is(source: Source, shape: tuple[int, ...], measurement: Measurement, quiet: bool) -> Slimmed:
+def _as_it_is(source: Source, measurement: Measurement, quiet: bool) -> Slimmed:
     """A converted checkpoint: the network as it was before has random weights, and the same cost."""
     from spconvify.network.counting import cost
-    from spconvify.network.run import usual_input
     from spconvify.report.comparison import common_settings, compared
     from spconvify.surgery.planning import plan_of
     from spconvify.workflow.slim import Slimmed
@@ -79,23 +86,40 @@ def _as_it_is(source: Source, shape: tuple[int, ...], measurement: Measurement, 
 
     with working(f"counting {source.name}", quiet):
         before, after = source.build_dense(), source.build()
-        if measurement.input is None:
-            shape = usual_input(after, shape)
+        shape, *others = measurement.given.inputs(after, source.architecture.input_shape)
         plan = plan_of(after)
         costs, sites = cost(before, shape), site_table(before, plan)
         comparison = compared(source.name, shape, costs, after, sites, common_settings(plan))
     with progress_bar("timing", quiet) as progress:
         settings, tune = measurement.settings, measurement.tune
-        add_timings(comparison, before, after, settings, tune, progress)
+        add_timings(comparison, before, after, [shape, *others], settings, tune, progress)
     return Slimmed(after, comparison, plan)
 
 
-def inspect_sites(selection: Selection, quiet: bool) -> tuple[str, list[SiteComparison]]:
-    """The verdict on every convolution of a network, with its parameters."""
+def _reached(model: Any, plan: Any, given: Given, source: Source) -> Any:
+    from spconvify.network.inputs import Inputs
+    from spconvify.network.run import run, trying
+    from spconvify.surgery.reach import reached_part
+
+    (shape,) = given.inputs(model, source.architecture.input_shape)
+    with trying(model):
+        run(model, Inputs.of(shape, model))  # says why if the network doesn't run on this
+    return reached_part(model, plan, shape)
+
+
+def inspect_sites(
+    selection: Selection, quiet: bool, given: Given | None = None
+) -> tuple[str, list[SiteComparison]]:
+    """The verdict on every convolution of a network, with its parameters.
+
+    With an input it is run once, and what that doesn't reach isn't eligible.
+    """
     source = selection.open(quiet)
     with working(f"building {source.name}", quiet):
         model = source.build()
         plan = selection.plan(model)
+        if given:
+            plan = _reached(model, plan, given, source)
         sites = site_table(model, plan)
         parameters = dict(model.named_parameters())
     for site in sites:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spconvify.cli.inputs import Given, parse_inputs
 from spconvify.cli.options import ALL_ENGINES
 from spconvify.cli.paddle_setup import load_paddle
-from spconvify.cli.values import parse_batches, parse_shape, parse_threads
+from spconvify.cli.values import parse_batches, parse_threads
 from spconvify.engines import check_engine, usable_engines
 from spconvify.errors import ArgumentError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class Measurement:
     """What to measure; `engine` None leaves the latency out. Batches and threads make a grid."""
 
-    input: str | None
+    input: Sequence[str] | None
     batch: str | None
     engine: str | None
     threads: str = "1"
@@ -34,7 +35,10 @@ class Measurement:
         Raises:
             ArgumentError: names the value and what would do.
         """
-        parse_shape(self.input, self.batches[0], (1, 1, 1, 1))
+        if len(self.given.sizes) > 1 and self.engine is None:
+            raise ArgumentError(
+                "several sizes in --input are for latency, and nothing is timed; give one"
+            )
         parse_threads(self.threads)
         if self.device != "cpu":
             load_paddle()  # which is asked for its GPUs
@@ -42,6 +46,11 @@ class Measurement:
             check_engine(self.engine, self.device)
         if self.only_faster and self.engine is None:
             raise ArgumentError("--only-faster measures: it doesn't go with --no-latency")
+
+    @property
+    def given(self) -> Given:
+        """What --input says."""
+        return parse_inputs(self.input, self.batches[0])
 
     @property
     def batches(self) -> Sequence[int | None]:

@@ -9,6 +9,7 @@ import typer
 
 from spconvify.cli import completion
 from spconvify.cli.values import MOST_IMAGES, parse_file
+from spconvify.data.normalizations import NORMALIZATIONS
 from spconvify.engines import registry
 from spconvify.settings import DEFAULT_ENGINE
 
@@ -149,6 +150,16 @@ Bgr = Annotated[
         "its order.",
     ),
 ]
+Normalize = Annotated[
+    Optional[str],
+    _option(
+        IMAGES,
+        "--normalize",
+        metavar="NAME",
+        help=f"Mean, std and order of a family: {', '.join(NORMALIZATIONS)}.",
+        autocompletion=completion.normalizations,
+    ),
+]
 Seed = Annotated[
     Optional[int],
     _option(
@@ -158,10 +169,18 @@ Seed = Annotated[
         help="Of the images and the positions that are sampled (default: 0).",
     ),
 ]
+_SHAPE = "Shape of the input (default: the network's); of several inputs NAME=SHAPE[:DTYPE] each"
 Input = Annotated[
-    Optional[str],
+    Optional[list[str]],
+    _option(MEASUREMENT, "--input", metavar="N,C,H,W", help=f"{_SHAPE}."),
+]
+Inputs = Annotated[
+    Optional[list[str]],
     _option(
-        MEASUREMENT, "--input", metavar="N,C,H,W", help="Shape of the input (default: the network's)."
+        MEASUREMENT,
+        "--input",
+        metavar="N,C,H,W",
+        help=f"{_SHAPE}. Repeated without a name: sizes to time.",
     ),
 ]
 Engine = Annotated[

@@ -103,6 +103,7 @@ def recover(
     resize: o.Resize = None,
     mean: o.Mean = None,
     std: o.Std = None,
+    normalize: o.Normalize = None,
     bgr: o.Bgr = False,
     input: o.Input = None,
     format: Annotated[str, typer.Option("--format", help="table or json.", rich_help_panel=o.OUTPUT)] = (
@@ -115,6 +116,7 @@ def recover(
     """Get the last points back: distil a converted network from the original one, without labels."""
     from spconvify.checkpoint import SUFFIXES, check_output
     from spconvify.cli.data import Data
+    from spconvify.cli.inputs import parse_inputs
     from spconvify.cli.reading import inputs_of
     from spconvify.cli.recovery_job import Networks, Output, Training, run
     from spconvify.cli.recovery_summary import show
@@ -139,6 +141,7 @@ def recover(
         seed=seed,
     )
     recipe.check()
+    parse_inputs(input).one("recover")
     source = Path(student)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-recovered{suffix}")
@@ -158,6 +161,7 @@ def recover(
         std=v.parse_numbers("--std", std),
         bgr=bgr,
         metric=metric,
+        normalize=normalize,
     )
     images.check_labelled()
     check_exists(data)

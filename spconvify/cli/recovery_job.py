@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from spconvify.checkpoint import check_output
-from spconvify.cli.data import Data, note_skipped
+from spconvify.cli.data import Data, note_skipped, pictures_like
+from spconvify.cli.inputs import parse_inputs
 from spconvify.cli.output import note, progress_bar, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.recovery_summary import Metrics, Summary
-from spconvify.cli.values import parse_shape
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.recovery.launched import first_process
@@ -28,17 +28,17 @@ _LINES = 10  # of progress where there is no terminal
 
 @dataclass
 class Networks:
-    """The converted checkpoint and the original one; `input` is the shape (N, C, H, W) as text."""
+    """The converted checkpoint and the original one; `input` is what --input says."""
 
     student: str
     teacher: str
     arch: str | None
-    input: str | None
+    input: Sequence[str] | None
     weights: str | None = None  # these two pick a part of the teacher's file
     ignore: Sequence[str] = ()
 
-    def open(self, quiet: bool) -> tuple[Any, Any, tuple[int, ...]]:
-        """Both networks, and the shape of their input.
+    def open(self, quiet: bool) -> tuple[Any, Any, Any]:
+        """Both networks, and their input: a shape, or `Inputs`.
 
         Raises:
             ArgumentError: if one isn't a checkpoint, or the student isn't a converted one.
@@ -60,11 +60,11 @@ class Networks:
                 sources.append(open_source(source, arch, **part))
         if not sources[0].converted:
             raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
-        shape = parse_shape(self.input, None, sources[0].architecture.input_shape)
         with working("loading Paddle", quiet):
             load_paddle()
         student, teacher = (source.build() for source in sources)
-        return student, teacher, shape
+        found = parse_inputs(self.input).inputs(teacher, sources[0].architecture.input_shape)
+        return student, teacher, found[0]
 
 
 @dataclass
@@ -142,17 +142,15 @@ def run(
 def _run(
     networks: Networks, training: Training, data: Data, output: Output, quiet: bool
 ) -> Summary | None:
-    student, teacher, shape = networks.open(quiet)
-    from spconvify.network.first_convolution import input_layout
-    from spconvify.network.run import usual_input
+    student, teacher, inputs = networks.open(quiet)
+    from spconvify.network.inputs import Inputs
+    from spconvify.recovery.batches import Form
     from spconvify.recovery.pairs import check_pair
     from spconvify.recovery.run import distil
     from spconvify.recovery.schedule import Schedule
 
-    if networks.input is None:
-        shape = usual_input(teacher, shape)
-    layout = input_layout(teacher, shape)
-    batches = training.batches(data, shape, layout, quiet)
+    batches = training.batches(data, *pictures_like(teacher, inputs), quiet)
+    batches.form = Form(teacher, inputs if isinstance(inputs, Inputs) else None)
     recipe = training.recipe
     if training.epochs is not None:
         recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
@@ -160,8 +158,8 @@ def _run(
     check_pair(student, teacher)  # here already, since a metric may take long
     metrics.take("original", teacher)
     metrics.take("converted", student)
-    images = data.read_labelled(shape, layout, quiet)
-    labelled = None if images is None else (images.values, images.labels)
+    images = data.read_labelled(teacher, inputs, quiet)
+    labelled = images and (images.values, images.labels)
     schedule = Schedule(checkpoint=training.checkpoint, log_dir=training.log_dir, place=training.place)
     start = time.monotonic()
 
@@ -182,9 +180,11 @@ def _run(
     metrics.take("recovered", student)
     summary.metrics = metrics.by_name
     if labelled is not None and state.best_step is not None:
+        from spconvify.calibration.structured import around
         from spconvify.evaluation.accuracy import top1
 
-        summary.top1_original = top1(teacher, *labelled)
+        whole = around(labelled[0], batches.form.like, "--eval"), labelled[1]
+        summary.top1_original = top1(teacher, *whole)
         summary.top1_before, summary.top1 = state.top1[0], state.top1[state.best_step]
         summary.best_step = state.best_step
     return summary

@@ -41,7 +41,7 @@ def report(
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
     plan: o.PlanFile = None,
-    input: o.Input = None,
+    input: o.Inputs = None,
     latency: Annotated[
         bool,
         typer.Option(

@@ -12,7 +12,7 @@ from spconvify.errors import ArgumentError
 
 # More is a slip of the finger: it would be found out after minutes, or by the machine's memory.
 MOST_THREADS, MOST_IMAGES = 1024, 1 << 20
-_MOST_BATCH, _MOST_PIXELS, _MOST_ELEMENTS = 1 << 16, 1 << 16, (1 << 31) - 1
+_MOST_BATCH, _MOST_PIXELS = 1 << 16, 1 << 16
 
 
 def parse_file(text: str, option: str | None = None) -> Path:
@@ -44,27 +44,6 @@ def parse_ratios(texts: list[str] | None) -> dict[str, float]:
         if not equals or not glob:
             raise ArgumentError(f"--ratio-for {text!r} isn't GLOB=R; write it like 'layer4.*=0.25'")
     return ratios
-
-
-def parse_shape(text: str | None, batch: int | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    """``"1,3,224,224"`` -> ``(1, 3, 224, 224)``, with the batch and the default put in.
-
-    Raises:
-        ArgumentError: if the text has another form, or contradicts --batch.
-    """
-    shape = default
-    if text is not None:
-        try:
-            shape = tuple(int(number) for number in text.replace("x", ",").split(","))
-        except ValueError:
-            shape = ()
-        if len(shape) != 4 or min(shape) < 1:
-            raise ArgumentError(f"--input {text!r} isn't a shape; write it like 1,3,224,224")
-        if max(shape) > _MOST_PIXELS or math.prod(shape) > _MOST_ELEMENTS:
-            raise ArgumentError(f"--input {text!r} is too large: no memory holds what it takes")
-        if batch is not None and batch != shape[0]:
-            raise ArgumentError(f"--batch {batch} contradicts --input {text}; give one of them")
-    return shape if batch is None else (batch, *shape[1:])
 
 
 def parse_threads(text: str) -> list[int]:

@@ -25,6 +25,7 @@ from spconvify.errors import ArgumentError, EngineError
 from spconvify.files.places import place_of
 from spconvify.files.regular import open_regular
 from spconvify.files.scratch import scratch_folder
+from spconvify.network.examples import needed_inputs
 from spconvify.network.finite import check_finite
 from spconvify.network.input_tensor import DYNAMIC
 from spconvify.network.inputs import Inputs
@@ -39,7 +40,7 @@ _FULL_DISK_BYTES = 1 << 16
 def export(
     model: nn.Layer,
     path: str | os.PathLike[str],
-    input_shape: Any,
+    input_shape: Any = None,
     engine: EngineName = DEFAULT_ENGINE,
     tune: bool = True,
     *,
@@ -60,7 +61,8 @@ def export(
         model: a converted network, or any other; comes back unchanged.
         path: the folder to make.
         input_shape: (N, C, H, W); of a network with several inputs a list or a dictionary of shapes or
-            example arrays, as its forward takes them, whose names the files' inputs get.
+            example arrays, as its forward takes them, whose names the files' inputs get. None takes the
+            example's.
         engine: what will run the files, by name: one of `spconvify.engines.registry.exporting`.
         tune: measure which form of each layer is fastest here; see `spconvify.deploy.tune`.
         threads: CPU threads to choose and to measure with.
@@ -89,7 +91,7 @@ def export(
     target = Path(path)
     check_folder(target, overwrite)
     place = place_of(target)  # what links lead to, and which folder is the current one, may change
-    inputs = Inputs.of(input_shape, model).filled(example)
+    inputs = needed_inputs(input_shape, example, model)
     check_finite(model, EngineError, "so nothing was exported")
     check_dtype(model, engine)
     with showing(progress, "exporting") as report:

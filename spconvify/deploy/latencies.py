@@ -28,6 +28,7 @@ class Timing:
     forms: dict[str, str] = field(default_factory=dict)
     slower: list[str] = field(default_factory=list)  # sites where the dense convolution is faster
     facts: dict[str, str] = field(default_factory=dict)  # engine version, processor, dtype
+    input_shape: tuple[int, ...] = ()  # of the pictures, or of the first input
 
     @property
     def speedup(self) -> float | None:
@@ -45,6 +46,7 @@ class Timing:
             "engine": self.engine,
             "threads": self.threads,
             "batch": self.batch,
+            "input_shape": list(self.input_shape),
             "device": self.device,
             **{f"engine_{key}": value for key, value in self.facts.items()},
             **{f"{name}_ms": getattr(self, name).to_dict() for name in ("before", "after", "fused")},

@@ -12,6 +12,7 @@ from spconvify.deploy.latencies import Timing
 from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
 from spconvify.engines.registry import EngineName
+from spconvify.network.batches import shape_of
 from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import FusedReplacement
 from spconvify.progress import Progress, nothing
@@ -66,7 +67,7 @@ def time_networks(
     return Timing(
         engine=engine,
         threads=threads,
-        batch=inputs.batch,
+        batch=shape_of(inputs)[0],
         device=device,
         before=latency["before"],
         after=latency["after"],
@@ -74,6 +75,7 @@ def time_networks(
         forms=forms,
         slower=choice.slower,
         facts=describe(engine, device),
+        input_shape=shape_of(inputs),
     )
 
 

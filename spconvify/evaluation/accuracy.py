@@ -8,6 +8,8 @@ from paddle import nn
 from spconvify.caution import warn
 from spconvify.evaluation.labels import check_labels
 from spconvify.evaluation.scores import AccuracyWarning, Scores
+from spconvify.network.batches import Batch, size_of, taken
+from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import flatten
 from spconvify.network.placement import as_input
 from spconvify.network.run import run, trying
@@ -16,7 +18,7 @@ from spconvify.progress import Progress, nothing
 
 def top1(
     model: nn.Layer,
-    images: np.ndarray,
+    images: Batch,
     labels: np.ndarray,
     batch_size: int = 250,
     progress: Progress = nothing,
@@ -30,7 +32,7 @@ def top1(
 
     Args:
         model: the network.
-        images: as the network takes them.
+        images: as the network takes them; `Inputs` where it takes more than pictures.
         labels: one for each.
         batch_size: images in one run.
         progress: called with (done, total).
@@ -43,23 +45,25 @@ def top1(
     Warns:
         AccuracyWarning: says which of several outputs counts, and of how many images scores are NaN.
     """
-    labels = check_labels(labels, len(images), "labels")
+    count = size_of(images)
+    labels = check_labels(labels, count, "labels")
     scores = scores or Scores(int(labels.max(initial=0)))
     right = undefined = 0
     with trying(model):
-        for start in range(0, len(images), batch_size):
-            batch = as_input(model, images[start : start + batch_size])
-            logits = scores.of(flatten(run(model, batch)), len(batch))
+        for start in range(0, count, batch_size):
+            batch = taken(images, slice(start, start + batch_size))
+            given = batch if isinstance(batch, Inputs) else as_input(model, batch)
+            logits = scores.of(flatten(run(model, given)), size_of(batch))
             own = labels[start : start + batch_size]
-            check_labels(own, len(batch), "labels", logits.shape[1], start)
+            check_labels(own, size_of(batch), "labels", logits.shape[1], start)
             numbers = ~np.isnan(logits).any(axis=1)
             right += int(((logits.argmax(axis=1) == own) & numbers).sum())
             undefined += int((~numbers).sum())
-            progress(start + len(own), len(images))
+            progress(start + len(own), count)
     if undefined:
         warn(
-            f"top-1 accuracy: the scores of {undefined} of {len(images)} images hold NaN; these count "
+            f"top-1 accuracy: the scores of {undefined} of {count} images hold NaN; these count "
             "as wrong",
             AccuracyWarning,
         )
-    return 100.0 * right / len(images)
+    return 100.0 * right / count

@@ -12,6 +12,7 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.kinds import KINDS, Kinds, is_pyramid, possible_kinds, said_kinds, shared_out
 from spconvify.evaluation.tallies import NO_MASK, Distance, Equal, LargestClass, Masks
+from spconvify.network.batches import Batch, shape_of, size_of
 from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import Frame, arrays
 from spconvify.network.run import run, trying
@@ -130,16 +131,16 @@ class Agreement:
 def agreement(
     original: nn.Layer,
     converted: nn.Layer,
-    batches: Iterable[np.ndarray],
+    batches: Iterable[Batch],
     where: str = "",
     kinds: Kinds = None,
 ) -> Agreement:
-    """Run both networks, in eval mode, on the same images (N, C, H, W) and compare their outputs.
+    """Run both networks, in eval mode, on the same images and compare their outputs.
 
     Args:
         original: the network before the conversion.
         converted: the network after it.
-        batches: float arrays.
+        batches: float arrays (N, C, H, W); of several inputs `Inputs`.
         where: which images these are, for the text: "left out of the fit".
         kinds: what the outputs are: one of `KINDS` for all, or by name; the others tell it themselves.
 
@@ -150,8 +151,8 @@ def agreement(
     tallies: dict[str, _Tally] = {}
     images = 0
     with trying(original), trying(converted):
-        for batch in filter(len, batches):
-            images += len(batch)
+        for batch in filter(size_of, batches):
+            images += size_of(batch)
             inputs = Inputs.of(batch)
             before, after = (
                 arrays(run(model, inputs, remedy=_REMEDY)) for model in (original, converted)
@@ -159,7 +160,7 @@ def agreement(
             new = {name: value for name, value in before.items() if name not in tallies}
             if new or not tallies:
                 tallies.update(
-                    _tallies(new, Frame.of(original, batch.shape), None if tallies else kinds)
+                    _tallies(new, Frame.of(original, shape_of(batch)), None if tallies else kinds)
                 )
             for name, value in before.items():
                 tallies[name].add(value, after.get(name))
@@ -169,7 +170,7 @@ def agreement(
     return Agreement([tally.result() for tally in tallies.values()] or nothing, images, where)
 
 
-def check_output_kinds(original: nn.Layer, images: np.ndarray, kinds: Kinds) -> None:
+def check_output_kinds(original: nn.Layer, images: Batch, kinds: Kinds) -> None:
     """Refuse kinds that the outputs of a network can't be, before anything long begins.
 
     Raises:

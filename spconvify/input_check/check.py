@@ -12,6 +12,7 @@ from spconvify.data.images import in_batches
 from spconvify.errors import InputWarning
 from spconvify.input_check.corrections import likely_cause, scaling_cause
 from spconvify.input_check.norm_statistics import NormProbe, first_norms
+from spconvify.network.inputs import Inputs
 
 FEW = 16  # images; with fewer the statistics say little
 SAMPLE = 64  # images that are looked at
@@ -24,7 +25,12 @@ USUAL_SMALLEST = 0.02
 _BATCH = 8
 
 
-def check_inputs(model: nn.Layer, batches: Iterable[np.ndarray], what: str = "calibration") -> None:
+def check_inputs(
+    model: nn.Layer,
+    batches: Iterable[np.ndarray],
+    what: str = "calibration",
+    beside: Inputs | None = None,
+) -> None:
     """Warn of images that don't look like what the network was trained on.
 
     The mean and variance of what reaches the first BatchNorms are held against their running
@@ -35,16 +41,21 @@ def check_inputs(model: nn.Layer, batches: Iterable[np.ndarray], what: str = "ca
         model: the original network.
         batches: float batches (N, C, H, W), as the network takes them.
         what: whose images these are, for the message.
+        beside: what the network takes with a picture, if it takes more than that.
 
     Warns:
         InputWarning: says what is wrong, and what would explain it.
     """
     sample, count = _sample(batches)
-    for problem in problems(model, sample, count):
+    if sample is None:  # of networks of several inputs that nothing tells apart
+        return
+    for problem in problems(model, sample, count, beside):
         warn(f"the {what} images {problem}", InputWarning)
 
 
-def problems(model: nn.Layer, images: np.ndarray, count: int) -> Iterator[str]:
+def problems(
+    model: nn.Layer, images: np.ndarray, count: int, beside: Inputs | None = None
+) -> Iterator[str]:
     """What is wrong with images of which `images` (N, C, H, W) are a sample of `count`."""
     if count < FEW:
         yield f"are too few ({count}) to say much of others; give a few hundred"
@@ -53,7 +64,7 @@ def problems(model: nn.Layer, images: np.ndarray, count: int) -> Iterator[str]:
         yield flat
         return
     try:
-        probes = first_norms(model, images[:1])
+        probes = first_norms(model, images[:1], beside)
     except Exception:  # whatever the user's network raises: the work that follows says it better
         return
     text = _by_norms(probes, images, count) if probes else _by_range(images)
@@ -108,7 +119,7 @@ def _by_range(images: np.ndarray) -> str:
     return f"{values}, where about -3..3 is usual, and no BatchNorm of the network tells more: {guess}"
 
 
-def _sample(batches: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+def _sample(batches: Iterable[np.ndarray]) -> tuple[np.ndarray | None, int]:
     """At most `SAMPLE` images, evenly spread, of one shape; and how many there are."""
     kept: list[np.ndarray] = []
     count, step = 0, 1
@@ -120,4 +131,4 @@ def _sample(batches: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
                     kept, step = kept[::2], 2 * step
             count += 1
     every = -(-len(kept) // SAMPLE)
-    return np.stack(kept[::every]), count
+    return (np.stack(kept[::every]) if kept else None), count

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
+from spconvify.network.batches import with_pictures
 from spconvify.network.inputs import Inputs, forward
 from spconvify.network.norms import to_float64
 from spconvify.network.operations import following
@@ -42,11 +43,11 @@ class NormProbe:
     Args:
         model: the network.
         norm: with statistics of a training.
-        images: batches (N, C, H, W) as the network takes them.
+        beside: what the network takes with pictures, if it takes more than them.
     """
 
-    def __init__(self, model: nn.Layer, norm: Any):
-        self._model, self._norm = model, norm
+    def __init__(self, model: nn.Layer, norm: Any, beside: Inputs | None = None):
+        self._model, self._norm, self._beside = model, norm, beside
         self._mean, self._variance = to_float64(norm._mean), to_float64(norm._variance)
         self._alive = self._variance > _DEAD * np.median(self._variance)
 
@@ -98,7 +99,7 @@ class NormProbe:
 
         follow = following([self._norm], before=take)
         with contextlib.suppress(_Seen), trying(self._model), follow:
-            forward(self._model, Inputs.of(batch).sample(self._model))
+            forward(self._model, _around(batch, self._beside).sample(self._model))
         if not seen:
             return np.zeros((0, len(self._mean)))
         last = getattr(self._norm, "_data_format", "NCHW") in ("NHWC", "NLC")
@@ -106,7 +107,7 @@ class NormProbe:
         return value.reshape(-1, value.shape[-1])
 
 
-def first_norms(model: nn.Layer, image: np.ndarray) -> list[NormProbe]:
+def first_norms(model: nn.Layer, image: np.ndarray, beside: Inputs | None = None) -> list[NormProbe]:
     """Probes for the first trained BatchNorms that an image (1, C, H, W) reaches, in their order."""
     reached: list[Any] = []
 
@@ -119,13 +120,17 @@ def first_norms(model: nn.Layer, image: np.ndarray) -> list[NormProbe]:
     hooks = [n.register_forward_pre_hook(take) for n in model.sublayers(True) if _trained(n)]
     try:
         with trying(model):
-            forward(model, Inputs.of(image).sample(model))
+            forward(model, _around(image, beside).sample(model))
     except _Seen:
         pass
     finally:
         for hook in hooks:
             hook.remove()
-    return [NormProbe(model, norm) for norm in reached]
+    return [NormProbe(model, norm, beside) for norm in reached]
+
+
+def _around(batch: np.ndarray, beside: Inputs | None) -> Inputs:
+    return Inputs.of(batch) if beside is None else with_pictures(beside, batch)
 
 
 def _trained(layer: Any) -> bool:

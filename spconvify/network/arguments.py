@@ -29,7 +29,7 @@ def spread(value: Any, model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 def positional_names(model: Any, count: int) -> list[str]:
     """What forward calls its first `count` arguments; x0, x1 … where it has no names for them."""
-    signature = _signature(model)
+    signature = parameters_of(model)
     known = [] if signature is None else [p.name for p in _one_by_one(signature)]
     known = _own_names(model) or known
     return [*known[:count], *(f"x{index}" for index in range(len(known), count))]
@@ -45,7 +45,7 @@ def _has_names(model: Any, value: Mapping[Any, Any]) -> bool:
     own = _own_names(model)
     if own:
         return set(value) <= set(own)
-    signature = _signature(model)
+    signature = parameters_of(model)
     if signature is None or not all(isinstance(key, str) for key in value):
         return False
     try:
@@ -56,7 +56,7 @@ def _has_names(model: Any, value: Mapping[Any, Any]) -> bool:
 
 
 def _takes(model: Any, count: int) -> bool:
-    signature = _signature(model)
+    signature = parameters_of(model)
     if signature is None:
         return True
     if any(p.kind is _Parameter.VAR_POSITIONAL for p in signature.parameters.values()):
@@ -75,7 +75,7 @@ def _one_by_one(signature: inspect.Signature) -> Sequence[inspect.Parameter]:
     return [p for p in signature.parameters.values() if p.kind in _ONE_BY_ONE]
 
 
-def _signature(model: Any) -> inspect.Signature | None:
+def parameters_of(model: Any) -> inspect.Signature | None:
     """Of the network's forward, without `self`; None if it has none that can be told."""
     forward = getattr(model, "forward", None)
     if isinstance(forward, StaticFunction):

@@ -11,9 +11,9 @@ import paddle
 from paddle import nn
 
 from spconvify.network.edges import walk
+from spconvify.network.examples import needed_inputs
 from spconvify.network.failures import check_dynamic_mode
 from spconvify.network.formulas import NO_ARITHMETIC, elements, macs_of
-from spconvify.network.inputs import Inputs
 from spconvify.network.operations import MAC_OPERATORS, Operation, watching
 from spconvify.network.replacement import FusedReplacement, Replacement
 from spconvify.network.run import run, trying
@@ -61,7 +61,7 @@ class Cost:
         return sum(layer.overhead for layer in self.layers)
 
 
-def cost(model: nn.Layer, input_shape: Any) -> Cost:
+def cost(model: nn.Layer, input_shape: Any = None, *, example: Any = None) -> Cost:
     """Count the parameters and MACs of one forward pass.
 
     Every operator that runs is seen, functional calls too, and put down to the innermost layer that
@@ -73,11 +73,14 @@ def cost(model: nn.Layer, input_shape: Any) -> Cost:
         input_shape: (N, C, H, W); of a network with several inputs a list or a dictionary of shapes, as
             its forward takes them. Arrays and tensors will do in their place, see
             `spconvify.network.inputs.Inputs`.
+        example: an input with its values, for the same and in place of it: a tensor or an array, or a
+            tuple or dictionary of such, as the network's forward takes them.
 
     Raises:
         ArgumentError: if the network doesn't run on an input of this shape.
     """
     check_dynamic_mode()
+    inputs = needed_inputs(input_shape, example, model)
     rows, owner, slim = _rows(model)
     uncounted: Counter[str] = Counter()
 
@@ -99,7 +102,7 @@ def cost(model: nn.Layer, input_shape: Any) -> Cost:
             row.output_shape = tuple(operation.result.shape)
 
     with trying(model), watching(count):
-        run(model, Inputs.of(input_shape, model))
+        run(model, inputs)
     return Cost(
         [row for row in rows if row.params or row.macs],
         dict(uncounted.most_common()),

@@ -179,8 +179,12 @@ class Inputs:
         ]
 
     def with_batch(self, batch: int) -> Inputs:
-        """The same with another N; -1 stands for any."""
-        return self._changed(lambda tensor: replace(tensor, shape=(batch, *tensor.shape[1:])))
+        """The same with another N; -1 stands for any. A number without axes stays."""
+
+        def resized(tensor: InputTensor) -> InputTensor:
+            return replace(tensor, shape=(batch, *tensor.shape[1:])) if tensor.shape else tensor
+
+        return self._changed(resized)
 
     def of_another_size(self) -> Inputs:
         """Random numbers for pictures of half the size, or twice where they are small."""

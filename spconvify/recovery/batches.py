@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 import paddle
 
+from spconvify.calibration.structured import around, in_form
 from spconvify.data.inputs import check_floats
 from spconvify.errors import ArgumentError
+from spconvify.network.batches import pictures_in, shape_of, with_pictures
+from spconvify.network.inputs import Inputs
 from spconvify.recovery.arrays import as_array, as_pair, length_of
 from spconvify.recovery.fingerprint import checksum, of_augment, of_batches, of_dataset
+from spconvify.recovery.indexed import Indexed
 
 # images (N, C, H, W) of a batch, and a random generator of the step -> images of the same shape
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 class Batch(NamedTuple):
-    """Images (N, C, H, W), labels (N,) or None."""
+    """Images (N, C, H, W), or `Inputs` where the network takes more; labels (N,) or None."""
 
-    images: np.ndarray
+    images: Any
     labels: Optional[np.ndarray]
+
+
+class Form(NamedTuple):
+    """How a network takes what is in a batch: the network, and its inputs if they are known."""
+
+    model: Any = None
+    like: Optional[Inputs] = None
+
+
+NO_FORM = Form()
 
 
 class Batches:
@@ -35,16 +49,23 @@ class Batches:
         batch_size: images in a batch.
         seed: of the order and of the augmentation.
         augment: changes the images of a batch.
+        form: what the network takes; it may be known later only.
 
     Raises:
         ArgumentError: if there is no image in it, or it can be gone through only once.
     """
 
     def __init__(
-        self, data: Any, batch_size: int, seed: int = 0, augment: Augment | None = None
+        self,
+        data: Any,
+        batch_size: int,
+        seed: int = 0,
+        augment: Augment | None = None,
+        form: Form = NO_FORM,
     ) -> None:
+        self.form = form
         self._data, self._size, self._seed, self._augment = _source(data), batch_size, seed, augment
-        if isinstance(self._data, _Indexed):
+        if isinstance(self._data, Indexed):
             if batch_size < 1:
                 raise ArgumentError(f"batch_size {batch_size} is less than 1")
             if not len(self._data):
@@ -57,7 +78,7 @@ class Batches:
         Raises:
             ArgumentError: if the data doesn't tell its length.
         """
-        if isinstance(self._data, _Indexed):
+        if isinstance(self._data, Indexed):
             return len(self._data) // self._size
         length = length_of(self._data)
         if length is None:
@@ -66,7 +87,7 @@ class Batches:
 
     def describe(self) -> str:
         """What a run's checkpoint remembers of its data and labels."""
-        if not isinstance(self._data, _Indexed):
+        if not isinstance(self._data, Indexed):
             return of_batches(self._data)
         if not isinstance(self._data.images, np.ndarray):
             return of_dataset(self._data.images)
@@ -76,7 +97,7 @@ class Batches:
 
     def describe_augmentation(self) -> str:
         """What a run's checkpoint remembers of it."""
-        return of_augment(self._augment, self.first().images.shape, self._seed)
+        return of_augment(self._augment, shape_of(self.first().images), self._seed)
 
     def first(self) -> Batch:
         """The first batch, as the first step sees it."""
@@ -91,10 +112,13 @@ class Batches:
         for number, raw in enumerate(self._endless(step)):
             if number < step:
                 continue
-            batch = checked(raw, number)
+            batch = checked(raw, number, form=self.form)
             if self._augment is not None:
                 random = np.random.default_rng((self._seed, number))
-                batch = Batch(self._augment(batch.images, random), batch.labels)
+                images = self._augment(pictures_in(batch.images), random)
+                is_alone = isinstance(batch.images, np.ndarray)
+                whole = images if is_alone else with_pictures(batch.images, images)
+                batch = Batch(whole, batch.labels)
             yield batch
 
     def _endless(self, step: int) -> Iterator[Any]:
@@ -112,7 +136,7 @@ class Batches:
             epoch += 1
 
     def _epoch(self, epoch: int, step: int) -> Iterator[Any]:
-        if not isinstance(self._data, _Indexed):
+        if not isinstance(self._data, Indexed):
             length = length_of(self._data) or 0
             passed_over = length and (epoch + 1) * length <= step
             yield from [None] * length if passed_over else self._data
@@ -125,57 +149,14 @@ class Batches:
             yield self._data.take(rows) if wanted else None
 
 
-class _Indexed:
-    """Images that can be taken in any order: arrays, or a map-style dataset."""
-
-    def __init__(self, images: Any, labels: Any = None):
-        self.images, self.labels = images, labels
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, rows: np.ndarray) -> Any:
-        if isinstance(self.images, np.ndarray):
-            labels = None if self.labels is None else self.labels[rows]
-            return (self.images[rows], labels)
-        items = [self.images[int(row)] for row in rows]
-        if not isinstance(items[0], (tuple, list)):
-            return (_stacked(items), None)
-        labels = _labels([item[1] for item in items]) if len(items[0]) > 1 else None
-        return (_stacked([item[0] for item in items]), labels)
-
-
-def _stacked(values: list[Any]) -> np.ndarray:
-    arrays = [as_array(value, "the training data") for value in values]
-    if len({array.shape for array in arrays}) > 1:
-        one, other = sorted({array.shape for array in arrays})[:2]
-        raise ArgumentError(
-            f"the training data holds items of several shapes, as {list(one)} and {list(other)}, which "
-            "don't make a batch; bring them to one size"
-        )
-    return np.stack(arrays)
-
-
-def _labels(values: list[Any]) -> np.ndarray:
-    """(N,) or (N, ...); of several shapes, as boxes are, they are nothing that label_weight takes."""
-    arrays = [as_array(value, "the labels of the training data") for value in values]
-    if all(array.size == 1 for array in arrays):
-        return np.concatenate([array.reshape(-1) for array in arrays])
-    if len({array.shape for array in arrays}) == 1:
-        return np.stack(arrays)
-    labels = np.empty(len(arrays), object)
-    labels[:] = arrays
-    return labels
-
-
 def _source(data: Any) -> Any:
     if isinstance(data, (np.ndarray, paddle.Tensor)):
-        return _Indexed(as_array(data, "the training data"))
+        return Indexed(as_array(data, "the training data"))
     pair = as_pair(data)
     if pair is not None:
-        return _Indexed(*pair)
+        return Indexed(*pair)
     if isinstance(data, paddle.io.Dataset) and not isinstance(data, paddle.io.IterableDataset):
-        return _Indexed(data)
+        return Indexed(data)
     if not hasattr(data, "__iter__"):
         raise ArgumentError(f"the training data is a {type(data).__name__}, not batches of images")
     if iter(data) is data:
@@ -186,17 +167,22 @@ def _source(data: Any) -> Any:
     return data
 
 
-def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
+def checked(raw: Any, number: int, name: str = "the training data", form: Form = NO_FORM) -> Batch:
     """A batch as arrays.
 
     Raises:
         ArgumentError: if it isn't images (N, C, H, W), with or without labels, all of them finite.
     """
-    labels = None
+    labels, where = None, f"{name}: batch {number}"
+    whole = in_form(raw, form.model, form.like, where)
+    if whole is not None and not whole.is_plain:
+        behind = raw[1] if _has_labels(raw) else None
+        return Batch(whole, None if behind is None else as_array(behind, f"{where}: labels"))
+    if whole is not None:
+        raw = (whole.first.array(), raw[1]) if _has_labels(raw) else whole.first.array()
     if isinstance(raw, (tuple, list)) and raw:
         labels = raw[1] if len(raw) > 1 else None
         raw = raw[0]
-    where = f"{name}: batch {number}"
     try:
         images = as_array(raw, where)
         check_floats(images, where)
@@ -210,4 +196,9 @@ def checked(raw: Any, number: int, name: str = "the training data") -> Batch:
         raise ArgumentError(f"{where} is {shape}; it must be (images, channels, H, W)")
     if not np.isfinite(images).all():
         raise ArgumentError(f"{where} holds NaN or infinity; leave those images out")
-    return Batch(images, None if labels is None else as_array(labels, f"{where}: labels"))
+    labels = None if labels is None else as_array(labels, f"{where}: labels")
+    return Batch(around(images, form.like, where), labels)
+
+
+def _has_labels(raw: Any) -> bool:
+    return isinstance(raw, (tuple, list)) and len(raw) == 2 and isinstance(raw[0], Mapping)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.network.batches import Batch, feed, shape_of
+from spconvify.network.inputs import forward
 from spconvify.network.outputs import Frame, flatten
-from spconvify.network.placement import as_input
 from spconvify.network.run import evaluating
 from spconvify.recovery.recipe import Recipe
 
@@ -48,7 +48,7 @@ class Distillation:
         teacher: the network that it learns from.
         layers: names under which both have a layer whose outputs should be alike.
         recipe: temperature, feature weight, and the loss where it isn't chosen by the kind of output.
-        images: (N, C, H, W), one batch; tells the variances.
+        images: (N, C, H, W), one batch, or `Inputs`; tells the variances.
         outputs: the teacher's outputs to learn -> the student's; None takes all under their own names.
     """
 
@@ -58,27 +58,27 @@ class Distillation:
         teacher: nn.Layer,
         layers: Sequence[str],
         recipe: Recipe,
-        images: np.ndarray,
+        images: Batch,
         outputs: Mapping[str, str] | None = None,
     ):
         self._networks, self._temperature = (student, teacher), recipe.temperature
         chosen = layers if recipe.feature_weight else []
         with evaluating(teacher), self._watching(teacher, chosen) as features:
-            found = self._taught(paddle.to_tensor(images))
+            found = self._taught(images)
         names = outputs or {name: name for name, value in found.items() if "float" in str(value.dtype)}
-        frame = Frame.of(teacher, images.shape)
+        frame = Frame.of(teacher, shape_of(images))
         self.terms = {name: _term(name, own, found[name], recipe, frame) for name, own in names.items()}
         share = recipe.feature_weight / max(1, len(layers))
         scales = {name: _variance(value) for name, value in features.items()}
         self._features = {name: share / scale for name, scale in scales.items() if scale}
 
-    def __call__(self, images: paddle.Tensor) -> tuple[paddle.Tensor, Tensors]:
+    def __call__(self, images: Batch) -> tuple[paddle.Tensor, Tensors]:
         """The loss, and the student's outputs by name."""
         student, teacher = self._networks
         with self._watching(teacher, self._features) as features:
             taught = self._taught(images)
         with self._watching(student, self._features) as own:
-            outputs = flatten(student(as_input(student, images)))
+            outputs = flatten(forward(student, feed(student, images)))
         parts = [
             self._distance(term, outputs[term.output], taught[name]) * term.weight
             for name, term in self.terms.items()
@@ -88,10 +88,10 @@ class Distillation:
             parts.append(F.mse_loss(own[name], features[name]) * weight)
         return paddle.add_n(parts), outputs
 
-    def _taught(self, images: paddle.Tensor) -> Tensors:
+    def _taught(self, images: Batch) -> Tensors:
         with paddle.no_grad():
             teacher = self._networks[1]
-            return flatten(teacher(as_input(teacher, images)))
+            return flatten(forward(teacher, feed(teacher, images)))
 
     def _distance(self, term: Term, own: paddle.Tensor, taught: paddle.Tensor) -> paddle.Tensor:
         if term.loss == "mse":

@@ -12,8 +12,9 @@ from spconvify.errors import ArgumentError
 from spconvify.evaluation.accuracy import top1
 from spconvify.evaluation.labels import check_labels
 from spconvify.evaluation.scores import Scores
+from spconvify.network.batches import size_of
 from spconvify.recovery.arrays import as_pair
-from spconvify.recovery.batches import checked
+from spconvify.recovery.batches import NO_FORM, Form, checked
 from spconvify.recovery.fingerprint import of_batches
 from spconvify.recovery.processes import Processes
 
@@ -27,12 +28,14 @@ class Evaluation:
         data: a pair of arrays, images (N, C, H, W) and labels (N,); or an iterable of (images, labels)
             batches that can be gone through again.
         processes: each takes its share of the batches.
+        form: what the network takes.
 
     Raises:
         ArgumentError: if there are no labels.
     """
 
-    def __init__(self, data: Any, processes: Processes):
+    def __init__(self, data: Any, processes: Processes, form: Form = NO_FORM):
+        self._form = form
         self._data, self._processes = _as_batches(data), processes
         pair = as_pair(data, "eval_data")
         self._labels = None if pair is None else pair[1]  # of all batches, where they are known
@@ -46,16 +49,16 @@ class Evaluation:
         """In per cent."""
         right, total = 0.0, 0.0
         for index, batch in enumerate(self._data):
-            images, labels = checked(batch, index, "eval_data")
+            images, labels = checked(batch, index, "eval_data", self._form)
             if labels is None:
                 raise ArgumentError(f"eval_data: batch {index} has no labels, and accuracy needs them")
-            labels = check_labels(labels, len(images), f"eval_data: batch {index}")
+            labels = check_labels(labels, size_of(images), f"eval_data: batch {index}")
             if self._scores is None:
                 everyone = labels if self._labels is None else self._labels
                 self._scores = Scores(int(everyone[np.isfinite(everyone)].max(initial=0)))
             if index % self._processes.count == self._processes.rank:
-                right += top1(student, images, labels, scores=self._scores) * len(images)
-                total += len(images)
+                right += top1(student, images, labels, scores=self._scores) * size_of(images)
+                total += size_of(images)
         right, total = self._processes.sum([right, total])
         if not total:
             raise ArgumentError("eval_data is empty: it holds no image")

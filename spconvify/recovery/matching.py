@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.network.batches import Batch, size_of, taken
+from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import flatten
 from spconvify.network.placement import as_input
 from spconvify.network.run import evaluating, run
@@ -19,7 +20,7 @@ Outputs = dict[str, paddle.Tensor]
 _APART = "student and teacher don't belong together"
 
 
-def check_outputs(student: nn.Layer, teacher: nn.Layer, images: np.ndarray) -> dict[str, str]:
+def check_outputs(student: nn.Layer, teacher: nn.Layer, images: Batch) -> dict[str, str]:
     """Refuse images that don't fit, and outputs that can't be compared; both networks in eval mode.
 
     Args:
@@ -36,7 +37,7 @@ def check_outputs(student: nn.Layer, teacher: nn.Layer, images: np.ndarray) -> d
     """
     ignored, theirs = _incomparable(teacher, images)
     with evaluating(student), paddle.no_grad():
-        ours = _run(student, images[:1])
+        ours = _run(student, taken(images, slice(1)))
     if theirs.keys() != ours.keys():
         raise ArgumentError(
             f"{_APART}: the teacher gives {_listed(theirs)}, the student {_listed(ours)}"
@@ -52,7 +53,7 @@ def check_outputs(student: nn.Layer, teacher: nn.Layer, images: np.ndarray) -> d
 
 
 def match_outputs(
-    student: nn.Layer, teacher: nn.Layer, images: np.ndarray, ignored: dict[str, str]
+    student: nn.Layer, teacher: nn.Layer, images: Batch, ignored: dict[str, str]
 ) -> dict[str, str]:
     """Where the teacher's outputs are among those of the student in training mode, by name.
 
@@ -63,8 +64,8 @@ def match_outputs(
         ArgumentError: if one isn't there, or has another shape.
     """
     with evaluating(teacher), paddle.no_grad():
-        theirs = {k: v for k, v in _run(teacher, images[:2]).items() if k not in ignored}
-    ours = _run(student, images[:2])
+        theirs = {k: v for k, v in _run(teacher, taken(images, slice(2))).items() if k not in ignored}
+    ours = _run(student, taken(images, slice(2)))
     names = {name: _counterpart(name, theirs, ours) for name in theirs}
     for name, own in names.items():
         if own is None or ours[own].shape != theirs[name].shape:
@@ -79,13 +80,16 @@ def match_outputs(
     return {name: own for name, own in names.items() if own is not None and name not in ignored}
 
 
-def _incomparable(teacher: nn.Layer, images: np.ndarray) -> tuple[dict[str, str], Outputs]:
+def _incomparable(teacher: nn.Layer, images: Batch) -> tuple[dict[str, str], Outputs]:
     """Which of the teacher's outputs can't be compared, and what all of them are for one image."""
     with evaluating(teacher), paddle.no_grad():
-        one = _run(teacher, images[:1])
+        one = _run(teacher, taken(images, slice(1)))
         other, two = one, {}
-        if len(images) > 1:
-            other, two = _run(teacher, images[1:2]), _run(teacher, images[:2])
+        if size_of(images) > 1:
+            other, two = (
+                _run(teacher, taken(images, slice(1, 2))),
+                _run(teacher, taken(images, slice(2))),
+            )
     ignored = {}
     for name, tensor in one.items():
         more = two.get(name)
@@ -131,10 +135,11 @@ def _check_some_left(outputs: Mapping[str, Any], ignored: Mapping[str, str]) -> 
         )
 
 
-def _run(network: nn.Layer, images: np.ndarray) -> Outputs:
+def _run(network: nn.Layer, images: Batch) -> Outputs:
     with _unchanged(network):
         remedy = ["the training data must be like the network's own"]
-        return flatten(run(network, as_input(network, images), remedy=remedy))
+        given = images if isinstance(images, Inputs) else as_input(network, images)
+        return flatten(run(network, given, remedy=remedy))
 
 
 @contextlib.contextmanager

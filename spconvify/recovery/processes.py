@@ -9,6 +9,7 @@ import numpy as np
 import paddle
 import paddle.distributed as dist
 
+from spconvify.network.batches import size_of, taken
 from spconvify.recovery.launched import launched
 
 
@@ -24,10 +25,10 @@ class Processes:
             dist.init_parallel_env()
 
     def share(self, batch: Any) -> Any:
-        """This process's part of an array; one with fewer rows than processes goes to all."""
-        if batch is None or not 1 < self.count <= len(batch):
+        """This process's part of a batch; one with fewer rows than processes goes to all."""
+        if batch is None or not 1 < self.count <= size_of(batch):
             return batch
-        return batch[self.rank :: self.count]
+        return taken(batch, slice(self.rank, None, self.count))
 
     def mean(self, tensors: Sequence[Any]) -> None:
         """Give every process the mean of the tensors, in place; one message carries all of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.metric import Metric, is_metric
 from spconvify.input_check.check import FEW, check_inputs
+from spconvify.network.batches import pictures_in, size_of
+from spconvify.network.examples import example_of
 from spconvify.network.finite import not_finite
+from spconvify.network.inputs import Inputs
 from spconvify.recovery import recipe as defaults
-from spconvify.recovery.batches import Augment, Batches
+from spconvify.recovery.batches import Augment, Batches, Form
 from spconvify.recovery.distillation import Distillation, distilling
 from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.launched import launched
@@ -53,6 +57,7 @@ def recover(
     seed: int = 0,
     loss: str | None = None,
     same_network: bool = True,
+    example: Any = None,
     progress: Report | bool | None = None,
 ) -> nn.Layer:
     """Train a converted network to do what the original one does: distillation, without labels.
@@ -107,6 +112,8 @@ def recover(
             classes, as coordinates, need "mse".
         same_network: False accepts a student that differs from the teacher elsewhere too, such as a
             pruned one; then only the outputs must match.
+        example: an input of a network that takes more than pictures, as a tuple or a dictionary of
+            arrays: what batches of pictures alone lack. Batches may be dictionaries, or tuples of all.
         progress: called after every step with a `RecoveryProgress`; None shows a bar on a terminal and
             in a notebook, and False nothing.
 
@@ -124,7 +131,8 @@ def recover(
         InputWarning: if the images don't look like what the teacher was trained on.
     """
     launched()  # finds wrong variables before anything is read
-    batches = Batches(data, batch_size, seed, augment)
+    like = example_of(teacher) if example is None else Inputs.holding(example, teacher)
+    batches = Batches(data, batch_size, seed, augment, Form(teacher, like))
     recipe = Recipe(
         _steps(steps, epochs, batches),
         batch_size,
@@ -170,10 +178,13 @@ def distil(
     if processes.rank != 0:
         progress, tell = None, _nobody
     ignored = check_outputs(student, teacher, images)
-    if len(images) >= FEW and processes.rank == 0:
-        check_inputs(teacher, [images], "training")
+    if size_of(images) >= FEW and processes.rank == 0:
+        beside = images if isinstance(images, Inputs) else None
+        with contextlib.suppress(ArgumentError):  # where nothing tells which input is the picture
+            check_inputs(teacher, [pictures_in(images)], "training", beside)
     metric = Metric.of(eval_data) if is_metric(eval_data) else None
-    evaluation = None if eval_data is None or metric else Evaluation(eval_data, processes)
+    judged = eval_data is not None and metric is None
+    evaluation = Evaluation(eval_data, processes, batches.form) if judged else None
     with distilling(student, teacher):
         outputs = match_outputs(student, teacher, images, ignored)
         for name, why in ignored.items():

@@ -8,7 +8,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.network.placement import as_input
+from spconvify.network.batches import Batch, feed
+from spconvify.network.inputs import forward
 
 # In training each batch moves the statistics by a tenth, so they are those of the last twenty or so
 # batches: fewer than that at the end would be no better.
@@ -22,8 +23,8 @@ def batches_to_average(steps: int) -> int:
     return count if count >= _LEAST else 0
 
 
-def average_statistics(student: nn.Layer, batches: Iterable[paddle.Tensor]) -> None:
-    """Set mean and variance of every BatchNorm that trains to the average over `batches` (N, C, H, W).
+def average_statistics(student: nn.Layer, batches: Iterable[Batch]) -> None:
+    """Set mean and variance of every BatchNorm that trains to the average over `batches`.
 
     The student is in training mode; no weight changes. A BatchNorm that keeps its statistics in
     training too (``use_global_stats``) keeps them here.
@@ -35,7 +36,7 @@ def average_statistics(student: nn.Layer, batches: Iterable[paddle.Tensor]) -> N
             for seen, images in enumerate(batches):
                 for norm in norms:
                     norm._momentum = seen / (seen + 1.0)  # the mean of this batch and all before it
-                student(as_input(student, images))
+                forward(student, feed(student, images))
     finally:
         for norm, momentum in zip(norms, momenta):
             norm._momentum = momentum

@@ -16,6 +16,7 @@ from spconvify.errors import ArgumentError, RecoveryError
 from spconvify.evaluation.labels import check_labels
 from spconvify.evaluation.metric import Metric
 from spconvify.files.identity import OwnFile
+from spconvify.network.batches import shape_of, size_of
 from spconvify.network.failures import first_line
 from spconvify.network.finite import not_finite
 from spconvify.recovery.batches import Batch, Batches
@@ -135,7 +136,7 @@ class Trainer:
         share = Batch(*map(self._processes.share, batch))
         # Dropout is the same whether or not the run was interrupted, and another one in each process.
         paddle.seed(_seed_of(self._recipe.seed, self._state.step, self._processes.rank))
-        loss = self._loss_of(paddle.to_tensor(share.images), share.labels)
+        loss = self._loss_of(share.images, share.labels)
         loss.backward()
         gradients = [p.grad for p in self._optimizer.parameters if p.grad is not None]
         value = loss.detach()
@@ -145,7 +146,7 @@ class Trainer:
         self._optimizer.clear()
         return float(value)
 
-    def _loss_of(self, images: paddle.Tensor, labels: np.ndarray | None) -> paddle.Tensor:
+    def _loss_of(self, images: Any, labels: np.ndarray | None) -> paddle.Tensor:
         try:
             loss, outputs = self._loss(images)
         except ArgumentError:
@@ -153,7 +154,7 @@ class Trainer:
         except Exception as error:  # whatever the user's network raises
             raise ArgumentError(
                 f"step {self._state.step}: the networks don't run on a batch of "
-                f"{'x'.join(map(str, images.shape))}: {first_line(error)}"
+                f"{'x'.join(map(str, shape_of(images)))}: {first_line(error)}"
             ) from error
         if self._labelled is not None:
             target = F.cross_entropy(outputs[self._labelled[0]], paddle.to_tensor(labels))
@@ -167,7 +168,7 @@ class Trainer:
             raise ArgumentError(f"label_weight needs labels, and batch {number} has none")
         classes = self._labelled[1] if self._labelled else None
         return check_labels(
-            batch.labels, len(batch.images), f"the training data: batch {number}", classes
+            batch.labels, size_of(batch.images), f"the training data: batch {number}", classes
         )
 
     def _stop(self, problem: str, rate: float) -> NoReturn:
@@ -184,7 +185,7 @@ class Trainer:
         if count:
             coming = islice(batches.starting_at(done), count)
             shares = (self._processes.share(batch.images) for batch in coming)
-            average_statistics(self._student, map(paddle.to_tensor, shares))
+            average_statistics(self._student, shares)
 
     def _due(self, done: int) -> tuple[bool, bool]:
         """Whether accuracy is looked at, and a checkpoint written, after so many steps."""

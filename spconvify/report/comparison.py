@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,7 @@ class Comparison:
     failures: list[SpconvifyError] = field(default_factory=list)  # engines without a latency, and why
     write: Callable[[Option], str] = str  # how an option is named in them
     agreement: Agreement | None = None  # of the outputs, where there were images to compare them on
+    inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by name, where there are several
 
     @property
     def converted(self) -> list[SiteComparison]:
@@ -160,6 +161,7 @@ class Comparison:
         return {
             "model": self.model,
             "input_shape": list(self.input_shape),
+            **({"inputs": {k: list(v) for k, v in self.inputs.items()}} if self.inputs else {}),
             "ratio": self.ratio,
             "groups": self.groups,
             "fusion": self.fusion,
@@ -184,20 +186,26 @@ class Comparison:
 
 def compared(
     name: str,
-    shape: Sequence[int],
+    input_shape: Any,
     cost_before: Cost,
     after: nn.Layer,
     sites: list[SiteComparison],
     settings: Mapping[str, Any],
 ) -> Comparison:
     """Both networks' cost side by side, site by site; `settings` as `common_settings` gives them."""
+    from spconvify.network.batches import shape_of
     from spconvify.network.counting import cost
+    from spconvify.network.inputs import Inputs
 
-    cost_after = cost(after, shape)
+    inputs = Inputs.of(input_shape)
+    cost_after = cost(after, input_shape)
     fill_costs(sites, cost_before, cost_after)
     sides = Side.of(cost_before), Side.of(cost_after)
     uncounted = list(cost_after.uncounted)
-    return Comparison(name, tuple(shape), *sides, **settings, sites=sites, uncounted=uncounted)
+    comparison = Comparison(name, shape_of(inputs), *sides, **settings, sites=sites, uncounted=uncounted)
+    if not inputs.is_plain:
+        comparison.inputs = dict(inputs.said)
+    return comparison
 
 
 def common_settings(plan: Plan) -> dict[str, Any]:

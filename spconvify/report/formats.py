@@ -11,7 +11,7 @@ from typing import Callable, Union
 from rich.console import Console
 
 from spconvify.report.comparison import Comparison, SiteComparison
-from spconvify.report.rows import agreement_lines, metric_lines
+from spconvify.report.rows import agreement_lines, metric_lines, timing_lines
 from spconvify.report.terminal import inspect_table, print_table
 from spconvify.report.text import sites_to_markdown, to_csv, to_json, to_markdown
 
@@ -39,7 +39,10 @@ FORMATS = {
     ),
     "csv": Format(
         lambda _, comparison, per_layer: to_csv(
-            comparison.sites, agreement_lines(comparison), metric_lines(comparison)
+            comparison.sites,
+            agreement_lines(comparison),
+            timing_lines(comparison),
+            metric_lines(comparison),
         ),
         lambda _, name, sites: to_csv(sites),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from spconvify.deploy.latencies import Timing
 from spconvify.engines import registry, speedup
@@ -27,7 +27,15 @@ SITE_HEADER = ("layer", "in", "out", "stride", "params", "MACs", "verdict")
 
 def title(comparison: Comparison) -> str:
     """What is compared, in one line."""
-    return f"{comparison.model} · input {'x'.join(map(str, comparison.input_shape))}"
+    if not comparison.inputs:
+        return f"{comparison.model} · input {sizes(comparison.input_shape)}"
+    named = (f"{name} {sizes(shape)}" for name, shape in comparison.inputs.items())
+    return f"{comparison.model} · inputs {', '.join(named)}"
+
+
+def sizes(shape: Sequence[int]) -> str:
+    """1x3x224x224."""
+    return "x".join(map(str, shape))
 
 
 def settings(comparison: Comparison) -> str:
@@ -69,11 +77,23 @@ def _latency(timing: Timing, bound: float) -> Iterator[tuple[str, ...]]:
     yield ("  share of bound³", "", "", "", share(timing, bound))
 
 
+def timing_header(comparison: Comparison) -> tuple[str, ...]:
+    """The columns of `timings`: with the input's height and width, where several were timed."""
+    engine, *others = TIMING_HEADER
+    return (engine, "input", *others) if _of_several_sizes(comparison) else TIMING_HEADER
+
+
+def _of_several_sizes(comparison: Comparison) -> bool:
+    return len({timing.input_shape[1:] for timing in comparison.timings}) > 1
+
+
 def timings(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """A line for every engine, batch and number of threads, as TIMING_HEADER has it."""
+    """A line for every engine, input, batch and number of threads, as `timing_header` has it."""
+    several = _of_several_sizes(comparison)
     for timing in comparison.timings:
         yield (
             registry.label(timing.engine),
+            *([sizes(timing.input_shape)] if several else []),
             str(timing.batch),
             str(timing.threads),
             median(timing.before),
@@ -82,6 +102,18 @@ def timings(comparison: Comparison) -> Iterator[tuple[str, ...]]:
             verdict(timing.before, timing.fused, timing.speedup),
             share(timing, comparison.macs_ratio),
         )
+
+
+def timing_lines(comparison: Comparison) -> list[str]:
+    """Every timing as one text, where there are several: for formats without a table of them."""
+    if len(comparison.timings) < 2:
+        return []
+    return [
+        f"{registry.label(t.engine)}, input {sizes(t.input_shape)}, "
+        f"{t.threads} thread{'s' * (t.threads > 1)}: {t.before.median:.4g} ms before, "
+        f"{t.fused.median:.4g} ms after"
+        for t in comparison.timings
+    ]
 
 
 def share(timing: Timing, bound: float) -> str:
@@ -129,6 +161,8 @@ def captions(comparison: Comparison) -> Iterator[str]:
     yield "MACs: multiply-accumulates, which the SPConv paper prints as FLOPs."
     if comparison.after.overhead or comparison.before.overhead:
         yield "¹ pooling, gates, additions and BatchNorm inside the SPConv layers."
+    if _of_several_sizes(comparison):
+        yield f"MACs are those of the first input, {sizes(comparison.input_shape)}."
     if comparison.timings:
         yield "² " + latency_caption(comparison.timings)
         yield "³ speed-up by MACs ratio: 100 % is where time follows the MACs exactly."

@@ -14,12 +14,12 @@ from spconvify.report.comparison import Comparison, SiteComparison
 from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
-    TIMING_HEADER,
     agreement_lines,
     captions,
     settings,
     site_row,
     summary,
+    timing_header,
     timings,
     title,
 )
@@ -64,7 +64,7 @@ def _coloured(factor: str) -> Text:
 
 def _timing_table(comparison: Comparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in TIMING_HEADER:
+    for column in timing_header(comparison):
         table.add_column(column, justify="left" if column == "engine" else "right")
     for *cells, factor, share in timings(comparison):
         table.add_row(*map(_text, cells), _coloured(factor), _text(share))

@@ -13,12 +13,12 @@ from spconvify.report.comparison import Comparison, SiteComparison
 from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
-    TIMING_HEADER,
     agreement_lines,
     captions,
     settings,
     site_row,
     summary,
+    timing_header,
     timings,
     title,
 )
@@ -35,18 +35,23 @@ def to_json(data: Any) -> str:
 
 
 def to_csv(
-    sites: list[SiteComparison], agreement: Sequence[str] | None = None, metrics: Sequence[str] = ()
+    sites: list[SiteComparison],
+    agreement: Sequence[str] | None = None,
+    latencies: Sequence[str] = (),
+    metrics: Sequence[str] = (),
 ) -> str:
-    """One line per convolution, with a header; `agreement` is a column with the same in every line.
+    """One line per convolution, with a header.
 
-    So are `metrics`, if there are any.
-
+    `agreement` is a column with the same in every line; so are `latencies` and `metrics`, if there are
+    some.
     A name that is a formula to spreadsheets gets a quote before it.
     """
     columns = list(SiteComparison.__dataclass_fields__)
     common = {} if agreement is None else {"agreement": "; ".join(agreement)}
     if metrics:
         common["metrics"] = "; ".join(metrics)
+    if latencies:
+        common["latency"] = "; ".join(latencies)
     text = io.StringIO()
     writer = csv.DictWriter(text, [*columns, *common], lineterminator="\n")
     writer.writeheader()
@@ -71,7 +76,7 @@ def to_markdown(comparison: Comparison, per_layer: bool = False) -> str:
     lines = [f"**{_markdown(title(comparison))}**", "", _markdown(settings(comparison)), ""]
     lines += _markdown_table(HEADER, summary(comparison))
     if len(comparison.timings) > 1:
-        lines += ["", *_markdown_table(TIMING_HEADER, timings(comparison))]
+        lines += ["", *_markdown_table(timing_header(comparison), timings(comparison))]
     if per_layer:
         lines += ["", sites_to_markdown(comparison.sites)]
     agreement = [f"**{_markdown(line)}**  " for line in agreement_lines(comparison)]

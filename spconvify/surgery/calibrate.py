@@ -67,7 +67,7 @@ def calibrate(
         CalibrationWarning: for layers that were never reached, or whose input never changes (both keep
             the weights they have), and where the images are too few to determine the weights.
     """
-    images = CalibrationImages(batches)
+    images = CalibrationImages.of(batches)
     layers = {site.name: site.layer for site in find_sites(original) if site.name in replacements}
     errors, few = FitReport(), dict[str, str]()
     with evaluating(original), evaluating(converted), paddle.no_grad():

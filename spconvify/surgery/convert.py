@@ -16,6 +16,7 @@ from spconvify.evaluation.agreement import agreement, check_output_kinds
 from spconvify.evaluation.kinds import Kinds, check_kinds
 from spconvify.input_check.check import check_inputs
 from spconvify.network.copying import copied, faithful_copy
+from spconvify.network.examples import form_of, given_inputs
 from spconvify.network.finite import check_finite
 from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import Replacement
@@ -51,6 +52,7 @@ def convert(
     plan: Plan | None = None,
     inplace: bool = False,
     input_shape: Any = None,
+    example: Any = None,
     seed: int = 0,
     kinds: Kinds = None,
     progress: Wanted = None,
@@ -78,7 +80,8 @@ def convert(
             network's input: floats, scaled and normalised as in training; nothing is done to them, and
             integers, which would be pixels, are refused. A few hundred images do. A quarter of four or
             more (drawn by `seed`) is left out of the fit, to compare the outputs of both networks on;
-            see Warns.
+            see Warns. Of a network with several inputs dictionaries or tuples of all of them; pictures
+            alone go to its one input that takes some, and `example` gives the rest.
         include: globs over structured names; only what matches is converted.
         exclude: globs; what matches is left alone.
         ratios: glob -> ratio, for some of the sites.
@@ -87,6 +90,8 @@ def convert(
             place: use what is returned.
         input_shape: an input for the check, (N, C, H, W); of a network with several inputs a list or a
             dictionary of shapes or arrays, as `spconvify.cost` takes them. None tries usual image sizes.
+        example: an input with its values, for the same and in place of it: a tensor or an array, or a
+            tuple or dictionary of such, as the network's forward takes them.
         seed: of "lstsq"'s sample of positions on large maps, and of the images left out.
         kinds: what the outputs are, where the comparison judges them wrongly, as for `spconvify.slim`.
         progress: called with (done, total, text) while "lstsq" fits; None shows a bar on a terminal and
@@ -119,6 +124,7 @@ def convert(
     if not plan.changes:
         warnings.warn(nothing_to_convert(plan), NoEffectWarning, stacklevel=2)
         return model if inplace else copied(model)
+    inputs = input_shape if example is None else given_inputs(input_shape, example, model)
     with showing(progress, "converting", calibration is not None) as report:
         converted, _ = carry_out(
             model,
@@ -126,7 +132,7 @@ def convert(
             init=init,
             calibration=calibration,
             inplace=inplace,
-            input_shape=input_shape,
+            input_shape=inputs,
             seed=seed,
             progress=report,
             kinds=kinds,
@@ -154,9 +160,11 @@ def carry_out(
     planned_sites(model, plan)
     check_finite(model, ConversionError, "so there is nothing to convert; is the checkpoint damaged?")
     report = FitReport()
-    images = CalibrationImages.of(calibration) if inits.find(init).needs_images else None
+    images = None
+    if inits.find(init).needs_images:
+        images = CalibrationImages.of(calibration, model, form_of(input_shape, model))
     if images is not None and input_shape is None:
-        input_shape = images.first().shape
+        input_shape = images.beside or images.first().shape
     plan = reached_part(model, plan, input_shape, images)
     if not plan.changes:
         warn(nothing_to_convert(plan), NoEffectWarning)
@@ -166,13 +174,13 @@ def carry_out(
         return converted, report
     original = model
     if inplace:
-        original = faithful_copy(model, Inputs.of(tuple(images.first().shape), model))
+        original = faithful_copy(model, images.beside or Inputs.of(tuple(images.first().shape), model))
     check_output_kinds(original, images.first(2), kinds)
     to_fit, left_out = images.split(seed)
     where = "that the weights were fitted to" if left_out is None else "left out of the fit"
 
     def fit(converted: nn.Layer, new: dict[str, Replacement]) -> None:
-        check_inputs(original, images)
+        check_inputs(original, images.pictures, beside=images.beside)
         found = calibrate(original, new, converted, to_fit, init=init, seed=seed, progress=progress)
         report.update(found)
         report.copied = found.copied

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
 from paddle import nn
 
 from spconvify.caution import warn
 from spconvify.errors import ArgumentError
+from spconvify.network.batches import Batch, taken
 from spconvify.network.edges import walk
 from spconvify.network.inputs import Inputs
 from spconvify.network.operations import Operation, watching
@@ -37,7 +37,7 @@ class MergeFirstWarning(UserWarning):
 
 
 def reached_part(
-    model: nn.Layer, plan: Plan, input_shape: Any = None, images: Iterable[np.ndarray] | None = None
+    model: nn.Layer, plan: Plan, input_shape: Any = None, images: Iterable[Batch] | None = None
 ) -> Plan:
     """The plan without the sites that the network never runs in eval mode: nothing could check them.
 
@@ -79,7 +79,7 @@ def reached_part(
 
 
 def _called(
-    model: nn.Layer, wanted: Sequence[Any], given: Inputs | None, images: Iterable[np.ndarray]
+    model: nn.Layer, wanted: Sequence[Any], given: Inputs | None, images: Iterable[Batch]
 ) -> set[int] | None:
     """Ids of the layers that run on one input, or on others where some of `wanted` don't.
 
@@ -114,7 +114,7 @@ def _called(
     for batch in images:
         if all(id(layer) in called for layer in wanted):
             break
-        runs |= runs_on(Inputs.of(batch[:2]))
+        runs |= runs_on(Inputs.of(taken(batch, slice(2))))
     return called if runs else None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
+from spconvify.data.images import in_batches
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.metric import Metric, is_metric
+from spconvify.network.batches import Batch, joined, shape_of
+from spconvify.network.inputs import Inputs
 from spconvify.progress import Progress
 from spconvify.report.comparison import Side
 
@@ -19,20 +21,20 @@ from spconvify.report.comparison import Side
 class Judge:
     """Labelled images (images, labels), told by the words `labelled_from`, or a metric; or neither."""
 
-    labelled: tuple[np.ndarray, Any] | None = None
+    labelled: tuple[Batch, Any] | None = None
     labelled_from: str = "with labels"
     metric: Metric | None = None
 
     @classmethod
-    def of(cls, data: Any) -> Judge:
-        """For the `eval_data` of a call.
+    def of(cls, data: Any, model: nn.Layer, form: Inputs | None) -> Judge:
+        """For the `eval_data` of a call, for a network whose several inputs have a `form`.
 
         Raises:
             ArgumentError: if it is neither a pair (images, labels) nor a function.
         """
         if is_metric(data):
             return cls(metric=Metric.of(data))
-        return cls(_labelled(data))
+        return cls(read_labelled(data, model, form))
 
     def figures(self, network: nn.Layer, which: str, progress: Progress) -> Side:
         """Top-1 accuracy or the metric, on an otherwise empty `Side`.
@@ -61,19 +63,29 @@ class Judge:
         return found
 
 
-def _labelled(data: Any) -> tuple[np.ndarray, Any] | None:
+def read_labelled(data: Any, model: nn.Layer, form: Inputs | None) -> tuple[Batch, Any] | None:
+    """(images, labels) as they were given, the images in one batch; None if none were.
+
+    Raises:
+        ArgumentError: if these are no such pair, or the images are of several sizes.
+    """
     if data is None:
         return None
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ArgumentError("eval_data isn't a pair (images, labels), nor a function of the network")
     images, labels = data
-    found = CalibrationImages(images)
+    found = CalibrationImages(images, model, form)
     found.check_in_order("eval_data")
     batches = list(found)
-    sizes = list({batch.shape[1:]: None for batch in batches})
+    sizes = list({shape_of(batch)[1:]: None for batch in batches})
     if len(sizes) > 1:
         one, other = ("x".join(map(str, size)) for size in sizes[:2])
         raise ArgumentError(
             f"eval_data holds images of several sizes, as {one} and {other}; bring them to one size"
         )
-    return np.concatenate(batches), labels
+    return joined(batches), labels
+
+
+def images_in_batches(images: Batch) -> list[Any]:
+    """Images as `CalibrationImages` takes them."""
+    return [images] if isinstance(images, Inputs) else list(in_batches(images))

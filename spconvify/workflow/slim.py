@@ -9,13 +9,14 @@ from typing import Any
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
-from spconvify.data.images import in_batches
 from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.evaluation.agreement import agreement, check_output_kinds
 from spconvify.evaluation.kinds import Kinds, check_kinds
+from spconvify.network.batches import shape_of, taken
 from spconvify.network.copying import faithful_copy
 from spconvify.network.counting import cost
+from spconvify.network.examples import form_of, given_inputs
 from spconvify.network.inputs import Inputs
 from spconvify.operators import inits
 from spconvify.operators.inits import DEFAULT_INIT
@@ -28,7 +29,7 @@ from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
-from spconvify.workflow.judging import Judge
+from spconvify.workflow.judging import Judge, images_in_batches
 from spconvify.workflow.timing import Setting, add_timings, only_faster
 
 
@@ -52,11 +53,12 @@ class Job:
     """How a planned network is made slim, and what is measured on it.
 
     `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed; `shape`
-    is the input (N, C, H, W), or a guess that the calibration images' own size replaces.
+    is the input: (N, C, H, W), or a guess that the calibration images' own size replaces; or `Inputs`.
+    On `others` latency is measured too.
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Any
     guessed: bool = False
     init: str = DEFAULT_INIT
     calibration: CalibrationImages | None = None
@@ -66,6 +68,7 @@ class Job:
     only_faster: bool = False
     seed: int = 0
     kinds: Kinds = None
+    others: Sequence[Any] = ()
 
 
 def slim(
@@ -82,7 +85,8 @@ def slim(
     exclude: Iterable[str] | str | None = None,
     ratios: Mapping[str, float] | None = None,
     plan: Plan | None = None,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Any = None,
+    example: Any = None,
     engine: EngineName | None = None,
     threads: int = 1,
     device: str = "cpu",
@@ -116,8 +120,10 @@ def slim(
         exclude: globs; what matches is left alone.
         ratios: glob -> ratio, for some of the sites.
         plan: a ready plan, which replaces `ratio`, `groups`, `fusion`, `include`, `exclude`, `ratios`.
-        input_shape: (N, C, H, W) to count and to time with; needed where there are no images, which
-            else say it.
+        input_shape: (N, C, H, W) to count and to time with, or what `spconvify.cost` takes in its place;
+            needed where there are no images, which else say it.
+        example: an input with its values, for the same and in place of it: a tensor or an array, or a
+            tuple or dictionary of such, as the network's forward takes them.
         engine: what times both networks; None leaves the latency out.
         threads: CPU threads of the engine.
         device: "cpu" or "gpu:0".
@@ -143,12 +149,14 @@ def slim(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
     check_is_plan(plan)
-    images = None if calibration is None else CalibrationImages(calibration)
-    judge = Judge.of(eval_data)
+    given = input_shape if example is None else given_inputs(input_shape, example, model)
+    form = form_of(given, model)
+    images = None if calibration is None else CalibrationImages(calibration, model, form)
+    judge = Judge.of(eval_data, model, form)
     check_kinds(kinds)
     if kinds is not None and images is None and judge.labelled is None:
         raise ArgumentError("kinds say how outputs are compared: give images for it, as calibration=")
-    shape = _shape(input_shape, images, judge.labelled)
+    shape = _shape(given, images, judge.labelled) if form is None else form.brief
     job = Job(
         name or type(model).__name__,
         shape,
@@ -188,7 +196,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     if job.only_faster:
         plan = only_faster(job.name, model, plan, shape, job.settings, progress)
     if job.calibration is not None and job.guessed:
-        shape = (shape[0], *job.calibration.first().shape[1:])
+        shape = (shape[0], *shape_of(job.calibration.first())[1:])
     cost_before = cost(model, shape)  # says why if the network doesn't run on this
     plan = reached_part(model, plan, shape, job.calibration)
     check_plan(job.name, plan)
@@ -198,7 +206,7 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     if job.calibration is not None:
         check_output_kinds(model, job.calibration.first(2), job.kinds)
     elif labelled is not None:
-        check_output_kinds(model, labelled[0][:2], job.kinds)
+        check_output_kinds(model, taken(labelled[0], slice(2)), job.kinds)
     judged_before = job.judge.figures(model, "before", progress)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
     before = faithful_copy(model, Inputs.of(shape, model)) if job.settings or on_labelled else None
@@ -216,22 +224,21 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
     comparison.add_fit(report)
     if on_labelled and labelled is not None and before is not None:
-        batches = CalibrationImages(in_batches(labelled[0]))
+        batches = CalibrationImages(images_in_batches(labelled[0]))
         comparison.agreement = agreement(before, after, batches, job.judge.labelled_from, job.kinds)
     comparison.before.take(judged_before)
     comparison.after.take(job.judge.figures(after, "after", progress))
-    add_timings(comparison, before, after, job.settings, job.tune, progress)
+    add_timings(comparison, before, after, [shape, *job.others], job.settings, job.tune, progress)
     return Slimmed(after, comparison, plan)
 
 
-def _shape(
-    given: Sequence[int] | None, images: CalibrationImages | None, labelled: Any
-) -> tuple[int, ...]:
-    """The input (N, C, H, W)."""
+def _shape(given: Any, images: CalibrationImages | None, labelled: Any) -> Any:
+    """The input: (N, C, H, W), or `Inputs` of one image."""
     if given is not None:
         return tuple(int(size) for size in given)
     if images is not None:
-        return (1, *images.first().shape[1:])
+        return images.beside or (1, *images.first().shape[1:])
     if labelled is not None:
-        return (1, *labelled[0].shape[1:])
+        one = taken(labelled[0], slice(1))
+        return one if isinstance(one, Inputs) else one.shape
     raise ArgumentError("what a network costs depends on its input: give input_shape=(N, C, H, W)")

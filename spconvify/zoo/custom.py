@@ -53,12 +53,16 @@ def resolve(arch: str) -> Architecture | PaddleClasArchitecture | CustomArchitec
 def build_custom(arch: str) -> nn.Layer:
     """Build a network by calling ``package.module:factory`` without arguments.
 
+    A factory may return ``(network, example)``: a tensor or an array, or a tuple or dictionary of such,
+    which stays with the network and is what it is run on (see `spconvify.network.examples`).
+
     Modules of the current directory are found, if the first part of `arch` is there; those that the
     network imports when it is run, too.
 
     Raises:
         ArgumentError: if `arch` has another form, the module or the factory isn't there or fails, or
-            the factory returns something that isn't a ``paddle.nn.Layer``.
+            the factory returns something that isn't a ``paddle.nn.Layer``, or a pair of one and an
+            example of its input.
     """
     module_name, _, factory_name = arch.partition(":")
     if not module_name or not factory_name:
@@ -204,6 +208,7 @@ def _network(arch: str, factory: Any) -> nn.Layer:
             f"architecture {arch!r}: calling it without arguments failed: {_described(error)}; "
             "name a function that needs no argument and returns the network"
         ) from error
+    network, example = _apart(network)
     if isinstance(network, paddle.Model):
         raise ArgumentError(
             f"architecture {arch!r} returned a paddle.Model; return its .network instead"
@@ -212,7 +217,29 @@ def _network(arch: str, factory: Any) -> nn.Layer:
         raise ArgumentError(
             f"architecture {arch!r} returned {_a(network)}; return the network, a paddle.nn.Layer"
         )
+    if example is not None:
+        _hold(arch, network, example)
     return network
+
+
+def _apart(made: Any) -> tuple[Any, Any]:
+    """The network, and the example of its input that came with it, if one did."""
+    from paddle import nn
+
+    pair = isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Layer)
+    return (made[0], made[1]) if pair else (made, None)
+
+
+def _hold(arch: str, network: nn.Layer, example: Any) -> None:
+    from spconvify.network.examples import hold_example
+
+    try:
+        hold_example(network, example)
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"architecture {arch!r} returned a network and {_a(example)}; the second of the two is an "
+            "example of its input: a tensor or an array, or a tuple or dictionary of such"
+        ) from error
 
 
 def _described(error: BaseException) -> str:

@@ -1,0 +1,88 @@
+"""What somebody says that a network is run on: shapes, an example, or both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from paddle import nn
+
+from spconvify.errors import ArgumentError, Option
+from spconvify.network.input_tensor import is_shape
+from spconvify.network.inputs import Inputs
+
+
+class HeldExample:
+    """The `usual_inputs` of a network that came with an example; copies share it."""
+
+    def __init__(self, inputs: Inputs):
+        self.inputs = inputs
+
+    def __call__(self) -> Inputs:
+        return self.inputs
+
+    def __deepcopy__(self, memo: Any) -> HeldExample:
+        return self
+
+
+def hold_example(model: nn.Layer, example: Any) -> None:
+    """Let the network have this example as its `usual_inputs`.
+
+    Raises:
+        ArgumentError: if there is no tensor and no array in it.
+    """
+    inputs = Inputs.holding(example, model)
+    for tensor in inputs.tensors.values():
+        if tensor.example is not None and not _is_numeric(tensor.example):
+            raise ArgumentError("the example holds something else than numbers")
+    model.usual_inputs = HeldExample(inputs)
+
+
+def _is_numeric(example: Any) -> bool:
+    return not isinstance(example, np.ndarray) or example.dtype.kind in "biuf"
+
+
+def example_of(model: Any) -> Inputs | None:
+    """The example that a network came with."""
+    held = getattr(model, "usual_inputs", None)
+    return held.inputs if isinstance(held, HeldExample) else None
+
+
+def given_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs | None:
+    """What the caller of a function gave as `input_shape` and as `example`; None if it was nothing.
+
+    Raises:
+        ArgumentError: if the example doesn't have that shape, or holds no array.
+    """
+    if example is None:
+        return Inputs.given(input_shape, model)
+    if input_shape is None:
+        return Inputs.holding(example, model)
+    return Inputs.of(input_shape, model).filled(example)
+
+
+def form_of(input_shape: Any, model: nn.Layer) -> Inputs | None:
+    """What a batch of pictures alone lacks, by what somebody gave; None where nothing says that.
+
+    If nothing was given, the example that the network came with. A program knows what goes with a
+    picture, if a shape is all that was given.
+    """
+    if input_shape is None:
+        return example_of(model)
+    if is_shape(input_shape) and callable(getattr(model, "completed", None)):
+        return None
+    return Inputs.of(input_shape, model)
+
+
+def needed_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs:
+    """The same; the example that the network came with, if nothing is given.
+
+    Raises:
+        ArgumentError: if there is nothing at all.
+    """
+    found = given_inputs(input_shape, example, model) or example_of(model)
+    if found is None:
+        raise ArgumentError(
+            "what a network costs depends on its input: give ", Option("input_shape"), "(N, C, H, W)"
+        )
+    return found
