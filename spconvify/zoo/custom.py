@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.errors import ArgumentError
 from spconvify.imports import trust
@@ -66,8 +66,37 @@ def build_custom(arch: str) -> nn.Layer:
             f"architecture {arch!r} names no module and factory; write it as package.module:factory"
         )
     with _current_directory_on_path(module_name.partition(".")[0]):
-        factory = _factory(arch, _import(arch, module_name), factory_name)
+        label = f"architecture {arch!r}"
+        factory = _named(label, _import(label, module_name), factory_name)
+        # A network is callable, yet calling it would run its forward.
+        if isinstance(factory, _layer()) or not callable(factory):
+            raise ArgumentError(
+                f"{label}: {factory_name!r} is {_a(factory)}, not something to call; "
+                "name a function or a class that builds the network"
+            )
         return _network(arch, factory)
+
+
+def find_function(label: str, name: str) -> Callable[..., Any]:
+    """The function, or whatever else can be called, that ``package.module:function`` names.
+
+    Modules are found as by `build_custom`.
+
+    Args:
+        label: what to call it in messages, as ``loss 'package.module:function'``.
+        name: of the module and the function.
+
+    Raises:
+        ArgumentError: if `name` has another form, or there is nothing to call.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise ArgumentError(f"{label} names no module and function; write it as package.module:function")
+    with _current_directory_on_path(module_name.partition(".")[0]):
+        found = _named(label, _import(label, module_name), function_name)
+    if not callable(found):
+        raise ArgumentError(f"{label}: {function_name!r} is {_a(found)}, not a function")
+    return found
 
 
 def module_files(arch: str | None) -> dict[str, str]:
@@ -131,7 +160,7 @@ def _is_of(directory: str, package: str) -> bool:
                for place in places)  # fmt: skip
 
 
-def _import(arch: str, module_name: str) -> ModuleType:
+def _import(label: str, module_name: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
     except KeyboardInterrupt:
@@ -140,32 +169,27 @@ def _import(arch: str, module_name: str) -> ModuleType:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):
             raise ArgumentError(
-                f"architecture {arch!r}: there is no module {missing!r}, neither installed nor in "
+                f"{label}: there is no module {missing!r}, neither installed nor in "
                 f"{_current_directory()}; run spconvify from the folder that holds it"
             ) from error
         raise ArgumentError(
-            f"architecture {arch!r}: module {module_name!r} can't be imported: {_described(error)}; "
+            f"{label}: module {module_name!r} can't be imported: {_described(error)}; "
             f"try python -c 'import {module_name}'"
         ) from error
 
 
-def _factory(arch: str, module: ModuleType, factory_name: str) -> Any:
+def _named(label: str, module: ModuleType, name: str) -> Any:
+    if not hasattr(module, name):
+        nearest = near(name, [known for known in vars(module) if not known.startswith("_")])
+        remedy = f"did you mean {' or '.join(nearest)}?" if nearest else "name a function that it holds"
+        raise ArgumentError(f"{label}: module {module.__name__!r} has no {name!r}; {remedy}")
+    return getattr(module, name)
+
+
+def _layer() -> Any:
     from paddle import nn
 
-    if not hasattr(module, factory_name):
-        nearest = near(factory_name, [name for name in vars(module) if not name.startswith("_")])
-        remedy = f"did you mean {' or '.join(nearest)}?" if nearest else "name a function that it holds"
-        raise ArgumentError(
-            f"architecture {arch!r}: module {module.__name__!r} has no {factory_name!r}; {remedy}"
-        )
-    factory = getattr(module, factory_name)
-    # A network is callable, yet calling it would run its forward.
-    if isinstance(factory, nn.Layer) or not callable(factory):
-        raise ArgumentError(
-            f"architecture {arch!r}: {factory_name!r} is {_a(factory)}, not something to call; "
-            "name a function or a class that builds the network"
-        )
-    return factory
+    return nn.Layer
 
 
 def _network(arch: str, factory: Any) -> nn.Layer:
