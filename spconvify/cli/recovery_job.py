@@ -145,6 +145,10 @@ def _run(
     networks: Networks, training: Training, data: Data, output: Output, quiet: bool
 ) -> Summary | None:
     student, teacher, shape = networks.open(quiet)
+    recipe = training.recipe
+    if training.loss and ":" in training.loss:
+        function = find_function(f"loss {training.loss!r}", training.loss)
+        recipe = dataclasses.replace(recipe, loss=function)
     from spconvify.network.first_convolution import input_layout
     from spconvify.network.run import usual_input
     from spconvify.recovery.run import distil
@@ -154,10 +158,6 @@ def _run(
         shape = usual_input(teacher, shape)
     layout = input_layout(teacher, shape)
     batches = training.batches(data, shape, layout, quiet)
-    recipe = training.recipe
-    if training.loss and ":" in training.loss:
-        function = find_function(f"loss {training.loss!r}", training.loss)
-        recipe = dataclasses.replace(recipe, loss=function)
     if training.epochs is not None:
         recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
     images = data.read_labelled(shape, layout, quiet)

@@ -228,7 +228,7 @@ def test_the_loss_is_chosen(run, tmp_path, monkeypatch, converted):
     for loss in ("mse", f"{module}:distance"):
         code, _, notes = run(*options(converted, out, "--loss", loss, "--force"))
         assert code == 0, notes
-    result = run(*options(converted, out, "--loss", f"{module}:array", "--force"))
+    result = run(*options(converted, out, "--loss", f"{module}:array", "--force", "--quiet"))
     assert "loss 'array' gives a" in one_line_error(result, 2)
     result = run(*options(converted, out, "--loss", f"{module}:nothing", "--force"))
     assert f"loss '{module}:nothing': module '{module}' has no 'nothing'" in one_line_error(result, 2)
