@@ -20,7 +20,13 @@ from results import Results, machine, markdown
 OUT = Path(__file__).resolve().parent / "results"
 CALIBRATION, LEFT_OUT = 96, 200  # pictures; the first are in examples/
 STEPS, BATCH, RECOVERY = 200, 8, 2000  # of a recovery: steps, pictures in one, pictures in all
-_FITTED = ("copied", "fitted")
+# (fusion, start) -> the feature weights to recover with
+_RECOVERED = {
+    ("sum", "fitted"): (0.0, 1.0),
+    ("gap", "fitted"): (1.0,),
+    ("sum", "copied"): (0.0, 1.0),
+    ("gap", "copied"): (1.0,),
+}
 
 
 @dataclass
@@ -128,24 +134,26 @@ def conversions(task: Task, args: argparse.Namespace, results: Results, original
     with np.load(EXAMPLES / f"{task.name}_pictures.npz") as file:
         calibration = task.inputs(file["images"])
     training = task.inputs(task.pictures(RECOVERY, "train", args.data_dir, 3)[0])
-    for fusion, weights in (("sum", (0.0, 1.0)), ("gap", (1.0,))):
-        for kind in _FITTED:
-            options = {"init": "lstsq", "calibration": [calibration]} if kind == "fitted" else {}
-            start = time.monotonic()
-            slim = spconvify.convert(original, fusion=fusion, **options)
-            if not results.has(f"{fusion}, {kind}"):
-                add(f"{fusion}, {kind}", slim, time.monotonic() - start)
-        for weight in weights:
-            name = f"{fusion}, fitted, recovered, feature weight {weight:g}"
-            if results.has(name):
+    for (fusion, start), weights in _RECOVERED.items():
+        name = f"{fusion}, {start}"
+        names = {f"{name}, recovered, feature weight {weight:g}": weight for weight in weights}
+        if all(results.has(wanted) for wanted in (name, *names)):
+            continue
+        options = {"init": "lstsq", "calibration": [calibration]} if start == "fitted" else {}
+        began = time.monotonic()
+        slim = spconvify.convert(original, fusion=fusion, **options)
+        if not results.has(name):
+            add(name, slim, time.monotonic() - began)
+        for recovered, weight in names.items():
+            if results.has(recovered):
                 continue
-            start = time.monotonic()
+            began = time.monotonic()
             with tempfile.TemporaryDirectory() as folder:
                 student = task.network(spconvify.save(slim, Path(folder) / "slim.pdparams"))
             spconvify.recover(
                 student, original, training, steps=STEPS, batch_size=BATCH, feature_weight=weight
             )
-            add(name, student, time.monotonic() - start)
+            add(recovered, student, time.monotonic() - began)
 
 
 def outputs(network: Any, inputs: np.ndarray) -> np.ndarray:
