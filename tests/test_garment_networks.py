@@ -43,7 +43,7 @@ def test_from_the_checkpoint_to_files(tmp_path, example):
     slim = spconvify.convert(original, fusion="sum", init="lstsq", calibration=[inputs[:64]])
     fitted = error(slim, original, left_out)
     assert fitted < 0.5 * error(copied, original, left_out)
-    spconvify.recover(slim, original, inputs[:64], steps=20, batch_size=16, feature_weight=1.0)
+    spconvify.recover(slim, original, inputs[:64], steps=20, batch_size=16, learning_rate=3e-4)
     assert error(slim, original, left_out) < 1.2 * fitted
     spconvify.export(slim, tmp_path / "deploy", (1, *inputs.shape[1:]), tune=False)
     assert read_manifest(tmp_path / "deploy").engine == "inference"
