@@ -77,6 +77,18 @@ def recover(
     temperature: Annotated[
         float, _option("--temperature", help="Of the softened logits.")
     ] = defaults.DEFAULT_TEMPERATURE,
+    loss: Annotated[
+        Optional[str],
+        _option(
+            "--loss",
+            metavar="NAME",
+            help="kl, mse, or module:function of what student and teacher return (default: kl for "
+            "scores of classes, mse for pictures and other values).",
+        ),
+    ] = None,
+    axis: Annotated[
+        Optional[int], _option("--axis", help="Of the classes, for kl (default: found from the shapes).")
+    ] = None,
     feature_weight: Annotated[
         float, _option("--feature-weight", help="How much the replaced layers' outputs count.")
     ] = defaults.DEFAULT_FEATURE_WEIGHT,
@@ -118,7 +130,7 @@ def recover(
     from spconvify.cli.data import Data
     from spconvify.cli.inputs import parse_inputs
     from spconvify.cli.reading import inputs_of
-    from spconvify.cli.recovery_job import Networks, Output, Training, run
+    from spconvify.cli.recovery_job import Networks, Output, Training, run, unknown_yet
     from spconvify.cli.recovery_summary import show
     from spconvify.data.reading import check_exists
     from spconvify.errors import ArgumentError
@@ -126,6 +138,7 @@ def recover(
     from spconvify.recovery.launched import launched
     from spconvify.recovery.recipe import Recipe
     from spconvify.recovery.schedule import Schedule
+    from spconvify.zoo.custom import module_files
 
     v.check_format(format, ("table", "json"))
     launched()  # finds wrong variables before anything is read
@@ -139,6 +152,9 @@ def recover(
         feature_weight=feature_weight,
         label_weight=label_weight,
         seed=seed,
+        # A function is imported when Paddle is there.
+        loss=unknown_yet if loss and ":" in loss else loss,
+        axis=axis,
     )
     recipe.check()
     parse_inputs(input).one("recover")
@@ -146,7 +162,9 @@ def recover(
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-recovered{suffix}")
     labelled, metric = v.parse_eval(eval)
+    modules = {f"the module {name}": path for name, path in module_files(loss).items()}
     inputs = inputs_of(student, arch, teacher=teacher, data=data, eval=labelled, metric=metric)
+    inputs = {**inputs, **modules}
     check_output(target, force, inputs)
     kept = checkpoint or target.with_name(f"{target.stem}-recovery.safetensors")
     check_output(kept, True, {**inputs, "--out": target})
@@ -165,7 +183,8 @@ def recover(
     )
     images.check_labelled()
     check_exists(data)
-    training = Training(data, recipe, epochs, augment, kept, place_kept, log_dir, checkpoint is None)
+    remove = checkpoint is None
+    training = Training(data, recipe, epochs, augment, kept, place_kept, log_dir, remove, loss)
     summary = run(
         Networks(student, teacher, arch, input, weights, ignore or ()),
         training,

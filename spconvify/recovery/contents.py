@@ -53,18 +53,20 @@ class Contents:
         return run
 
     def progress(
-        self, steps: int, judged: bool
+        self, steps: int, judged: bool, signed: bool = False
     ) -> tuple[int, list[float], dict[int, float], Optional[int]]:
         """Steps done, losses, top-1 by step, and the step of the best one.
 
         Args:
             steps: of the whole run.
             judged: whether the run measures accuracies.
+            signed: whether a loss may be negative, as a caller's own.
         """
         step, losses = self._meta.get("step"), self._meta.get("losses")
         if type(step) is not int or not 1 <= step <= steps:
             self._refuse(f"its step is {shown(step)}, of {steps} steps")
-        if not isinstance(losses, list) or len(losses) != step or not all(map(_is_loss, losses)):
+        sound = isinstance(losses, list) and all(_is_loss(loss, signed) for loss in losses)
+        if not sound or len(losses) != step:
             self._refuse(f"its losses aren't {step} numbers")
         top1, best_step = self._accuracies(step), self._meta.get("best_step")
         if judged != bool(top1):
@@ -160,9 +162,9 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _is_loss(value: Any) -> bool:
-    """None is negative; much larger ones don't come from numbers in float32."""
-    return _is_finite(value) and 0 <= value < 1e39
+def _is_loss(value: Any, signed: bool) -> bool:
+    """None of ours is negative; much larger ones don't come from numbers in float32."""
+    return _is_finite(value) and (-1e39 if signed else 0) <= value < 1e39
 
 
 def _is_finite(value: Any) -> bool:

@@ -16,6 +16,7 @@ from spconvify.network.batches import Batch, feed, shape_of
 from spconvify.network.inputs import forward
 from spconvify.network.outputs import Frame, flatten
 from spconvify.network.run import evaluating
+from spconvify.recovery.own_loss import OwnLoss
 from spconvify.recovery.recipe import Recipe
 
 Tensors = dict[str, Any]
@@ -40,8 +41,9 @@ class Distillation:
     `spconvify.network.outputs.Frame`; the mean over images and pixels (Hinton et al., "Distilling the
     knowledge in a neural network", 2015).
     Pictures and other values count with their mean squared distance, as a share of the variance of the
-    teacher's. So does a layer's output; the mean over the layers counts `feature_weight` times. Make it
-    inside `distilling`.
+    teacher's. A recipe with a function as its loss has that one term in place of these. A layer's output
+    counts as pictures do; the mean over the layers counts `feature_weight` times. Make it inside
+    `distilling`.
 
     Args:
         student: the network that learns.
@@ -63,11 +65,10 @@ class Distillation:
     ):
         self._networks, self._temperature = (student, teacher), recipe.temperature
         chosen = layers if recipe.feature_weight else []
+        self._own = OwnLoss(recipe.loss) if callable(recipe.loss) else None
         with evaluating(teacher), self._watching(teacher, chosen) as features:
             found = self._taught(images)
-        names = outputs or {name: name for name, value in found.items() if "float" in str(value.dtype)}
-        frame = Frame.of(teacher, shape_of(images))
-        self.terms = {name: _term(name, own, found[name], recipe, frame) for name, own in names.items()}
+        self.terms = {} if self._own else _terms(flatten(found), recipe, teacher, images, outputs)
         share = recipe.feature_weight / max(1, len(layers))
         scales = {name: _variance(value) for name, value in features.items()}
         self._features = {name: share / scale for name, scale in scales.items() if scale}
@@ -78,20 +79,24 @@ class Distillation:
         with self._watching(teacher, self._features) as features:
             taught = self._taught(images)
         with self._watching(student, self._features) as own:
-            outputs = flatten(forward(student, feed(student, images)))
-        parts = [
-            self._distance(term, outputs[term.output], taught[name]) * term.weight
-            for name, term in self.terms.items()
-        ]
+            given = forward(student, feed(student, images))
+        outputs = flatten(given)
+        parts = [self._own(given, taught)] if self._own else self._distances(outputs, flatten(taught))
         for name, weight in self._features.items():
             _check_alike(name, own[name], features[name])
             parts.append(F.mse_loss(own[name], features[name]) * weight)
         return paddle.add_n(parts), outputs
 
-    def _taught(self, images: Batch) -> Tensors:
+    def _taught(self, images: Batch) -> Any:
         with paddle.no_grad():
             teacher = self._networks[1]
-            return flatten(forward(teacher, feed(teacher, images)))
+            return forward(teacher, feed(teacher, images))
+
+    def _distances(self, own: Tensors, taught: Tensors) -> list[paddle.Tensor]:
+        return [
+            self._distance(term, own[term.output], taught[name]) * term.weight
+            for name, term in self.terms.items()
+        ]
 
     def _distance(self, term: Term, own: paddle.Tensor, taught: paddle.Tensor) -> paddle.Tensor:
         if term.loss == "mse":
@@ -137,10 +142,33 @@ def distilling(student: nn.Layer, teacher: nn.Layer) -> Iterator[None]:
             layer.training = training
 
 
+def _terms(
+    found: Tensors,
+    recipe: Recipe,
+    teacher: nn.Layer,
+    images: Batch,
+    outputs: Mapping[str, str] | None,
+) -> dict[str, Term]:
+    """By the name of the teacher's output."""
+    names = outputs or {name: name for name, value in found.items() if "float" in str(value.dtype)}
+    frame = Frame.of(teacher, shape_of(images))
+    terms = {name: _term(name, own, found[name], recipe, frame) for name, own in names.items()}
+    if recipe.axis is not None and all(term.loss != "kl" for term in terms.values()):
+        raise ArgumentError(
+            f"axis {recipe.axis}: no output looks like scores of classes; give loss='kl' too, or leave "
+            "the axis out"
+        )
+    return terms
+
+
 def _term(name: str, own: str, taught: paddle.Tensor, recipe: Recipe, frame: Frame) -> Term:
     shape, kind = list(taught.shape), frame.kind_of(taught.shape)
-    axis = frame.class_axis(shape)
-    loss = recipe.loss or ("kl" if kind in ("classes", "map") else "mse")
+    loss = str(recipe.loss or ("kl" if kind in ("classes", "map") else "mse"))
+    axis = frame.class_axis(shape) if recipe.axis is None else recipe.axis
+    if loss == "kl" and recipe.axis is not None and not -len(shape) < axis < len(shape):
+        raise ArgumentError(
+            f"axis {axis}: the output {name!r} is {shape}, which has no such axis beside the images'"
+        )
     if loss == "kl" and (len(shape) < 2 or shape[axis] < 2):
         raise ArgumentError(
             f"loss 'kl': the output {name!r} is {shape}, without classes in axis {axis}; use loss='mse'"

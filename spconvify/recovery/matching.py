@@ -136,14 +136,14 @@ def _check_some_left(outputs: Mapping[str, Any], ignored: Mapping[str, str]) -> 
 
 
 def _run(network: nn.Layer, images: Batch) -> Outputs:
-    with _unchanged(network):
+    with unchanged(network):
         remedy = ["the training data must be like the network's own"]
         given = images if isinstance(images, Inputs) else as_input(network, images)
         return flatten(run(network, given, remedy=remedy))
 
 
 @contextlib.contextmanager
-def _unchanged(network: nn.Layer) -> Iterator[None]:
+def unchanged(network: nn.Layer) -> Iterator[None]:
     """What a run changes is put back: buffers, new ones too, and the random numbers to come."""
     random = paddle.get_rng_state()
     tables = [(layer._buffers, dict(layer._buffers)) for layer in network.sublayers(include_self=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Optional
+from typing import Any, Callable, Optional, Union
 
 from spconvify.errors import ArgumentError
 from spconvify.settings import check_seed
@@ -37,7 +37,9 @@ class Recipe:
     feature_weight: float = DEFAULT_FEATURE_WEIGHT
     label_weight: float = 0.0
     seed: int = 0
-    loss: Optional[str] = None  # "kl" or "mse" for every output; None goes by the kind of each
+    # "kl" or "mse" for every output, or a function of all; None goes by the kind of each
+    loss: Optional[Union[str, Callable[[Any, Any], Any]]] = None
+    axis: Optional[int] = None  # of the classes, for "kl"; None looks for it
 
     def check(self) -> None:
         """Refuse numbers that can't be.
@@ -51,8 +53,7 @@ class Recipe:
             if getattr(self, name) < least:
                 raise ArgumentError(f"{name} {getattr(self, name)} is less than {least}")
         check_seed(self.seed)
-        if self.loss not in (None, "kl", "mse"):
-            raise ArgumentError(f"loss {self.loss!r} is unknown; use 'kl' or 'mse', or leave it out")
+        self._check_loss()
         for name in _REAL:
             if not isinstance(getattr(self, name), Real):
                 raise ArgumentError(f"{name} {getattr(self, name)!r} isn't a number")
@@ -69,6 +70,29 @@ class Recipe:
                 raise ArgumentError(f"{name} {getattr(self, name):g} is negative or not a number")
         if not 0 <= self.warmup < 1:
             raise ArgumentError(f"warmup {self.warmup:g} isn't a share of the steps in [0, 1)")
+
+    def _check_loss(self) -> None:
+        if not callable(self.loss) and self.loss not in (None, "kl", "mse"):
+            raise ArgumentError(
+                f"loss {self.loss!r} is unknown; use 'kl' or 'mse', or a function of the outputs of "
+                "student and teacher, or leave it out"
+            )
+        if self.axis is not None and (not isinstance(self.axis, Integral) or self.axis == 0):
+            raise ArgumentError(f"axis {self.axis!r} isn't one of classes: a whole number, and not 0")
+        if self.loss in (None, "kl"):
+            return
+        own = "of your own" if callable(self.loss) else repr(self.loss)
+        if self.axis is not None:
+            raise ArgumentError(f"axis {self.axis} acts on loss 'kl', not on one {own}; leave it out")
+        if callable(self.loss) and self.label_weight:
+            raise ArgumentError(
+                f"label_weight {self.label_weight:g} and a loss of your own contradict each other; "
+                "leave one of them out"
+            )
+        if self.temperature != DEFAULT_TEMPERATURE:
+            raise ArgumentError(
+                f"temperature {self.temperature:g} acts on loss 'kl', not on one {own}; leave it out"
+            )
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0: a linear rise, then half a cosine to zero."""

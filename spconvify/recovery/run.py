@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from paddle import nn
 
@@ -23,6 +24,7 @@ from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.launched import launched
 from spconvify.recovery.lock import only_run
 from spconvify.recovery.matching import check_outputs, match_outputs
+from spconvify.recovery.own_loss import OwnLoss, of_loss
 from spconvify.recovery.pairs import check_pair, replaced_layers
 from spconvify.recovery.processes import Processes
 from spconvify.recovery.progress import Report, Tell, reporting, tell
@@ -55,7 +57,8 @@ def recover(
     checkpoint_every: int | None = None,
     log_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    loss: str | None = None,
+    loss: str | Callable[[Any, Any], Any] | None = None,
+    axis: int | None = None,
     same_network: bool = True,
     example: Any = None,
     progress: Report | bool | None = None,
@@ -64,7 +67,8 @@ def recover(
 
     Every output of the networks is compared, in dictionaries and lists too: scores of classes, for an
     image (N, K) or for each pixel (N, K, H, W), by the KL divergence at a temperature, softmax over the
-    classes; images and other values by their squared distance, as a share of the teacher's variance.
+    classes; images and other values by their squared distance, as a share of the teacher's variance;
+    `loss` and `axis` choose otherwise.
     Outputs that can't be learnt (integers, boxes whose number depends on the image) are left out, and
     named. If `feature_weight` isn't 0, the distance between the outputs of the replaced convolutions and
     those of the SPConv layers in their place is added. AdamW, a linear warm-up and half a cosine,
@@ -109,7 +113,13 @@ def recover(
         log_dir: folder for VisualDL's curves.
         seed: of the order of the images and of `augment`. The same seed gives the same weights.
         loss: "kl" or "mse" for every output; None goes by its kind. Numbers (N, K) that aren't scores of
-            classes, as coordinates, need "mse".
+            classes, as coordinates, need "mse". Or a function in place of both, as
+            ``paddle.nn.functional.l1_loss``: it gets (student_outputs, teacher_outputs), which is what
+            the two networks return for a batch, the student in training mode and the teacher in eval
+            mode and without gradients, nothing left out; and gives a tensor of one number that has a
+            gradient and is to become small.
+        axis: of the classes, in the outputs that "kl" is for; None looks for it by the shapes of input
+            and output. A recogniser's (N, T, K) needs ``loss="kl", axis=2``.
         same_network: False accepts a student that differs from the teacher elsewhere too, such as a
             pruned one; then only the outputs must match.
         example: an input of a network that takes more than pictures, as a tuple or a dictionary of
@@ -145,6 +155,7 @@ def recover(
         label_weight,
         seed,
         loss,
+        axis,
     )
     schedule = Schedule(
         eval_every,
@@ -177,7 +188,8 @@ def distil(
     processes, images = Processes(), batches.first().images
     if processes.rank != 0:
         progress, tell = None, _nobody
-    ignored = check_outputs(student, teacher, images)
+    own = OwnLoss(recipe.loss) if callable(recipe.loss) else None
+    ignored = {} if own else check_outputs(student, teacher, images)
     if size_of(images) >= FEW and processes.rank == 0:
         beside = images if isinstance(images, Inputs) else None
         with contextlib.suppress(ArgumentError):  # where nothing tells which input is the picture
@@ -186,7 +198,9 @@ def distil(
     judged = eval_data is not None and metric is None
     evaluation = Evaluation(eval_data, processes, batches.form) if judged else None
     with distilling(student, teacher):
-        outputs = match_outputs(student, teacher, images, ignored)
+        outputs = None if own else match_outputs(student, teacher, images, ignored)
+        if own:
+            own.check(student, teacher, images)
         for name, why in ignored.items():
             tell(f"output {name!r} is left out of the loss: {why}")
         layers = replaced_layers(student, teacher)
@@ -214,6 +228,8 @@ def _identity(
     evaluation: Evaluation | None,
 ) -> dict[str, Any]:
     """What makes a run this run, for its checkpoint."""
+    if callable(recipe.loss):
+        recipe = replace(recipe, loss=of_loss(recipe.loss, teacher, batches.first().images))
     return {
         **identity(student, teacher, recipe),
         "data": batches.describe(),

@@ -133,7 +133,8 @@ def load_run(
                 "delete it to start anew, or give another file"
             )
     weights, best, moments = contents.arrays(student, optimizer)
-    state = RunState(*contents.progress(run["steps"], run["eval_data"] != "none"), best)
+    judged, signed = run["eval_data"] != "none", run["loss"] not in (None, "kl", "mse")
+    state = RunState(*contents.progress(run["steps"], judged, signed), best)
     state.resumed_from, state.file = state.step, file
     run["student"] = saved["student"]
     restore(student, weights)

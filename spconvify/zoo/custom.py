@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.errors import ArgumentError
 from spconvify.imports import trust
@@ -71,11 +71,11 @@ def build_custom(arch: str) -> nn.Layer:
         )
     with _current_directory_on_path(module_name.partition(".")[0]):
         label = f"architecture {arch!r}"
-        factory = _factory(label, _import(label, module_name), factory_name)
-        return _network(arch, factory)
+        remedy = "name a function or a class that builds the network"
+        return _network(arch, _to_call(label, _import(label, module_name), factory_name, remedy))
 
 
-def named_function(name: str, label: str) -> Any:
+def named_function(name: str, label: str) -> Callable[..., Any]:
     """The function that ``package.module:function`` names, found as `build_custom` finds a factory.
 
     Args:
@@ -89,8 +89,8 @@ def named_function(name: str, label: str) -> Any:
     if not module_name or not function_name:
         raise ArgumentError(f"{label} names no module and function; write it as package.module:function")
     with _current_directory_on_path(module_name.partition(".")[0]):
-        remedy = "name a function that takes the network"
-        return _factory(label, _import(label, module_name), function_name, remedy)
+        remedy = "name a function"
+        return _to_call(label, _import(label, module_name), function_name, remedy)
 
 
 def module_files(arch: str | None) -> dict[str, str]:
@@ -172,27 +172,20 @@ def _import(label: str, module_name: str) -> ModuleType:
         ) from error
 
 
-def _factory(
-    label: str,
-    module: ModuleType,
-    factory_name: str,
-    remedy: str = "name a function or a class that builds the network",
-) -> Any:
+def _to_call(label: str, module: ModuleType, name: str, remedy: str) -> Callable[..., Any]:
     from paddle import nn
 
-    if not hasattr(module, factory_name):
-        nearest = near(factory_name, [name for name in vars(module) if not name.startswith("_")])
+    if not hasattr(module, name):
+        nearest = near(name, [known for known in vars(module) if not known.startswith("_")])
         near_ones = (
             f"did you mean {' or '.join(nearest)}?" if nearest else "name a function that it holds"
         )
-        raise ArgumentError(f"{label}: module {module.__name__!r} has no {factory_name!r}; {near_ones}")
-    factory = getattr(module, factory_name)
-    # A network is callable, yet calling it would run its forward.
-    if isinstance(factory, nn.Layer) or not callable(factory):
-        raise ArgumentError(
-            f"{label}: {factory_name!r} is {_a(factory)}, not something to call; {remedy}"
-        )
-    return factory
+        raise ArgumentError(f"{label}: module {module.__name__!r} has no {name!r}; {near_ones}")
+    found: Callable[..., Any] = getattr(module, name)
+    # A network is callable, yet calling it would run its forward; a loss that is a layer is made for it.
+    if (isinstance(found, nn.Layer) and not label.startswith("loss")) or not callable(found):
+        raise ArgumentError(f"{label}: {name!r} is {_a(found)}, not something to call; {remedy}")
+    return found
 
 
 def _network(arch: str, factory: Any) -> nn.Layer:

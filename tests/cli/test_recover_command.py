@@ -215,3 +215,30 @@ def test_curves_do_not_take_the_place_of_a_result(run, tmp_path, converted, fold
     said = one_line_error(run(*options(converted, out, "--log-dir", curves)), 2)
     assert f"--log-dir {curves} would be a folder where {option}" in said
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_the_loss_is_chosen(run, tmp_path, monkeypatch, converted):
+    monkeypatch.chdir(tmp_path)
+    module = f"losses_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(
+        "def distance(own, taught): return (own - taught).abs().mean()\n"
+        "def array(own, taught): return own.numpy().mean()\n"
+    )
+    out = tmp_path / "tuned.pdparams"
+    for loss in ("mse", f"{module}:distance"):
+        code, _, notes = run(*options(converted, out, "--loss", loss, "--force"))
+        assert code == 0, notes
+    result = run(*options(converted, out, "--loss", f"{module}:array", "--force", "--quiet"))
+    assert "loss 'array' gives a" in one_line_error(result, 2)
+    result = run(*options(converted, out, "--loss", f"{module}:nothing", "--force"))
+    assert f"loss '{module}:nothing': module '{module}' has no 'nothing'" in one_line_error(result, 2)
+
+
+def test_losses_that_cannot_be(run, tmp_path, converted):
+    out = tmp_path / "tuned.pdparams"
+    for more, message in [
+        (("--loss", "l1"), "loss 'l1' is unknown; use 'kl' or 'mse'"),
+        (("--loss", "mse", "--axis", 1), "axis 1 acts on loss 'kl', not on one 'mse'"),
+        (("--loss", "a:b", "--label-weight", 1), "label_weight 1 and a loss of your own contradict"),
+    ]:
+        assert message in one_line_error(run(*options(converted, out, *more)), 2)

@@ -164,3 +164,16 @@ def test_a_module_that_cannot_be_imported(nets, module, reason):
     assert f"architecture '{module}:build': module '{module}' can't be imported: {reason}" in str(
         error.value
     )
+
+
+def test_a_function_by_its_name(nets):
+    assert zoo.custom.named_function(f"{nets}:needs_argument", "loss").__name__ == "needs_argument"
+    for name, message in [
+        ("nets", "loss names no module and function; write it as package.module:function"),
+        (f"{nets}:", "loss names no module and function"),
+        (f"{nets}:constant", "loss: 'constant' is an int, not something to call"),
+        (f"{nets}:bild", f"loss: module '{nets}' has no 'bild'; did you mean build?"),
+        ("no_such_module_here:f", "loss: there is no module 'no_such_module_here'"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            zoo.custom.named_function(name, "loss")
