@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.settled import SettledOutputs
 from spconvify.calibration.targets import REMEDY, Targets
 from spconvify.calibration.task import Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
@@ -75,12 +76,15 @@ def calibrate(
             original, layers, Inputs.of(images.first(2))
         )  # in one alone, what is added to all would be a shortcut
         targets = Targets(original, layers, calls, images, seed)
+        settled = SettledOutputs(converted)
         for done, (name, use) in enumerate(calls.items()):
             progress(done, len(calls), f"fitting {name}")
             layer = replacements[name]
             operator = registry.operator_of(layer)
             assert operator is not None, "a plan's layers are an operator's"
-            task = Task(original, converted, layers[name], layer, use, images, seed, name, targets)
+            task = Task(
+                original, converted, layers[name], layer, use, images, seed, name, targets, settled
+            )
             try:
                 found = inits.find(init).fit(operator, task)
                 errors[name], too_few = found.error, found.few
@@ -90,6 +94,7 @@ def calibrate(
                 if reason.error is not None:
                     errors[name] = reason.error
                 _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
+            settled.settle(layer)
             if too_few:
                 few[name] = too_few
     progress(len(calls), len(calls), "fitted")
