@@ -1,4 +1,4 @@
-"""What settled layers gave in an earlier pass: a fit after the other doesn't run the network from anew."""
+"""What settled layers gave in an earlier pass, so that not every fit runs the network from its start."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SettledOutputs:
 
     @contextlib.contextmanager
     def passing(self, batch: int, fitted: nn.Layer) -> Iterator[None]:
-        """Inside, a pass of `batch` (its number) keeps, up to the first call of `fitted`, and recalls."""
+        """Inside, a pass of `batch` (its number) recalls; up to the first call of `fitted` it also keeps."""
         layers = {**self._layers, id(fitted): fitted}.values()
         before = [(layer, vars(layer).get("forward")) for layer in layers]
         self._open = True
@@ -78,7 +78,7 @@ class SettledOutputs:
         return close
 
     def find(self, layer: nn.Layer, place: tuple[int, int], given: paddle.Tensor) -> Any:
-        """The output of an earlier pass at the same place (batch and call) for the same input, or None."""
+        """The output of an earlier pass at the same place (batch, call) for the same input, or None."""
         kept = self._kept.get(id(layer), {}).get(place)
         if kept is None or kept.shape != given.shape or not np.array_equal(kept.probe, _probe(given)):
             return None

@@ -53,7 +53,7 @@ def test_a_fit_is_the_same_to_the_bit(which, fusion, most):
     model.eval()
     batches = list(np.random.default_rng(0).standard_normal((3, 4, *shape)).astype("float32"))
     with mock.patch.object(module, "KEPT", most):
-        with mock.patch.object(SettledOutputs, "find", lambda *_: None):
+        with mock.patch.object(SettledOutputs, "find", return_value=None):
             without = fitted(model, batches, fusion)
         found = []
         find = SettledOutputs.find
@@ -119,6 +119,8 @@ def test_where_there_is_no_room_the_dear_layers_are_kept():
     second = 2 * 8 * 5 * 5 * 4  # bytes of both batches' outputs
     outputs = SettledOutputs(model, second)
     _, runs = passes(outputs, model, batches, model[2])
-    assert runs == 2 and outputs._used == second
+    assert runs == 2
+    assert outputs._used == second
     _, runs = passes(outputs, model, batches, model[2])
-    assert runs == 2 and list(outputs._kept) == [id(model[1])]
+    assert runs == 2
+    assert list(outputs._kept) == [id(model[1])]
