@@ -54,7 +54,7 @@ class SettledOutputs:
 
     @contextlib.contextmanager
     def passing(self, batch: int, fitted: nn.Layer) -> Iterator[None]:
-        """Inside, a pass of `batch` (its number) recalls; up to the first call of `fitted` it also keeps."""
+        """Inside, a pass of `batch` (its number) recalls, and keeps up to the first call of `fitted`."""
         layers = {**self._layers, id(fitted): fitted}.values()
         before = [(layer, vars(layer).get("forward")) for layer in layers]
         self._open = True
