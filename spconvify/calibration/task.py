@@ -70,7 +70,10 @@ class Task:
     settled: SettledOutputs | None = None
 
     def rows_by_batch(self) -> Iterator[tuple[list[Wanted], list[Call]]]:
-        """Rows of what the original network gives, and the converted one's calls, batch by batch."""
+        """Rows of what the original network gives, and the converted one's calls, batch by batch.
+
+        What the layer itself gives there isn't computed: its outputs may be zeros.
+        """
         targets = self.targets
         if targets is None:
             layer, calls = {self.name: self.conv}, {self.name: self.calls}
@@ -78,7 +81,9 @@ class Task:
         channels_last = self.layer.data_format == "NHWC"
         look = partial(self._calls, self.converted, self.layer, channels_last)
         for number, (batch, wanted) in enumerate(zip(self.images, targets.take(self.name))):
-            with self._recalling(number):
+            # The addend, which comes behind the layer's only call, doesn't depend on what it gives.
+            size = wanted[0].size if self.calls.number == len(wanted) == 1 else None
+            with self._recalling(number, size):
                 current = run(self.converted, Inputs.of(batch), remedy=REMEDY, act=look)
             yield wanted, current
 
@@ -94,10 +99,12 @@ class Task:
                 current = run(self.converted, inputs, remedy=REMEDY, act=look)
             yield wanted, current
 
-    def _recalling(self, batch: int) -> contextlib.AbstractContextManager[None]:
+    def _recalling(
+        self, batch: int, size: tuple[int, int, int] | None = None
+    ) -> contextlib.AbstractContextManager[None]:
         if self.settled is None:
             return contextlib.nullcontext()
-        return self.settled.passing(batch, self.layer)
+        return self.settled.passing(batch, self.layer, size)
 
     def _calls(
         self, model: nn.Layer, layer: nn.Layer, channels_last: bool, sample: Sample
