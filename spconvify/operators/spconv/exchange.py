@@ -37,17 +37,18 @@ class GroupSelection:
         gains[self.chosen] = -np.inf
         return gains
 
-    def add(self, channel: int) -> None:
-        """Choose one more channel."""
-        own = self._columns([channel])
-        triangle = np.linalg.cholesky(self._diagonal[channel])
+    def add(self, channels: Sequence[int]) -> None:
+        """Choose some more channels."""
+        own = self._columns(channels)
         factor = self._factor[:, : self._factored]
         column = self._gram[own].T - factor @ factor[own].T  # rows lie together, columns don't
+        alone = self._diagonal[channels[0]] if len(channels) == 1 else column[own]
+        triangle = np.linalg.cholesky(alone)
         new = column @ np.linalg.inv(triangle).T
         self._rest -= new @ np.linalg.solve(triangle, self._rest[own])
         self._append(new)
-        self.chosen.append(channel)
-        blocks = new.reshape(self.channels, self._taps, self._taps)
+        self.chosen += channels
+        blocks = new.reshape(self.channels, self._taps, -1)
         self._diagonal = self._diagonal - blocks @ blocks.transpose(0, 2, 1)
         self._diagonal[self.chosen] = np.eye(self._taps)
 
