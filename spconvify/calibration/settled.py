@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,37 +37,43 @@ class SettledOutputs:
 
     Args:
         model: the network, in eval mode; its plain convolutions never change.
+        to_fit: the layers whose weights aren't what they will be.
         most: bytes to keep, `KEPT` if it isn't said.
     """
 
-    def __init__(self, model: nn.Layer, most: int | None = None):
+    def __init__(self, model: nn.Layer, to_fit: Iterable[nn.Layer] = (), most: int | None = None):
         self._most, self._used, self._open = KEPT if most is None else most, 0, False
         self._layers: dict[int, nn.Layer] = {}
         self._kept: dict[int, dict[tuple[int, int], _Kept]] = {}
+        self._to_fit = {id(layer): layer for layer in to_fit}
         for layer in _outside_replacements(model):
-            if type(layer) is nn.Conv2D:
+            if (type(layer) is nn.Conv2D or isinstance(layer, Replacement)) and (
+                id(layer) not in self._to_fit
+            ):
                 self.settle(layer)
 
     def settle(self, layer: nn.Layer) -> None:
         """From now on `layer` has the weights that it keeps."""
         self._layers[id(layer)] = layer
+        self._to_fit.pop(id(layer), None)
 
     @contextlib.contextmanager
     def passing(
         self, batch: int, fitted: nn.Layer, size: tuple[int, int, int] | None = None
     ) -> Iterator[None]:
-        """Inside, a pass of `batch` (its number) recalls, and keeps up to the first call of `fitted`.
+        """Inside, a pass of `batch` (its number) recalls; it keeps up to the first layer to fit.
 
         With the `size` (images, height, width) of its output, `fitted` isn't run in that call: it gives
         zeros, which is enough where nobody asks for what it gives.
         """
-        layers = {**self._layers, id(fitted): fitted}.values()
+        layers = {**self._layers, **self._to_fit, id(fitted): fitted}.values()
         before = [(layer, vars(layer).get("forward")) for layer in layers]
         self._open = True
         try:
             for layer, _ in before:
-                recalls = _Recall(self, layer, batch).forward
-                vars(layer)["forward"] = self._closing(layer, size) if layer is fitted else recalls
+                to_fit = layer is fitted or id(layer) in self._to_fit
+                closing = self._closing(layer, size if layer is fitted else None)
+                vars(layer)["forward"] = closing if to_fit else _Recall(self, layer, batch).forward
             yield
         finally:
             self._open = False

@@ -46,7 +46,8 @@ def calibrate(
     have to stay negative. An SPConv's channels are chosen anew. With fusion
     "gap" the same fit sets both BatchNorms so that the gate's mean is 1/2, and its rounds take back
     what the gate does. The original network runs once over the images, the converted one once for
-    every layer, and only as far as that. Deterministic for a seed.
+    every layer, only as far as that, and with what its convolutions gave before. Deterministic for a
+    seed.
 
     Args:
         original: the dense network.
@@ -76,7 +77,7 @@ def calibrate(
             original, layers, Inputs.of(images.first(2))
         )  # in one alone, what is added to all would be a shortcut
         targets = Targets(original, layers, calls, images, seed)
-        settled = SettledOutputs(converted)
+        settled = SettledOutputs(converted, replacements.values())
         for done, (name, use) in enumerate(calls.items()):
             progress(done, len(calls), f"fitting {name}")
             layer = replacements[name]

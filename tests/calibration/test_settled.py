@@ -119,7 +119,7 @@ def test_another_input_than_before_runs_as_ever():
 def test_where_there_is_no_room_the_dear_layers_are_kept():
     model, batches = chain()
     second = 2 * 8 * 5 * 5 * 4  # bytes of both batches' outputs
-    outputs = SettledOutputs(model, second)
+    outputs = SettledOutputs(model, most=second)
     _, runs = passes(outputs, model, batches, model[2])
     assert runs == 2
     assert outputs._used == second
@@ -138,3 +138,14 @@ def test_the_layer_that_is_fitted_need_not_run():
             given = model(batches[0])
     assert runs == [model[0], model[2]]
     np.testing.assert_array_equal(given.numpy(), model[2](paddle.zeros([1, 8, 5, 5])).numpy())
+
+
+def test_nothing_behind_a_layer_that_is_still_to_fit_is_kept():
+    model, batches = chain()
+    other = nn.Conv2D(2, 2, 1)  # the fitted layer isn't reached
+    outputs = SettledOutputs(model, [model[0]])
+    passes(outputs, model, batches, other)
+    assert not outputs._kept
+    outputs.settle(model[0])
+    passes(outputs, model, batches, other)
+    assert set(outputs._kept) == {id(layer) for layer in model}
