@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from paddle import nn
 from spconvify.calibration.capture import Call, capture
 from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.sample import Wanted
+from spconvify.calibration.settled import SettledOutputs
 from spconvify.calibration.targets import REMEDY, Targets
 from spconvify.calibration.trace import Calls
 from spconvify.network.inputs import Inputs, Sample
@@ -53,6 +55,7 @@ class Task:
         seed: of samples.
         name: of the convolution, in `targets`.
         targets: what the original network has at all layers, if it has been seen together.
+        settled: what layers of the converted network gave in the passes for the layers before.
     """
 
     original: nn.Layer
@@ -64,28 +67,44 @@ class Task:
     seed: int = 0
     name: str = ""
     targets: Targets | None = None
+    settled: SettledOutputs | None = None
 
     def rows_by_batch(self) -> Iterator[tuple[list[Wanted], list[Call]]]:
-        """Rows of what the original network gives, and the converted one's calls, batch by batch."""
+        """Rows of what the original network gives, and the converted one's calls, batch by batch.
+
+        What the layer itself gives there isn't computed: its outputs may be zeros.
+        """
         targets = self.targets
         if targets is None:
             layer, calls = {self.name: self.conv}, {self.name: self.calls}
             targets = Targets(self.original, layer, calls, self.images, self.seed)
         channels_last = self.layer.data_format == "NHWC"
         look = partial(self._calls, self.converted, self.layer, channels_last)
-        for batch, wanted in zip(self.images, targets.take(self.name)):
-            yield wanted, run(self.converted, Inputs.of(batch), remedy=REMEDY, act=look)
+        for number, (batch, wanted) in enumerate(zip(self.images, targets.take(self.name))):
+            # The addend, which comes behind the layer's only call, doesn't depend on what it gives.
+            size = wanted[0].size if self.calls.number == len(wanted) == 1 else None
+            with self._recalling(number, size):
+                current = run(self.converted, Inputs.of(batch), remedy=REMEDY, act=look)
+            yield wanted, current
 
     def calls_by_batch(self) -> Iterator[tuple[list[Call], list[Call]]]:
         """What goes in and comes out in the original and in the converted network, batch by batch."""
         channels_last = self.layer.data_format == "NHWC"
-        for batch in self.images:
+        look_first = partial(self._calls, self.original, self.conv, channels_last)
+        look = partial(self._calls, self.converted, self.layer, channels_last)
+        for number, batch in enumerate(self.images):
             inputs = Inputs.of(batch)
-            wanted, current = (
-                run(model, inputs, remedy=REMEDY, act=partial(self._calls, model, layer, channels_last))
-                for model, layer in ((self.original, self.conv), (self.converted, self.layer))
-            )
+            wanted = run(self.original, inputs, remedy=REMEDY, act=look_first)
+            with self._recalling(number):
+                current = run(self.converted, inputs, remedy=REMEDY, act=look)
             yield wanted, current
+
+    def _recalling(
+        self, batch: int, size: tuple[int, int, int] | None = None
+    ) -> contextlib.AbstractContextManager[None]:
+        if self.settled is None:
+            return contextlib.nullcontext()
+        return self.settled.passing(batch, self.layer, size)
 
     def _calls(
         self, model: nn.Layer, layer: nn.Layer, channels_last: bool, sample: Sample

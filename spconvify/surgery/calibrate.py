@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
+from spconvify.calibration.settled import SettledOutputs
 from spconvify.calibration.targets import REMEDY, Targets
 from spconvify.calibration.task import Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
@@ -45,7 +46,8 @@ def calibrate(
     have to stay negative. An SPConv's channels are chosen anew. With fusion
     "gap" the same fit sets both BatchNorms so that the gate's mean is 1/2, and its rounds take back
     what the gate does. The original network runs once over the images, the converted one once for
-    every layer, and only as far as that. Deterministic for a seed.
+    every layer, only as far as that, and with what its convolutions gave before. Deterministic for a
+    seed.
 
     Args:
         original: the dense network.
@@ -75,12 +77,15 @@ def calibrate(
             original, layers, Inputs.of(images.first(2))
         )  # in one alone, what is added to all would be a shortcut
         targets = Targets(original, layers, calls, images, seed)
+        settled = SettledOutputs(converted, replacements.values())
         for done, (name, use) in enumerate(calls.items()):
             progress(done, len(calls), f"fitting {name}")
             layer = replacements[name]
             operator = registry.operator_of(layer)
             assert operator is not None, "a plan's layers are an operator's"
-            task = Task(original, converted, layers[name], layer, use, images, seed, name, targets)
+            task = Task(
+                original, converted, layers[name], layer, use, images, seed, name, targets, settled
+            )
             try:
                 found = inits.find(init).fit(operator, task)
                 errors[name], too_few = found.error, found.few
@@ -90,6 +95,7 @@ def calibrate(
                 if reason.error is not None:
                     errors[name] = reason.error
                 _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
+            settled.settle(layer)
             if too_few:
                 few[name] = too_few
     progress(len(calls), len(calls), "fitted")

@@ -16,6 +16,8 @@ PROPOSALS = 300
 # Of the features' mean variance: more than in the fit, so that factors of collinear channels exist.
 CHOICE_RIDGE = 1e-4
 _NEGLIGIBLE = 1e-6  # of what is explained; a smaller gain isn't worth a step
+# The greedy selection takes at least as many steps for a group: one channel in each, up to as many.
+AT_LEAST_STEPS = 32
 # Of what is explained: a search that brings no more in a round ends. The rounds' gains fall, and a table
 # of gains is dear; what later ones would still bring, all together, is about that much.
 _SETTLED = 1e-3
@@ -81,17 +83,27 @@ def choose_channels(problem: Problem, per_group: int, proposals: int = PROPOSALS
 
 
 def _select_greedily(groups: Sequence[GroupSelection], per_group: int) -> None:
-    """Give the channel that helps a group most to that group, until all groups are full."""
+    """Give the channel that helps a group most to that group, until all groups are full.
+
+    Where a group takes many channels, it takes the best few at once: the search makes up for it.
+    """
     free = np.ones(groups[0].channels, dtype=bool)
     gains = [group.addition_gains() for group in groups]
-    for _ in range(per_group * len(groups)):
+    at_once = max(1, per_group // AT_LEAST_STEPS)
+    while any(len(group.chosen) < per_group for group in groups):
         open_groups = [k for k, group in enumerate(groups) if len(group.chosen) < per_group]
         table = np.where(free, np.stack([gains[k] for k in open_groups]), -np.inf)
-        row, channel = np.unravel_index(int(np.argmax(table)), table.shape)
-        index = open_groups[int(row)]
-        groups[index].add(int(channel))
-        free[channel] = False
-        gains[index] = groups[index].addition_gains()
+        row, first = divmod(int(np.argmax(table)), table.shape[1])
+        group = groups[open_groups[row]]
+        best = [first]
+        if at_once > 1:
+            own = np.where(table[row] >= table.max(0), table[row], -np.inf)  # no group has more use for
+            own[first] = -np.inf
+            most = min(at_once, per_group - len(group.chosen)) - 1
+            best += [int(c) for c in np.argsort(-own)[:most] if np.isfinite(own[c])]
+        group.add(best)
+        free[best] = False
+        gains[open_groups[row]] = group.addition_gains()
 
 
 def _carry_out(groups: Sequence[GroupSelection], moves: list[_Move]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spconvify.operators.spconv.cholesky import inverse_spd
@@ -21,7 +23,8 @@ class GroupSelection:
         self.channels = len(gram) // taps
         self.chosen: list[int] = []
         self.explained = 0.0
-        self.exchange_gains = np.zeros((0, self.channels))
+        self._gains: np.ndarray | None = np.zeros((0, self.channels))
+        self._inverse = self._weights = np.zeros((0, 0))
         self._rest = cross.copy()
         self._factor = np.zeros((len(gram), 0), order="F")  # its columns so far, with room for more
         self._factored = 0
@@ -34,57 +37,71 @@ class GroupSelection:
         gains[self.chosen] = -np.inf
         return gains
 
-    def add(self, channel: int) -> None:
-        """Choose one more channel."""
-        own = self._columns([channel])
-        triangle = np.linalg.cholesky(self._diagonal[channel])
+    def add(self, channels: Sequence[int]) -> None:
+        """Choose some more channels."""
+        own = self._columns(channels)
         factor = self._factor[:, : self._factored]
         column = self._gram[own].T - factor @ factor[own].T  # rows lie together, columns don't
+        alone = self._diagonal[channels[0]] if len(channels) == 1 else column[own]
+        triangle = np.linalg.cholesky(alone)
         new = column @ np.linalg.inv(triangle).T
         self._rest -= new @ np.linalg.solve(triangle, self._rest[own])
         self._append(new)
-        self.chosen.append(channel)
-        blocks = new.reshape(self.channels, self._taps, self._taps)
+        self.chosen += channels
+        blocks = new.reshape(self.channels, self._taps, -1)
         self._diagonal = self._diagonal - blocks @ blocks.transpose(0, 2, 1)
         self._diagonal[self.chosen] = np.eye(self._taps)
 
     def refresh(self) -> None:
-        """Bring `explained` and `exchange_gains` up to date with `chosen`.
+        """Bring `explained` and `exchange_gains` up to date with `chosen`."""
+        own = self._columns(self.chosen)
+        self._inverse = inverse_spd(self._gram[np.ix_(own, own)])
+        self._weights = self._inverse @ self._cross[own]
+        self.explained = float(np.sum(self._weights * self._cross[own]))
+        self._gains = None
 
-        ``exchange_gains[i, c]`` is the change of `explained` if channel c took the place of
-        ``chosen[i]``; -inf for a channel that is chosen already.
+    @property
+    def exchange_gains(self) -> np.ndarray:
+        """(chosen, C): the change of `explained` if channel c took the place of ``chosen[i]``.
+
+        -inf for a channel that is chosen already. Worked out when it is asked for: after the last moves
+        nobody does.
         """
-        own, taps = self._columns(self.chosen), self._taps
-        count = len(self.chosen)
-        inverse = inverse_spd(self._gram[np.ix_(own, own)])
-        weights = inverse @ self._cross[own]
-        self.explained = float(np.sum(weights * self._cross[own]))
-        projection = self._gram[own].T @ inverse
-        rest = self._cross - projection @ self._cross[own]
-        rest_blocks = rest.reshape(self.channels, taps, -1)
-        weight_blocks = weights.reshape(count, taps, -1)
+        if self._gains is None:
+            self._gains = self._exchanged()
+        return self._gains
+
+    def _exchanged(self) -> np.ndarray:
+        taps, count = self._taps, len(self.chosen)
+        others = np.setdiff1d(np.arange(self.channels), self.chosen)
+        own, rows = self._columns(self.chosen), self._columns(others)
+        between = self._gram[np.ix_(rows, own)]
+        projection = between @ self._inverse
+        rest = self._cross[rows] - projection @ self._cross[own]
+        mixed = rest @ self._weights.T
+        rest_blocks = rest.reshape(len(others), taps, -1)
+        by_itself = 0.5 * (rest_blocks @ rest_blocks.transpose(0, 2, 1))
+        left_of_all = self._diagonal_left(others, projection, between)
 
         # Without chosen channel i, what it alone explained comes back (block inverse formulas):
         # its coefficients are weights_i, its own variance given the others is alone_i.
-        alone = np.linalg.inv(_diagonal_blocks(inverse, taps))
+        weight_blocks = self._weights.reshape(count, taps, -1)
+        alone = np.linalg.inv(_diagonal_blocks(self._inverse, taps))
         energy = weight_blocks @ weight_blocks.transpose(0, 2, 1)
         loss = np.sum(alone * energy, axis=(1, 2))
-        pairs = _by_chosen(projection, count)
-        back = pairs @ alone
-        mixed = _by_chosen(rest @ weights.T, count) + 0.5 * (back @ energy)
 
-        # Of a channel c without i: what isn't explained of its own moments, `left`, and of its cross
-        # moments, squared: half of it `half` and half its transpose, and what rest_c has by itself.
-        shape = (count, self.channels, taps, taps)
-        back = back.reshape(shape)
-        left = back @ pairs.reshape(shape).swapaxes(2, 3)
-        left += self._diagonal_left(projection, own)
-        left[:, self.chosen] = np.eye(taps)
-        half = back @ mixed.reshape(shape).swapaxes(2, 3)
-        half += 0.5 * (rest_blocks @ rest_blocks.transpose(0, 2, 1))
-        gains = 2 * np.einsum("icab,icab->ic", np.linalg.inv(left), half)
-        self.exchange_gains = gains - loss[:, None]
-        self.exchange_gains[:, self.chosen] = -np.inf
+        gains = np.full((count, self.channels), -np.inf)
+        for i in range(count):  # one at a time, all of them together don't fit a processor's cache
+            columns = slice(i * taps, (i + 1) * taps)
+            pairs = np.ascontiguousarray(projection[:, columns])
+            back = pairs @ alone[i]
+            mixed_i = mixed[:, columns] + 0.5 * (back @ energy[i])
+            # Of a channel c without i: what isn't explained of its own moments, `left`, and of its
+            # cross moments, squared: half of it `half` and half its transpose, and what rest_c has.
+            left = _products(back, pairs, taps) + left_of_all
+            half = _products(back, mixed_i, taps) + by_itself
+            gains[i, others] = 2 * np.einsum("cab,cab->c", np.linalg.inv(left), half) - loss[i]
+        return gains
 
     def _append(self, new: np.ndarray) -> None:
         """Put columns to the factor, which doubles when it is full."""
@@ -97,13 +114,15 @@ class GroupSelection:
         self._factor[:, self._factored : end] = new
         self._factored = end
 
-    def _diagonal_left(self, projection: np.ndarray, own: np.ndarray) -> np.ndarray:
-        """(C, taps, taps): every channel's own moments that the chosen ones don't explain."""
-        shape = (self.channels, self._taps, len(own))
-        explained = projection.reshape(shape) @ self._gram[:, own].reshape(shape).transpose(0, 2, 1)
-        return _diagonal_blocks(self._gram, self._taps) - explained
+    def _diagonal_left(
+        self, channels: np.ndarray, projection: np.ndarray, between: np.ndarray
+    ) -> np.ndarray:
+        """(channels, taps, taps): their own moments that the chosen ones don't explain."""
+        shape = (len(channels), self._taps, -1)
+        explained = projection.reshape(shape) @ between.reshape(shape).transpose(0, 2, 1)
+        return _diagonal_blocks(self._gram, self._taps)[channels] - explained
 
-    def _columns(self, channels: list[int]) -> np.ndarray:
+    def _columns(self, channels: Sequence[int] | np.ndarray) -> np.ndarray:
         return (np.array(channels)[:, None] * self._taps + np.arange(self._taps)).ravel()
 
 
@@ -113,9 +132,10 @@ def _diagonal_blocks(matrix: np.ndarray, size: int) -> np.ndarray:
     return np.stack([matrix[i * size : (i + 1) * size, i * size : (i + 1) * size] for i in range(count)])
 
 
-def _by_chosen(matrix: np.ndarray, count: int) -> np.ndarray:
-    """(C·taps, count·taps) -> (count, C·taps, taps): one tall block per chosen channel."""
-    return np.ascontiguousarray(matrix.reshape(len(matrix), count, -1).transpose(1, 0, 2))
+def _products(left: np.ndarray, right: np.ndarray, taps: int) -> np.ndarray:
+    """``left_c @ right_c.T`` of every channel's rows: two (C·taps, taps) give (C, taps, taps)."""
+    shape = (-1, taps, taps)
+    return left.reshape(shape) @ right.reshape(shape).swapaxes(1, 2)
 
 
 def _traces(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -59,7 +59,7 @@ def test_every_addition_gain_is_what_the_addition_gives():
     for channel in (2, 7, 4):
         gains = group.addition_gains()
         before = selection(problem, 0, chosen).explained if chosen else 0.0
-        group.add(channel)
+        group.add([channel])
         chosen.append(channel)
         assert gains[channel] == pytest.approx(
             selection(problem, 0, chosen).explained - before, rel=1e-6
@@ -141,3 +141,26 @@ def test_several_moves_at_once_still_never_lose():
     problem = reduce_problem(data, 2)
     errors = [fit_split(data, Geometry(), choose_channels(problem, 16, n)).error for n in (0, 2, 300)]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_several_channels_at_once_are_what_they_are_one_after_the_other():
+    problem = reduce_problem(moments(), 2)
+    one, several = (GroupSelection(problem.gram, problem.cross[0], problem.taps) for _ in range(2))
+    for channel in (2, 7, 4):
+        one.add([channel])
+    several.add([2])
+    several.add([7, 4])
+    assert several.chosen == one.chosen
+    np.testing.assert_allclose(several.addition_gains(), one.addition_gains(), rtol=1e-8)
+
+
+def test_a_selection_of_several_at_once_is_complete_and_hardly_worse(monkeypatch):
+    problem = reduce_problem(moments(channels=24), 2)
+    found = []
+    for steps in (channels.AT_LEAST_STEPS, 2):
+        monkeypatch.setattr(channels, "AT_LEAST_STEPS", steps)
+        split = choose_channels(problem, 6)
+        assert [len(group) for group in split] == [6, 6]
+        assert len({channel for group in split for channel in group}) == 12
+        found.append(sum(selection(problem, k, split[k]).explained for k in range(2)))
+    assert found[1] > 0.98 * found[0]
