@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
@@ -20,33 +22,95 @@ from spconvify.network.inputs import Inputs, forward
 from spconvify.network.outputs import arrays
 from spconvify.network.placement import input_dtype
 from spconvify.network.run import evaluating
+from spconvify.network.sizes import picture_size
 
 _SECONDS = 0.5
 
 
 def check(
-    model: nn.Layer, fused: nn.Layer, job: dict[str, Any], inputs: Inputs
+    model: nn.Layer,
+    fused: nn.Layer,
+    job: dict[str, Any],
+    inputs: Inputs,
+    others: Sequence[Inputs] = (),
 ) -> tuple[float, Latency, dict[str, Any]]:
-    """The exported network's largest error in parts of the output's scale, its latency, and how the
-    engine runs it."""
+    """Run what was exported on the inputs and on the others, in the way in which a server will.
+
+    What the engine doesn't need for that is removed from the folder.
+
+    Returns:
+        The largest error in parts of the output's scale, the latency on `inputs`, and how the engine runs it.
+
+    Raises:
+        EngineError: if it doesn't run, or computes something else; names the size if only others are wrong.
+    """
     engine = registry.engine(job["engine"])
     with scratch_folder() as place, evaluating(model), paddle.no_grad():
-        image = inputs.sample(model)
-        expected = arrays(forward(model, image))
-        job = {**job, "input": save_values(inputs.values(), place)}
-        with Worker(job, "exported") as worker:
-            worker.wait_until_loaded()
-            found_in = place / "outputs.npz"
-            worker.save_outputs(found_in)
+
+        def error_on(now: Inputs, worker: Worker) -> float:
+            image = now.sample(model)
+            expected = arrays(forward(model, image))
+            found = _outputs(worker, place)
+
+            def rounded() -> Mapping[str, float] | None:
+                return rounding(model, image, expected, arrays(forward(fused, image)))
+
+            return checked_error(expected, found, rounded, engine.tolerance)
+
+        first, *rest = _in_order(inputs, others)
+        latency, errors = None, []
+        with Worker({**job, "input": save_values(first.values(), place)}, "exported") as worker:
+            with naming(_case(first, inputs)):
+                worker.wait_until_loaded()
+                errors.append(error_on(first, worker))
             how = worker.how()
-            latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
-        with np.load(found_in) as file:
-            found = [file[f"arr_{index}"] for index in range(len(file.files))]
+            engine.keep(Path(job["folder"]), how)
+            for now in (first, *rest):
+                with naming(_case(now, inputs)):
+                    if now is not first:
+                        worker.load_kept(how, save_values(now.values(), place))
+                        errors.append(error_on(now, worker))
+                    if now is inputs:
+                        latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
+        assert latency is not None
+        return max(errors), latency, how
 
-        def rounded() -> Mapping[str, float] | None:
-            return rounding(model, image, expected, arrays(forward(fused, image)))
 
-        return checked_error(expected, found, rounded, engine.tolerance), latency, how
+def _in_order(inputs: Inputs, others: Sequence[Inputs]) -> list[Inputs]:
+    """An odd size comes first, and decides how the engine runs the files: some of its ways to resize are
+    wrong where the factor is no whole number."""
+    if others and picture_size(others[0]) != picture_size(inputs):
+        return [others[0], inputs, *others[1:]]
+    return [inputs, *others]
+
+
+def _outputs(worker: Worker, place: Path) -> list[np.ndarray]:
+    found_in = place / "outputs.npz"
+    worker.save_outputs(found_in)
+    with np.load(found_in) as file:
+        return [file[f"arr_{index}"] for index in range(len(file.files))]
+
+
+@contextlib.contextmanager
+def naming(case: str) -> Iterator[None]:
+    """Say in an engine's errors in which case they came up; nothing where that is ""."""
+    try:
+        yield
+    except EngineError as problem:
+        if not case:
+            raise
+        raise EngineError(case, problem) from problem
+
+
+def _case(now: Inputs, given: Inputs) -> str:
+    return "" if now is given else f"on an input of {_text(now.said)}: "
+
+
+def _text(said: Any) -> str:
+    """1x3x20x22; of several inputs their shapes by name."""
+    if isinstance(said, Mapping):
+        return ", ".join(f"{name} {_text(shape)}" for name, shape in said.items())
+    return "x".join(map(str, said))
 
 
 def checked_error(

@@ -144,7 +144,8 @@ class Inputs:
     @property
     def brief(self) -> Any:
         """The shape of the only tensor, where floats of that shape are all; otherwise these inputs."""
-        return self.first.shape if self.is_plain and self.first.dtype is None else self
+        is_all = self.is_plain and self.first.dtype is None and not self.first.usual
+        return self.first.shape if is_all else self
 
     @property
     def said(self) -> Any:
@@ -180,20 +181,20 @@ class Inputs:
 
     def with_batch(self, batch: int) -> Inputs:
         """The same with another N; -1 stands for any."""
-        return self._changed(lambda tensor: replace(tensor, shape=(batch, *tensor.shape[1:])))
+        return self.changed(lambda tensor: replace(tensor, shape=(batch, *tensor.shape[1:])))
 
     def of_another_size(self) -> Inputs:
         """Random numbers for pictures of half the size, or twice where they are small."""
 
         def resized(tensor: InputTensor) -> InputTensor:
-            if tensor.layout is None:
+            if not tensor.spatial_axes:
                 return tensor
             sizes = list(tensor.sizes)
-            for axis in (2, 3) if tensor.layout == "NCHW" else (1, 2):
+            for axis in tensor.spatial_axes:
                 sizes[axis] = sizes[axis] // 2 if sizes[axis] >= 96 else 2 * sizes[axis]
             return replace(tensor, shape=tuple(sizes), example=None)
 
-        return self._changed(resized)
+        return self.changed(resized)
 
     def filled(self, example: Any) -> Inputs:
         """The same shapes with an example's values, again from its first row if they are too few.
@@ -210,7 +211,7 @@ class Inputs:
             if len(ours) != len(theirs):
                 raise ArgumentError(f"the example holds {len(theirs)} arrays; the input has {len(ours)}")
             values = {name: tensor.example for name, tensor in zip(ours, theirs.values())}
-        return self._changed(lambda tensor: fill(tensor, values[tensor.name]))
+        return self.changed(lambda tensor: fill(tensor, values[tensor.name]))
 
     def _seeds(self, seed: int) -> dict[str, Any]:
         """Several tensors get different numbers."""
@@ -224,9 +225,10 @@ class Inputs:
                 return tensor
             return replace(tensor, layout=input_layout(model, tensor.shape))
 
-        return self._changed(place)
+        return self.changed(place)
 
-    def _changed(self, change: Any) -> Inputs:
+    def changed(self, change: Callable[[InputTensor], InputTensor]) -> Inputs:
+        """The same with every tensor as `change` makes it."""
         other = type(self).__new__(type(self))
         other.args, other.kwargs = mapped((self.args, self.kwargs), is_spec, change)
         other.is_plain = self.is_plain
