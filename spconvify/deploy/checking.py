@@ -39,41 +39,46 @@ def check(
     What the engine doesn't need for that is removed from the folder.
 
     Returns:
-        The largest error in parts of the output's scale, the latency on `inputs`, and how the engine runs it.
+        The largest error in parts of the output's scale, the latency on `inputs`, and how the engine
+        runs it.
 
     Raises:
-        EngineError: if it doesn't run, or computes something else; names the size if only others are wrong.
+        EngineError: if it doesn't run, or computes something else; names the input if it isn't the
+            given one.
     """
     engine = registry.engine(job["engine"])
+    first, *rest = _in_order(inputs, others)
+    latency, errors = None, []
     with scratch_folder() as place, evaluating(model), paddle.no_grad():
-
-        def error_on(now: Inputs, worker: Worker) -> float:
-            image = now.sample(model)
-            expected = arrays(forward(model, image))
-            found = _outputs(worker, place)
-
-            def rounded() -> Mapping[str, float] | None:
-                return rounding(model, image, expected, arrays(forward(fused, image)))
-
-            return checked_error(expected, found, rounded, engine.tolerance)
-
-        first, *rest = _in_order(inputs, others)
-        latency, errors = None, []
+        found_in = place / "outputs.npz"
         with Worker({**job, "input": save_values(first.values(), place)}, "exported") as worker:
-            with naming(_case(first, inputs)):
-                worker.wait_until_loaded()
-                errors.append(error_on(first, worker))
-            how = worker.how()
-            engine.keep(Path(job["folder"]), how)
             for now in (first, *rest):
                 with naming(_case(now, inputs)):
-                    if now is not first:
+                    if now is first:
+                        worker.wait_until_loaded()
+                        how = worker.how()
+                    else:
                         worker.load_kept(how, save_values(now.values(), place))
-                        errors.append(error_on(now, worker))
+                    worker.save_outputs(found_in)
+                    errors.append(_error(model, fused, now, _read(found_in), engine.tolerance))
                     if now is inputs:
                         latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
-        assert latency is not None
-        return max(errors), latency, how
+                if now is first:
+                    engine.keep(Path(job["folder"]), how)
+    assert latency is not None
+    return max(errors), latency, how
+
+
+def _error(
+    model: nn.Layer, fused: nn.Layer, inputs: Inputs, found: Sequence[np.ndarray], tolerance: float
+) -> float:
+    image = inputs.sample(model)
+    expected = arrays(forward(model, image))
+
+    def rounded() -> Mapping[str, float] | None:
+        return rounding(model, image, expected, arrays(forward(fused, image)))
+
+    return checked_error(expected, found, rounded, tolerance)
 
 
 def _in_order(inputs: Inputs, others: Sequence[Inputs]) -> list[Inputs]:
@@ -84,10 +89,8 @@ def _in_order(inputs: Inputs, others: Sequence[Inputs]) -> list[Inputs]:
     return [inputs, *others]
 
 
-def _outputs(worker: Worker, place: Path) -> list[np.ndarray]:
-    found_in = place / "outputs.npz"
-    worker.save_outputs(found_in)
-    with np.load(found_in) as file:
+def _read(path: Path) -> list[np.ndarray]:
+    with np.load(path) as file:
         return [file[f"arr_{index}"] for index in range(len(file.files))]
 
 

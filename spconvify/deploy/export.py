@@ -82,7 +82,8 @@ def export(
 
     Raises:
         ArgumentError: for an engine without files, threads < 1, a folder that exists, be it since this
-            began, an input that doesn't fit, or a network that takes no other sizes where any are wanted.
+            began, an input that doesn't fit, or a network that takes no other sizes where any are
+            wanted.
         EngineError: if the engine isn't installed, can't run the network, or computes something else, or
             if weights aren't finite.
     """

@@ -82,7 +82,7 @@ def _shapes(model: nn.Layer, inputs: Inputs) -> Shapes:
 
 
 def _check_follows(old: Shapes, new: Shapes, inputs: Inputs, others: Inputs) -> None:
-    """Refuse maps that have the size of the one input and stay so for another: it is written into them."""
+    """Refuse maps that are as large as the one input, and stay so for another."""
     size, other = picture_size(inputs), picture_size(others)
     for name, shape in old.items():
         at = [axes for axes in ((2, 3), (1, 2)) if len(shape) == 4 and _at(shape, axes) == size]

@@ -6,8 +6,8 @@ with what the network is run on, in place of random numbers. When the network is
 {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of runs that
 take that long, {"run": n} with n times in ms, {"how": true} with how the engine runs it, {"save": FILE}
 with the number of outputs of one run, which are then in that .npz, {"kept": how, "input": FILE} with
-"loaded" when it has loaded what is left of the files again, as `how` says, for that input. If anything raises, it says
-{"error": text}. Every answer is a line that begins with the job's mark.
+"loaded" when it has loaded what is left of the files again, as `how` says, for that input. If anything
+raises, it says {"error": text}. Every answer is a line that begins with the job's mark.
 """
 
 from __future__ import annotations
