@@ -11,14 +11,13 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.network.inputs import Inputs
-from spconvify.network.outputs import Frame, arrays
-from spconvify.network.run import run, trying
+from spconvify.evaluation.comparable import Comparable
+from spconvify.network.outputs import Frame
+from spconvify.network.run import trying
 
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
 _EMPTY = "it is empty"  # in both networks, as a detector's boxes where it finds nothing
-_REMEDY = ("give images of the size, channels and layout that it takes",)
 _NO_TENSOR = "nothing is known, since it returns no tensor to compare"
 _WORDS = {
     "classes": "same top-1",
@@ -117,6 +116,9 @@ def agreement(
 ) -> Agreement:
     """Run both networks, in eval mode, on the same images (N, C, H, W) and compare their outputs.
 
+    Where the images decide how many rows an output has, as of a detector's boxes, the maps that these
+    are chosen from count in its place: see `spconvify.network.heads`.
+
     Args:
         original: the network before the conversion.
         converted: the network after it.
@@ -127,17 +129,15 @@ def agreement(
         ArgumentError: if a network doesn't run on the images, or there is none.
     """
     tallies: dict[str, _Tally] = {}
-    images = 0
+    images, outputs = 0, Comparable(original, converted)
     with trying(original), trying(converted):
         for batch in filter(len, batches):
             images += len(batch)
-            inputs = Inputs.of(batch)
-            before, after = (
-                arrays(run(model, inputs, remedy=_REMEDY)) for model in (original, converted)
-            )
+            before, after = outputs(batch)
             for name, value in before.items():
                 if name not in tallies:
-                    tallies[name] = _Tally(name, value, Frame.of(original, batch.shape))
+                    kind = "values" if name in outputs.maps else None
+                    tallies[name] = _Tally(name, value, Frame.of(original, batch.shape), kind)
                 tallies[name].add(value, after.get(name))
     if not images:
         raise ArgumentError("there are no images to compare the networks on")
@@ -155,9 +155,10 @@ def _real(value: np.ndarray) -> np.ndarray:
 class _Tally:
     """What an output's comparison adds up to, batch by batch."""
 
-    def __init__(self, name: str, value: np.ndarray, frame: Frame):
+    def __init__(self, name: str, value: np.ndarray, frame: Frame, kind: str | None = None):
         self._name, self._axis = name, frame.class_axis(value.shape)
         self._kind: str = frame.kind_of(value.shape) if value.dtype.kind in "fc" else "labels"
+        self._kind = kind or self._kind
         if value.dtype.kind == "c":
             self._kind = "values"  # which have no largest one
         self._same = self._of = 0

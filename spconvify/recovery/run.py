@@ -17,7 +17,7 @@ from spconvify.recovery.distillation import Distillation, distilling
 from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.launched import launched
 from spconvify.recovery.lock import only_run
-from spconvify.recovery.matching import check_outputs, match_outputs
+from spconvify.recovery.matching import check_outputs, check_some_left, maps_to_learn, match_outputs
 from spconvify.recovery.pairs import check_pair, replaced_layers
 from spconvify.recovery.processes import Processes
 from spconvify.recovery.progress import Report, Tell, reporting, tell
@@ -171,10 +171,14 @@ def distil(
     evaluation = None if eval_data is None else Evaluation(eval_data, processes)
     with distilling(student, teacher):
         outputs = match_outputs(student, teacher, images, ignored)
+        maps = maps_to_learn(student, teacher, images, ignored)
+        check_some_left(outputs, maps, ignored)
         for name, why in ignored.items():
             tell(f"output {name!r} is left out of the loss: {why}")
+        if maps:
+            tell(f"learnt in its place: what the layers {', '.join(map(repr, maps))} give")
         layers = replaced_layers(student, teacher)
-        loss = Distillation(student, teacher, layers, recipe, images, outputs)
+        loss = Distillation(student, teacher, layers, recipe, images, outputs, maps)
         run = _identity(student, teacher, recipe, batches, evaluation) if schedule.checkpoint else {}
         trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation)
         return trainer.run(batches, progress, tell)
