@@ -18,7 +18,7 @@ class Detector(nn.Layer):
         maps = self.third(self.second(self.first(x)))
         scores = F.sigmoid(self.scores(maps)).flatten()
         boxes = self.boxes(maps).transpose([0, 2, 3, 1]).reshape([-1, 4])
-        boxes = paddle.concat([boxes[:, :2] * 4, boxes[:, :2] * 4 + F.softplus(boxes[:, 2:]) + 1], 1)
+        boxes = paddle.concat([boxes[:, :2] * 4, boxes[:, :2] * 4 + boxes[:, 2:].abs() + 1], 1)
         return self.choice(boxes, scores)
 
     def choice(self, boxes, scores):

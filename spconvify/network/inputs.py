@@ -167,9 +167,9 @@ class Inputs:
         seeds = self._seeds(seed)
         return {name: tensor.array(seeds[name]) for name, tensor in self.tensors.items()}
 
-    def values(self) -> Any:
+    def values(self, seed: int = 0) -> Any:
         """`feeds`; of a plain input the array alone."""
-        feeds = self.feeds()
+        feeds = self.feeds(seed)
         return feeds[_ONLY] if self.is_plain else feeds
 
     def specs(self) -> list[paddle.static.InputSpec]:
