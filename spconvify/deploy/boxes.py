@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import paddle
@@ -33,9 +34,13 @@ def has_other_numbers(model: nn.Layer, sample: Sample, expected: Outputs, found:
     varying: set[tuple[str, int]] = set()
     for shift in (_SHIFT, -_SHIFT):
         with contextlib.suppress(Exception), paddle.no_grad():  # whatever it raises on other values
-            other = arrays(forward(model, sample.changed(lambda tensor, by=shift: tensor + by)))
+            other = arrays(forward(model, sample.changed(partial(_shifted, shift))))
             varying |= different_axes(expected, other) or set()
     return apart <= varying
+
+
+def _shifted(shift: float, tensor: paddle.Tensor) -> paddle.Tensor:
+    return tensor + shift
 
 
 def different_axes(first: Outputs, second: Outputs) -> set[tuple[str, int]] | None:
