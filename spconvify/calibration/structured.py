@@ -140,7 +140,7 @@ def _filled(like: Inputs, values: Mapping[str, Any], where: str) -> Inputs:
             )
         return replace(tensor, shape=tuple(array.shape), example=array)
 
-    return _checked(like._changed(fill), where)
+    return _checked(like.changed(fill), where)
 
 
 def _checked(inputs: Inputs, where: str) -> Inputs:
@@ -157,7 +157,7 @@ def _checked(inputs: Inputs, where: str) -> Inputs:
             )
         return replace(tensor, example=array)
 
-    found = inputs._changed(as_array)
+    found = inputs.changed(as_array)
     count = next((t.sizes[0] for t in found.tensors.values() if len(t.shape) == 4), None)
     for name, tensor in found.tensors.items():
         if count is not None and tensor.shape and tensor.sizes[0] not in (count, 1):

@@ -20,6 +20,8 @@ EPILOG = """
 
   spconvify export sp.pdparams --out deploy/ --engine openvino
 
+  spconvify export slim/ --out deploy/ --engine onnxruntime --input 1,3,640,640 --dynamic-size
+
   spconvify export w.pdparams --arch my_pkg.nets:build --input 1,3,320,320 --no-tune
 """
 
@@ -45,6 +47,9 @@ def export(
     ] = 1,
     dynamic_batch: Annotated[
         bool, typer.Option("--dynamic-batch", help="Write files that take any batch.")
+    ] = False,
+    dynamic_size: Annotated[
+        bool, typer.Option("--dynamic-size", help="Write files that take any height and width.")
     ] = False,
     tune: Annotated[
         bool,
@@ -89,6 +94,7 @@ def export(
             tune,
             threads=threads,
             dynamic_batch=dynamic_batch,
+            dynamic_size=dynamic_size,
             overwrite=force,
             progress=progress,
         )

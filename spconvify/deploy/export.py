@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import paddle
 from paddle import nn
 
-from spconvify.deploy.checking import check, check_dtype
+from spconvify.deploy.checking import check, check_dtype, naming
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.manifest import Manifest
+from spconvify.deploy.other_sizes import other_sizes
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import Latency, check_engine, describe, registry
@@ -30,6 +32,7 @@ from spconvify.network.finite import check_finite
 from spconvify.network.input_tensor import DYNAMIC
 from spconvify.network.inputs import Inputs
 from spconvify.network.replacement import FusedReplacement
+from spconvify.network.sizes import of_any_size
 from spconvify.progress import Wanted, showing
 from spconvify.settings import DEFAULT_ENGINE
 
@@ -46,6 +49,7 @@ def export(
     *,
     threads: int = 1,
     dynamic_batch: bool = False,
+    dynamic_size: bool = False,
     overwrite: bool = False,
     example: Any = None,
     progress: Wanted = None,
@@ -67,6 +71,8 @@ def export(
         tune: measure which form of each layer is fastest here; see `spconvify.deploy.tune`.
         threads: CPU threads to choose and to measure with.
         dynamic_batch: write files that take any batch, not only N.
+        dynamic_size: write files that take pictures of any height and width that the network takes, not
+            only H and W, for which the forms are chosen and the latency is measured.
         overwrite: replace a folder that an earlier export made and that holds nothing else.
         example: images (N, C, H, W), prepared as the network wants them, to check the files on: a few of
             the calibration images; of several inputs as `input_shape`. Random numbers by default.
@@ -78,12 +84,12 @@ def export(
 
     Raises:
         ArgumentError: for an engine without files, threads < 1, a folder that exists, be it since this
-            began, or an input that doesn't fit.
+            began, an input that doesn't fit, or a network that takes no other sizes where any are
+            wanted.
         EngineError: if the engine isn't installed, can't run the network, or computes something else, or
             if weights aren't finite.
     """
-    runner = registry.engine(engine)
-    if not runner.exports:
+    if not registry.engine(engine).exports:
         usable = " or ".join(registry.exporting())
         raise ArgumentError(f"engine {engine!r} has no files to export; use {usable}")
     check_engine(engine)
@@ -94,18 +100,19 @@ def export(
     inputs = needed_inputs(input_shape, example, model)
     check_finite(model, EngineError, "so nothing was exported")
     check_dtype(model, engine)
+    others = other_sizes(model, inputs) if dynamic_size else []
+    free = of_any_size(inputs) if dynamic_size else inputs
+    if dynamic_batch:
+        free, others = free.with_batch(DYNAMIC), [*others, inputs.with_batch(_OTHER_BATCH)]
     with showing(progress, "exporting") as report:
         choice = choose_forms(model, inputs, engine, threads, measure_them=tune, progress=report)
         fused = fuse_for_deployment(model, inputs, engine, choice, example)
         with scratch_folder(place) as folder:
             try:
-                hand_over(engine, fused, folder, inputs.with_batch(DYNAMIC) if dynamic_batch else inputs)
+                with naming("for any height and width: " if dynamic_size else ""):
+                    hand_over(engine, fused, folder, free)
                 job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
-                error, latency, how = check(model, fused, job, inputs)
-                runner.keep(folder, how)
-                if dynamic_batch:
-                    other = inputs.with_batch(_OTHER_BATCH)
-                    error = max(error, check(model, fused, job, other)[0])
+                error, latency, how = check(model, fused, job, inputs, others)
             except EngineError as problem:
                 if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
                     raise EngineError(f"can't write {target}: no space left on its disk") from problem
@@ -113,9 +120,7 @@ def export(
                     raise EngineError(f"can't write {target}: {full}") from problem
                 raise
             deleted = how.get("deleted_passes", [])
-            manifest = _manifest(
-                fused, folder, inputs, dynamic_batch, engine, threads, error, latency, deleted
-            )
+            manifest = _manifest(fused, folder, inputs, free, engine, threads, error, latency, deleted)
             report(1, 1, "putting the files in place")
             put_in_place(folder, place, overwrite, manifest.to_dict())
     return target
@@ -142,7 +147,7 @@ def _manifest(
     fused: nn.Layer,
     folder: Path,
     inputs: Inputs,
-    dynamic_batch: bool,
+    free: Inputs,
     engine: EngineName,
     threads: int,
     error: float,
@@ -161,7 +166,7 @@ def _manifest(
         engine=engine,
         input_shape=inputs.first.sizes,
         inputs={} if inputs.is_plain else inputs.said,
-        dynamic_batch=dynamic_batch,
+        free_axes={name: _free_axes(tensor.shape) for name, tensor in free.tensors.items()},
         threads=threads,
         environment={name: variables[name] for name in registry.engine(engine).memory()},
         deleted_passes=deleted_passes,
@@ -173,3 +178,7 @@ def _manifest(
         latency=latency,
         error=error,
     )
+
+
+def _free_axes(shape: Sequence[int]) -> list[int]:
+    return [axis for axis, size in enumerate(shape) if size == DYNAMIC]

@@ -17,7 +17,6 @@ class Manifest:
     paddle: str
     engine: str
     input_shape: tuple[int, ...]
-    dynamic_batch: bool
     threads: int
     environment: dict[str, str]  # variables that the process of the latency had, and a server should
     deleted_passes: list[str]  # of Paddle Inference, which a server should delete too
@@ -29,6 +28,17 @@ class Manifest:
     latency: Latency
     error: float  # largest difference from the network in Python, in parts of the output's scale
     inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)  # by name, if there are several
+    free_axes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of each: those of any size
+
+    @property
+    def dynamic_batch(self) -> bool:
+        """Whether the files take any N."""
+        return any(0 in axes for axes in self.free_axes.values())
+
+    @property
+    def dynamic_size(self) -> bool:
+        """Whether they take pictures of other heights and widths."""
+        return any(set(axes) - {0} for axes in self.free_axes.values())
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -40,6 +50,8 @@ class Manifest:
             "input_shape": list(self.input_shape),
             **({"inputs": {name: list(s) for name, s in self.inputs.items()}} if self.inputs else {}),
             "dynamic_batch": self.dynamic_batch,
+            "dynamic_size": self.dynamic_size,
+            "free_axes": {name: list(axes) for name, axes in self.free_axes.items()},
             "threads": self.threads,
             "environment": self.environment,
             "deleted_passes": self.deleted_passes,
@@ -61,7 +73,6 @@ class Manifest:
             data["paddle"],
             data["engine"],
             tuple(data["input_shape"]),
-            data["dynamic_batch"],
             data["threads"],
             data["environment"],
             data["deleted_passes"],
@@ -73,4 +84,10 @@ class Manifest:
             Latency(latency["median"], latency["p10"], latency["p90"], 0),
             data["max_relative_error"],
             data.get("inputs", {}),
+            data.get("free_axes", _of_older(data)),
         )
+
+
+def _of_older(data: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The free axes of a manifest that says no more than whether the batch is free."""
+    return {name: [0] if data["dynamic_batch"] else [] for name in data.get("inputs", {}) or ("x",)}

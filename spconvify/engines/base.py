@@ -101,8 +101,8 @@ class Engine(ABC):
         Args:
             network: the network; it runs in eval mode.
             folder: an empty folder.
-            input_shape: (N, C, H, W), or the `Inputs` of a network that takes more than one tensor of
-                floats; an N of -1 makes files that take any.
+            input_shape: (N, C, H, W), or `Inputs` where there is more to say than the shape of one
+                tensor of floats; an N, H or W of -1 makes files that take any.
 
         Raises:
             EngineError: if the network can't be handed over; says what in it is to blame.
@@ -123,6 +123,12 @@ class Engine(ABC):
 
     def keep(self, folder: Path, how: Mapping[str, Any]) -> None:  # noqa: B027 - most write one program
         """Leave only what a server needs of a folder that was run as `how` says."""
+
+    def load_kept(
+        self, folder: Path, how: Mapping[str, Any], values: Values, threads: int, device: str
+    ) -> Callable[[], Sequence[Any]]:
+        """Like `load`, of what `keep` has left, in the very way that it was run when `how` was told."""
+        return self.load(folder, values, threads, device)
 
     def load_hint(self, folder: Path, files: Sequence[str], how: Mapping[str, Any]) -> Sequence[str]:
         """How a server loads an export, in a line or two of Python's words.

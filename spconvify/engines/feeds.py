@@ -46,16 +46,29 @@ def by_name(values: Values, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {names[0]: values}
 
 
+def shapes_of(values: Values) -> list[tuple[int, ...]] | dict[str, tuple[int, ...]]:
+    """Of each input by name; a list of the only one's where it has no name."""
+    if isinstance(values, Mapping):
+        return {name: array.shape for name, array in values.items()}
+    return [values.shape]
+
+
 def batch_of(values: Values) -> int:
     """N of the first array."""
     return len(next(iter(values.values())) if isinstance(values, Mapping) else values)
 
 
 def described(inputs: Shapes) -> Any:
-    """A shape, or every tensor's dtype and shape by name of `Inputs`: in JSON's words."""
+    """A shape, or every tensor's dtype and shape by name of `Inputs`: in JSON's words.
+
+    What may be of any height and width has here its usual ones; a batch of any size stays -1.
+    """
     if isinstance(inputs, Sequence):
         return list(inputs)
-    return {name: [tensor.dtype or "float32", *tensor.shape] for name, tensor in inputs.tensors.items()}
+    return {
+        name: [tensor.dtype or "float32", *tensor.shape[:1], *tensor.sizes[1:]]
+        for name, tensor in inputs.tensors.items()
+    }
 
 
 def random_feeds(description: Any, dynamic: int) -> Values:

@@ -72,6 +72,14 @@ class Inference(Engine):
                 file.rename(folder / file.name)
         shutil.rmtree(older, ignore_errors=True)
 
+    def load_kept(
+        self, folder: Path, how: Mapping[str, Any], values: Values, threads: int, device: str
+    ) -> Loaded:
+        """A predictor as a server makes it, whatever would be faster on these values."""
+        from spconvify.engines.predictor import Way, load_way
+
+        return load_way(Way(folder, tuple(how["deleted_passes"])), values, threads, device)
+
     def load_hint(self, folder: Path, files: Sequence[str], how: Mapping[str, Any]) -> Sequence[str]:
         """A predictor's configuration, and the passes that it goes without."""
         lines = [config_call(folder, files)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spconvify.engines.feeds import Values, by_name, random_feeds
+from spconvify.engines.feeds import Values, by_name, random_feeds, shapes_of
 from spconvify.engines.onnx_parts import divide
 
 _BATCH = 2  # that a file which takes any is tried with
@@ -29,11 +29,12 @@ def divide_file(path: Path, input_shape: Any) -> str:
     try:
         model = onnx.load(str(path), load_external_data=False)
         plain = model.SerializeToString()
-        if not divide(model):
+        feeds = random_feeds(input_shape, _BATCH)
+        if not divide(model, shapes_of(feeds) if _is_free(model) else ()):
             return ""
         onnx.checker.check_model(model)
         divided = model.SerializeToString()
-        _compare(plain, divided, random_feeds(input_shape, _BATCH))
+        _compare(plain, divided, feeds)
     except Exception as error:  # whatever a strange graph brings about: it works as it is
         text = str(error).strip() or type(error).__name__
         return f"dividing its splits failed ({' '.join(text.split())[:200]})"
@@ -41,6 +42,13 @@ def divide_file(path: Path, input_shape: Any) -> str:
     new.write_bytes(divided)
     os.replace(new, path)
     return ""
+
+
+def _is_free(model: Any) -> bool:
+    """Whether pictures may have any height and width."""
+    return any(
+        dim.dim_value <= 0 for value in model.graph.input for dim in value.type.tensor_type.shape.dim[1:]
+    )
 
 
 def _compare(plain: bytes, divided: bytes, values: Values) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Union
 
 import numpy as np
 
@@ -23,13 +23,14 @@ _UNARY = {
 }
 _UNARY |= {"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"}
 _BINARY = {"Add", "Div", "Mul", "Sub"}
+Shapes = Union[Mapping[str, Sequence[int]], Sequence[Sequence[int]]]  # of inputs, by name or in order
 _LARGE = 4096  # elements; no shape depends on the values of a constant as large as this
 
 
 class OnnxGraph:
     """A readable ``onnx.ModelProto`` without its Identity nodes, which it loses by this."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, usual: Shapes = ()):
         import onnx
 
         self.proto = model.graph
@@ -39,7 +40,7 @@ class OnnxGraph:
         for node in self.proto.node:
             if node.op_type == "Constant" and node.attribute[0].name == "value":
                 self.constants[node.output[0]] = to_array(node.attribute[0].t)
-        self.shapes = _shapes(model)
+        self.shapes = _shapes(model, usual)
         self.split_maps: set[str] = set()
         self._sources: dict[str, tuple[str, int]] = {}
         for node in self.proto.node:
@@ -148,7 +149,7 @@ def replace(field: Any, messages: Iterable[Any]) -> None:
     field.extend(messages)
 
 
-def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(model: Any, usual: Shapes) -> dict[str, tuple[int, ...]]:
     """(N, C, H, W) of every map; 0 where a number isn't known. Large weights aren't copied."""
     import onnx
 
@@ -159,15 +160,30 @@ def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
         else:
             info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
             named.append(info)
-    graph = onnx.helper.make_graph(proto.node, "shapes", [*proto.input, *named], proto.output, small)
+    inputs = _with_sizes(proto.input, usual)
+    outputs = [copy_of(value) for value in proto.output]
+    for value in outputs if usual else ():  # what the converter has found out for any size
+        value.type.tensor_type.ClearField("shape")
+    graph = onnx.helper.make_graph(proto.node, "shapes", [*inputs, *named], outputs, small)
     bare = onnx.helper.make_model(graph, opset_imports=model.opset_import)
-    inferred = onnx.shape_inference.infer_shapes(bare).graph
+    inferred = onnx.shape_inference.infer_shapes(bare, data_prop=bool(usual)).graph
     shapes = {}
-    for value in [*inferred.value_info, *proto.input, *inferred.output]:
+    for value in [*inferred.value_info, *inputs, *inferred.output]:
         dims = value.type.tensor_type.shape.dim
         if len(dims) == 4:
             shapes[value.name] = tuple(max(dim.dim_value, 0) for dim in dims)
     return shapes
+
+
+def _with_sizes(inputs: Sequence[Any], usual: Shapes) -> list[Any]:
+    """The graph's inputs, with their usual sizes where any may be given."""
+    by_name = usual if isinstance(usual, Mapping) else {i.name: s for i, s in zip(inputs, usual)}
+    found = [copy_of(value) for value in inputs]
+    for value in found:
+        for dim, size in zip(value.type.tensor_type.shape.dim, by_name.get(value.name, ())):
+            if dim.dim_value <= 0:
+                dim.dim_value = size
+    return found
 
 
 def attributes(node: Any) -> dict[str, Any]:

@@ -15,22 +15,33 @@ from typing import Any
 
 import numpy as np
 
-from spconvify.engines.onnx_graph import OnnxGraph, attributes, channel_axis, copy_of, is_plain, replace
+from spconvify.engines.onnx_graph import (
+    OnnxGraph,
+    Shapes,
+    attributes,
+    channel_axis,
+    copy_of,
+    is_plain,
+    replace,
+)
 
 BLOCK = 16  # channels; ONNX Runtime leaves its layout for a convolution with other numbers of them
 # One more operator takes ONNX Runtime about as long as to split a map of so many elements.
 _OPERATOR = 20_000
 
 
-def divide(model: Any) -> int:
+def divide(model: Any, usual: Shapes = ()) -> int:
     """Rewrite the ``onnx.ModelProto`` in place, with the same outputs; how many of its splits are gone.
+
+    What pays is told by the maps' sizes: where the inputs may have any, those for the `usual` shapes of
+    the inputs, by name or in their order.
 
     A split stays where its channels come from something that can't be divided, in parts that are no
     multiple of `BLOCK`, or where more operators would cost more than the copies.
     """
     if not is_plain(model):
         return 0
-    graph = OnnxGraph(model)
+    graph = OnnxGraph(model, usual)
     whole: set[str] = set()
     while True:
         cuts = _cuts(graph, whole)

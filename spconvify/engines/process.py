@@ -9,6 +9,7 @@ import queue
 import signal
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,10 @@ class Worker:
     def how(self) -> dict[str, Any]:
         """How the engine runs the network: whatever its `load` tells."""
         return self._ask({"how": True})
+
+    def load_kept(self, how: Mapping[str, Any], values: str) -> None:
+        """Load what the engine has kept of the files, as `how` says, for the values of that file."""
+        self._ask({"kept": how, "input": values})
 
     def save_outputs(self, path: Path) -> int:
         """Run once and write the outputs to the .npz `path`; returns how many there are."""

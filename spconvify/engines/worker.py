@@ -5,8 +5,9 @@ has registered the engine, where that isn't spconvify's own, and an "input" the 
 with what the network is run on, in place of random numbers. When the network is loaded it says
 {"answer": "loaded"}, and then answers lines of JSON: {"warm_up": seconds} with the number of runs that
 take that long, {"run": n} with n times in ms, {"how": true} with how the engine runs it, {"save": FILE}
-with the number of outputs of one run, which are then in that .npz. If anything raises, it says
-{"error": text}. Every answer is a line that begins with the job's mark.
+with the number of outputs of one run, which are then in that .npz, {"kept": how, "input": FILE} with
+"loaded" when it has loaded what is left of the files again, as `how` says, for that input. If anything
+raises, it says {"error": text}. Every answer is a line that begins with the job's mark.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
     if job.get("home"):
         _meet(job["engine"], job["home"])
     engine = registry.engine(job["engine"])
-    run = engine.load(Path(job["folder"]), values, job["threads"], job["device"])
+    folder, settings = Path(job["folder"]), (job["threads"], job["device"])
+    run = engine.load(folder, values, *settings)
     yield "loaded"
     for line in questions:
         question = json.loads(line)
@@ -71,6 +73,10 @@ def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
             outputs = [np.asarray(output) for output in run()]
             np.savez(question["save"], *outputs)
             yield len(outputs)
+        elif "kept" in question:
+            values = read_values(question["input"])
+            run = engine.load_kept(folder, question["kept"], values, *settings)
+            yield "loaded"
         else:
             yield block(run, question["run"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -10,6 +10,7 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.evaluation.comparable import REMEDY, Comparable
 from spconvify.evaluation.kinds import KINDS, Kinds, is_pyramid, possible_kinds, said_kinds, shared_out
 from spconvify.evaluation.tallies import NO_MASK, Distance, Equal, LargestClass, Masks
 from spconvify.network.batches import Batch, shape_of, size_of
@@ -20,7 +21,6 @@ from spconvify.network.run import run, trying
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
 _EMPTY = "it is empty"  # in both networks, as a detector's boxes where it finds nothing
-_REMEDY = ("give images of the size, channels and layout that it takes",)
 _NO_TENSOR = "nothing is known, since it returns no tensor to compare"
 _SAME = {
     "classes": "same top-1",
@@ -137,6 +137,9 @@ def agreement(
 ) -> Agreement:
     """Run both networks, in eval mode, on the same images and compare their outputs.
 
+    Where the images decide how many rows an output has, as of a detector's boxes, the maps that these
+    are chosen from count in its place: see `spconvify.network.heads`.
+
     Args:
         original: the network before the conversion.
         converted: the network after it.
@@ -149,19 +152,15 @@ def agreement(
             it is said to be.
     """
     tallies: dict[str, _Tally] = {}
-    images = 0
+    images, outputs = 0, Comparable(original, converted)
     with trying(original), trying(converted):
         for batch in filter(size_of, batches):
             images += size_of(batch)
-            inputs = Inputs.of(batch)
-            before, after = (
-                arrays(run(model, inputs, remedy=_REMEDY)) for model in (original, converted)
-            )
+            before, after = outputs(batch)
             new = {name: value for name, value in before.items() if name not in tallies}
             if new or not tallies:
-                tallies.update(
-                    _tallies(new, Frame.of(original, shape_of(batch)), None if tallies else kinds)
-                )
+                frame = Frame.of(original, shape_of(batch))
+                tallies.update(_tallies(new, frame, None if tallies else kinds, outputs.maps))
             for name, value in before.items():
                 tallies[name].add(value, after.get(name))
     if not images:
@@ -178,20 +177,20 @@ def check_output_kinds(original: nn.Layer, images: Batch, kinds: Kinds) -> None:
     """
     if kinds is not None:
         with trying(original):
-            said_kinds(kinds, arrays(run(original, Inputs.of(images), remedy=_REMEDY)))
+            said_kinds(kinds, arrays(run(original, Inputs.of(images), remedy=REMEDY)))
 
 
-def _tallies(outputs: dict[str, np.ndarray], frame: Frame, kinds: Kinds) -> dict[str, _Tally]:
+def _tallies(
+    outputs: dict[str, np.ndarray], frame: Frame, kinds: Kinds, maps: Collection[str]
+) -> dict[str, _Tally]:
     said, pyramid = said_kinds(kinds, outputs), is_pyramid(outputs.values(), frame)
-    return {
-        name: _Tally(
-            name,
-            value,
-            [said[name]] if name in said else possible_kinds(value, frame, pyramid),
-            frame,
-        )
-        for name, value in outputs.items()
-    }
+
+    def possible(name: str, value: np.ndarray) -> Sequence[str]:
+        if name in said:
+            return [said[name]]
+        return ["values"] if name in maps else possible_kinds(value, frame, pyramid)
+
+    return {name: _Tally(name, value, possible(name, value), frame) for name, value in outputs.items()}
 
 
 class _Tally:

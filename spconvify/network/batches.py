@@ -68,7 +68,7 @@ def with_pictures(inputs: Inputs, pictures: np.ndarray) -> Inputs:
             return replace(tensor, example=one.values(seeds[tensor.name]))
         return tensor
 
-    return sized._changed(filled)
+    return sized.changed(filled)
 
 
 def with_picture_shape(inputs: Inputs, shape: tuple[int, ...]) -> Inputs:
@@ -91,7 +91,7 @@ def with_picture_shape(inputs: Inputs, shape: tuple[int, ...]) -> Inputs:
         stale = not same and _says_size(tensor, own)
         return replace(tensor, example=None) if stale else tensor
 
-    return with_usual(inputs._changed(resized))
+    return with_usual(inputs.changed(resized))
 
 
 def with_usual(inputs: Inputs) -> Inputs:
@@ -108,7 +108,7 @@ def with_usual(inputs: Inputs) -> Inputs:
         values = None if tensor.example is not None else _usual(tensor, own)
         return tensor if values is None else replace(tensor, example=values)
 
-    return inputs._changed(usual)
+    return inputs.changed(usual)
 
 
 def without_example(inputs: Inputs) -> list[str]:
@@ -175,7 +175,7 @@ def taken(batch: Batch, rows: Any) -> Batch:
         values = values[rows]
         return replace(tensor, shape=tuple(values.shape), example=values)
 
-    return batch._changed(some)
+    return batch.changed(some)
 
 
 def feed(model: nn.Layer, batch: Any) -> Sample:
@@ -202,7 +202,7 @@ def joined(batches: Iterable[Batch]) -> Batch:
         arrays = [tensor.array(), *(tensors[tensor.name].array() for tensors in each)]
         return replace(tensor, shape=(total, *tensor.sizes[1:]), example=np.concatenate(arrays))
 
-    return first._changed(together)
+    return first.changed(together)
 
 
 def listed(inputs: Inputs) -> str:

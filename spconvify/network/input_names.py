@@ -64,7 +64,7 @@ def _replaced(given: Mapping[str, InputTensor], base: Inputs) -> Inputs:
         dtype = new.dtype or tensor.dtype
         return replace(tensor, shape=new.shape, dtype=dtype, example=tensor.example if same else None)
 
-    return with_usual(base._changed(change))
+    return with_usual(base.changed(change))
 
 
 def _nested(given: Mapping[str, InputTensor]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class InputTensor:
         name: what an engine's files call it.
         example: an array or tensor that it is to be run on, in place of random numbers; if it has
             another N, its rows are repeated, or left out.
+        usual: a size for every axis, for those that may have any, where more is known than the example.
     """
 
     shape: tuple[int, ...]
@@ -36,6 +37,7 @@ class InputTensor:
     layout: Layout | None = None
     name: str = ""
     example: Any = None
+    usual: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = tuple(DYNAMIC if size is None else int(size) for size in self.shape)
@@ -45,10 +47,15 @@ class InputTensor:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The shape with a size for every axis: the example's, or one row, and a usual size."""
-        known = () if self.example is None else tuple(self.example.shape)
+        known = self.usual or (() if self.example is None else tuple(self.example.shape))
         if len(known) != len(self.shape):
             known = (1, *[USUAL_SIZES[0]] * len(self.shape))
         return tuple(own if size == DYNAMIC else size for size, own in zip(self.shape, known))
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """Where a picture's height and width are; none of what is no picture."""
+        return {"NCHW": (2, 3), "NHWC": (1, 2), None: ()}[self.layout]
 
     def values(self, seed: int | Sequence[int] = 0) -> Any:
         """An array or a tensor of `sizes`: the example, or random numbers."""

@@ -144,7 +144,8 @@ class Inputs:
     @property
     def brief(self) -> Any:
         """The shape of the only tensor, where floats of that shape are all; otherwise these inputs."""
-        return self.first.shape if self.is_plain and self.first.dtype is None else self
+        is_all = self.is_plain and self.first.dtype is None and not self.first.usual
+        return self.first.shape if is_all else self
 
     @property
     def said(self) -> Any:
@@ -166,9 +167,9 @@ class Inputs:
         seeds = self._seeds(seed)
         return {name: tensor.array(seeds[name]) for name, tensor in self.tensors.items()}
 
-    def values(self) -> Any:
+    def values(self, seed: int = 0) -> Any:
         """`feeds`; of a plain input the array alone."""
-        feeds = self.feeds()
+        feeds = self.feeds(seed)
         return feeds[_ONLY] if self.is_plain else feeds
 
     def specs(self) -> list[paddle.static.InputSpec]:
@@ -184,20 +185,20 @@ class Inputs:
         def resized(tensor: InputTensor) -> InputTensor:
             return replace(tensor, shape=(batch, *tensor.shape[1:])) if tensor.shape else tensor
 
-        return self._changed(resized)
+        return self.changed(resized)
 
     def of_another_size(self) -> Inputs:
         """Random numbers for pictures of half the size, or twice where they are small."""
 
         def resized(tensor: InputTensor) -> InputTensor:
-            if tensor.layout is None:
+            if not tensor.spatial_axes:
                 return tensor
             sizes = list(tensor.sizes)
-            for axis in (2, 3) if tensor.layout == "NCHW" else (1, 2):
+            for axis in tensor.spatial_axes:
                 sizes[axis] = sizes[axis] // 2 if sizes[axis] >= 96 else 2 * sizes[axis]
             return replace(tensor, shape=tuple(sizes), example=None)
 
-        return self._changed(resized)
+        return self.changed(resized)
 
     def filled(self, example: Any) -> Inputs:
         """The same shapes with an example's values, again from its first row if they are too few.
@@ -214,7 +215,7 @@ class Inputs:
             if len(ours) != len(theirs):
                 raise ArgumentError(f"the example holds {len(theirs)} arrays; the input has {len(ours)}")
             values = {name: tensor.example for name, tensor in zip(ours, theirs.values())}
-        return self._changed(lambda tensor: fill(tensor, values[tensor.name]))
+        return self.changed(lambda tensor: fill(tensor, values[tensor.name]))
 
     def _seeds(self, seed: int) -> dict[str, Any]:
         """Several tensors get different numbers."""
@@ -228,9 +229,10 @@ class Inputs:
                 return tensor
             return replace(tensor, layout=input_layout(model, tensor.shape))
 
-        return self._changed(place)
+        return self.changed(place)
 
-    def _changed(self, change: Any) -> Inputs:
+    def changed(self, change: Callable[[InputTensor], InputTensor]) -> Inputs:
+        """The same with every tensor as `change` makes it."""
         other = type(self).__new__(type(self))
         other.args, other.kwargs = mapped((self.args, self.kwargs), is_spec, change)
         other.is_plain = self.is_plain

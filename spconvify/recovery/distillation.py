@@ -52,6 +52,7 @@ class Distillation:
         recipe: temperature, feature weight, and the loss where it isn't chosen by the kind of output.
         images: (N, C, H, W), one batch, or `Inputs`; tells the variances.
         outputs: the teacher's outputs to learn -> the student's; None takes all under their own names.
+        maps: layers whose outputs count like one of the network's each, by the mean squared distance.
     """
 
     def __init__(
@@ -62,16 +63,18 @@ class Distillation:
         recipe: Recipe,
         images: Batch,
         outputs: Mapping[str, str] | None = None,
+        maps: Sequence[str] = (),
     ):
         self._networks, self._temperature = (student, teacher), recipe.temperature
-        chosen = layers if recipe.feature_weight else []
+        chosen = [*maps, *(layers if recipe.feature_weight else [])]
         self._own = OwnLoss(recipe.loss) if callable(recipe.loss) else None
         with evaluating(teacher), self._watching(teacher, chosen) as features:
             found = self._taught(images)
         self.terms = {} if self._own else _terms(flatten(found), recipe, teacher, images, outputs)
         share = recipe.feature_weight / max(1, len(layers))
         scales = {name: _variance(value) for name, value in features.items()}
-        self._features = {name: share / scale for name, scale in scales.items() if scale}
+        shares = {name: share * (name in layers) + (name in maps) for name in scales}
+        self._features = {name: shares[name] / scale for name, scale in scales.items() if scale}
 
     def __call__(self, images: Batch) -> tuple[paddle.Tensor, Tensors]:
         """The loss, and the student's outputs by name."""
@@ -150,7 +153,8 @@ def _terms(
     outputs: Mapping[str, str] | None,
 ) -> dict[str, Term]:
     """By the name of the teacher's output."""
-    names = outputs or {name: name for name, value in found.items() if "float" in str(value.dtype)}
+    floats = {name: name for name, value in found.items() if "float" in str(value.dtype)}
+    names = floats if outputs is None else outputs
     frame = Frame.of(teacher, shape_of(images))
     terms = {name: _term(name, own, found[name], recipe, frame) for name, own in names.items()}
     if recipe.axis is not None and all(term.loss != "kl" for term in terms.values()):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.network.batches import Batch, size_of, taken
+from spconvify.network.batches import Batch, feed, size_of, taken
+from spconvify.network.heads import heads
 from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import flatten
 from spconvify.network.placement import as_input
 from spconvify.network.run import evaluating, run
 
 Outputs = dict[str, paddle.Tensor]
+_VARIES = "depends on what the images show"
 _APART = "student and teacher don't belong together"
 
 
@@ -33,7 +35,8 @@ def check_outputs(student: nn.Layer, teacher: nn.Layer, images: Batch) -> dict[s
 
     Raises:
         ArgumentError: if a network doesn't run on the images, the two give outputs of other names or
-            shapes, the teacher's aren't finite, or nothing is left to learn from.
+            shapes, the teacher's aren't finite, or nothing is left to learn from (where the images
+            decide an output's size, that remains to be seen: `maps_to_learn`).
     """
     ignored, theirs = _incomparable(teacher, images)
     with evaluating(student), paddle.no_grad():
@@ -48,7 +51,8 @@ def check_outputs(student: nn.Layer, teacher: nn.Layer, images: Batch) -> dict[s
                 f"{_APART}: the teacher's output{_named(name)} is {list(theirs[name].shape)} for one "
                 f"image, the student's {list(ours[name].shape)}"
             )
-    _check_some_left(theirs, ignored)
+    if not _varies(ignored):
+        check_some_left(theirs.keys() - ignored.keys(), [], ignored)
     return ignored
 
 
@@ -76,8 +80,10 @@ def match_outputs(
             )
         if ours[own].stop_gradient:
             ignored[name] = "no trainable parameter of the student moves it"
-    _check_some_left(theirs, ignored)
-    return {name: own for name, own in names.items() if own is not None and name not in ignored}
+    found = {name: own for name, own in names.items() if own is not None and name not in ignored}
+    if not _varies(ignored):
+        check_some_left(found, [], ignored)
+    return found
 
 
 def _incomparable(teacher: nn.Layer, images: Batch) -> tuple[dict[str, str], Outputs]:
@@ -93,7 +99,9 @@ def _incomparable(teacher: nn.Layer, images: Batch) -> tuple[dict[str, str], Out
     ignored = {}
     for name, tensor in one.items():
         more = two.get(name)
-        if not int(tensor.size):
+        if name in other and list(other[name].shape) != list(tensor.shape):
+            ignored[name] = f"its shape {list(tensor.shape)} {_VARIES}"
+        elif not int(tensor.size):
             ignored[name] = f"it is empty, of shape {list(tensor.shape)}"
         elif "float" not in str(tensor.dtype):
             ignored[name] = f"it is of {_dtype(tensor)}, which has no gradient"
@@ -126,8 +134,34 @@ def _counterpart(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) 
     return alike[0] if len(alike) == 1 or alike[0] == next(iter(ours)) == "0" else None
 
 
-def _check_some_left(outputs: Mapping[str, Any], ignored: Mapping[str, str]) -> None:
-    if all(name in ignored for name in outputs):
+def maps_to_learn(
+    student: nn.Layer, teacher: nn.Layer, images: Batch, ignored: Mapping[str, str]
+) -> list[str]:
+    """The layers whose outputs are learnt where the images decide the size of an output itself.
+
+    These are the maps that a detector chooses its boxes from: `spconvify.network.heads`. None where
+    every output follows the images, or student and teacher have no such layers in common.
+    """
+    if not _varies(ignored):
+        return []
+    own = dict(student.named_sublayers())
+    with contextlib.suppress(Exception), unchanged(teacher):  # operators may have no gradient
+        return [name for name in heads(teacher, feed(teacher, taken(images, slice(1)))) if name in own]
+    return []
+
+
+def _varies(ignored: Mapping[str, str]) -> bool:
+    """Whether the images decide an output's size."""
+    return any(reason.endswith(_VARIES) for reason in ignored.values())
+
+
+def check_some_left(outputs: Collection[str], maps: Sequence[str], ignored: Mapping[str, str]) -> None:
+    """Refuse to learn from nothing.
+
+    Raises:
+        ArgumentError: says why each output can't be learnt.
+    """
+    if not outputs and not maps:
         why = "; ".join(f"output{_named(name)}: {reason}" for name, reason in ignored.items())
         raise ArgumentError(
             f"the networks give nothing to learn from: {why or 'no tensor'}; give networks that end "

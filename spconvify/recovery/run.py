@@ -23,7 +23,7 @@ from spconvify.recovery.distillation import Distillation, distilling
 from spconvify.recovery.evaluation import Evaluation
 from spconvify.recovery.launched import launched
 from spconvify.recovery.lock import only_run
-from spconvify.recovery.matching import check_outputs, match_outputs
+from spconvify.recovery.matching import check_outputs, check_some_left, maps_to_learn, match_outputs
 from spconvify.recovery.own_loss import OwnLoss, of_loss
 from spconvify.recovery.pairs import check_pair, replaced_layers
 from spconvify.recovery.processes import Processes
@@ -198,13 +198,19 @@ def distil(
     judged = eval_data is not None and metric is None
     evaluation = Evaluation(eval_data, processes, batches.form) if judged else None
     with distilling(student, teacher):
-        outputs = None if own else match_outputs(student, teacher, images, ignored)
+        outputs, maps = None, list[str]()
         if own:
             own.check(student, teacher, images)
+        else:
+            outputs = match_outputs(student, teacher, images, ignored)
+            maps = maps_to_learn(student, teacher, images, ignored)
+            check_some_left(outputs, maps, ignored)
         for name, why in ignored.items():
             tell(f"output {name!r} is left out of the loss: {why}")
+        if maps:
+            tell(f"learnt in its place: what the layers {', '.join(map(repr, maps))} give")
         layers = replaced_layers(student, teacher)
-        loss = Distillation(student, teacher, layers, recipe, images, outputs)
+        loss = Distillation(student, teacher, layers, recipe, images, outputs, maps)
         run = _identity(student, teacher, recipe, batches, evaluation) if schedule.checkpoint else {}
         trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation, metric)
         return trainer.run(batches, progress, tell)

@@ -22,7 +22,9 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
         forms = Counter(manifest.forms.values()).most_common()
         yield f"  {'forms':<18} {', '.join(f'{form} ({number})' for form, number in forms)}"
     threads = "1 thread" if manifest.threads == 1 else f"{manifest.threads} threads"
-    where = f"batch {manifest.input_shape[0]}, {threads}, {manifest.facts['processor']}"
+    given = "x".join(map(str, manifest.input_shape))
+    of = given if manifest.dynamic_size else f"batch {manifest.input_shape[0]}"
+    where = f"{of}, {threads}, {manifest.facts['processor']}"
     yield f"  {'latency':<18} {median(manifest.latency)} ({interval(manifest.latency)}), {where}"
     yield f"  {'checked':<18} largest error {manifest.error:.1e} of the output's scale"
     engine, how = registry.engine(manifest.engine), {"deleted_passes": manifest.deleted_passes}
@@ -33,10 +35,10 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
 def _input(manifest: Manifest) -> str:
     """3x224x224 behind the batch; of several inputs with their names."""
 
-    def text(shape: Sequence[int]) -> str:
-        batch = "any" if manifest.dynamic_batch else str(shape[0])
-        return "x".join((batch, *map(str, shape[1:])))
+    def text(shape: Sequence[int], free: Sequence[int]) -> str:
+        return "x".join("any" if axis in free else str(size) for axis, size in enumerate(shape))
 
+    free = manifest.free_axes
     if not manifest.inputs:
-        return text(manifest.input_shape)
-    return ", ".join(f"{name} {text(shape)}" for name, shape in manifest.inputs.items())
+        return text(manifest.input_shape, next(iter(free.values())))
+    return ", ".join(f"{name} {text(shape, free[name])}" for name, shape in manifest.inputs.items())

@@ -7,6 +7,7 @@ import paddle
 import pytest
 from command_line import one_line_error
 from exported_networks import TwoInputs, write
+from sized_networks import Pyramid
 
 import spconvify
 from spconvify import zoo
@@ -143,3 +144,37 @@ def test_a_folder_that_is_called_like_a_file(run, program, tmp_path):
 def test_verify_says_what_reads_a_program(run, program):
     for named in ("net", program, program.with_suffix(".pdiparams")):
         assert "`spconvify inspect`" in one_line_error(run("verify", named), 2)
+
+
+@pytest.mark.parametrize("engine", ["inference", "onnxruntime"])
+def test_files_of_any_size_from_a_program_of_any_size(run, tmp_path, monkeypatch, engine):
+    if engine == "onnxruntime":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("paddle2onnx")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net").mkdir()
+    model = Pyramid()
+    write(model, tmp_path / "net" / "inference", (-1, 3, -1, -1))
+    options = (
+        "--engine",
+        engine,
+        "--input",
+        "1,3,16,24",
+        "--dynamic-size",
+        "--no-tune",
+        "--format",
+        "json",
+    )
+    code, out, error = run("export", "net", "--out", "deploy", *options)
+    assert code == 0, error
+    assert json.loads(out)["free_axes"] == {"x": [2, 3]}
+
+
+def test_a_size_in_a_program_stays_one(run, tmp_path, monkeypatch):
+    """Reshapes and resizes of a program that was exported for one size have that size in them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net").mkdir()
+    write(Pyramid(way="python"), tmp_path / "net" / "inference", (1, 3, 16, 24))
+    done = run("export", "net", "--out", "deploy", "--dynamic-size", "--no-tune")
+    assert "on other heights and widths than 16x24" in one_line_error(done, 2)
+    assert not (tmp_path / "deploy").exists()
