@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from spconvify.cli import completion
+from spconvify.cli import image_options as io
 from spconvify.cli import options as o
 from spconvify.cli import values as v
 from spconvify.cli.output import note
@@ -72,16 +73,16 @@ def convert(
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
     plan: o.PlanFile = None,
-    calibration: o.Calibration = None,
-    calibration_count: o.CalibrationCount = None,
-    eval: o.Eval = None,
-    kind: o.Kind = None,
-    resize: o.Resize = None,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    normalize: o.Normalize = None,
-    bgr: o.Bgr = False,
-    seed: o.Seed = None,
+    calibration: io.Calibration = None,
+    calibration_count: io.CalibrationCount = None,
+    eval: io.Eval = None,
+    kind: io.Kind = None,
+    resize: io.Resize = None,
+    mean: io.Mean = None,
+    std: io.Std = None,
+    normalize: io.Normalize = None,
+    bgr: io.Bgr = False,
+    seed: io.Seed = None,
     input: o.Inputs = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="Time both networks too.", rich_help_panel=o.MEASUREMENT)

@@ -8,17 +8,16 @@ from typing import Annotated, Optional
 import typer
 
 from spconvify.cli import completion
-from spconvify.cli.values import MOST_IMAGES, parse_file
-from spconvify.data.normalizations import NORMALIZATIONS
+from spconvify.cli.values import parse_file
 from spconvify.engines import registry
 from spconvify.settings import DEFAULT_ENGINE
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
 ALL_ENGINES = "all"
-_STATISTICS = "Of pixels in 0..1 (or 0..255; default: the file's, ImageNet's, or grey 0.5)."
 
 
-def _option(panel: str, *names: str, help: str, **more):
+def option(panel: str, *names: str, help: str, **more):
+    """An option in one of the panels of a command's help."""
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
@@ -38,12 +37,12 @@ def _exporting_engines() -> str:
 
 Ratio = Annotated[
     float,
-    _option(CONVERSION, "--ratio", help="Share of the input channels that keep a 3x3, in (0, 1)."),
+    option(CONVERSION, "--ratio", help="Share of the input channels that keep a 3x3, in (0, 1)."),
 ]
-Groups = Annotated[int, _option(CONVERSION, "--groups", help="Groups of that 3x3.")]
+Groups = Annotated[int, option(CONVERSION, "--groups", help="Groups of that 3x3.")]
 Fusion = Annotated[
     str,
-    _option(
+    option(
         CONVERSION,
         "--fusion",
         help="gap: the paper's gate; sum: one linear layer.",
@@ -52,23 +51,23 @@ Fusion = Annotated[
 ]
 Include = Annotated[
     Optional[list[str]],
-    _option(CONVERSION, "--include", metavar="GLOB", help="Convert only layers that match; repeatable."),
+    option(CONVERSION, "--include", metavar="GLOB", help="Convert only layers that match; repeatable."),
 ]
 Exclude = Annotated[
     Optional[list[str]],
-    _option(CONVERSION, "--exclude", metavar="GLOB", help="Leave these layers alone; repeatable."),
+    option(CONVERSION, "--exclude", metavar="GLOB", help="Leave these layers alone; repeatable."),
 ]
 RatioFor = Annotated[
     Optional[list[str]],
-    _option(CONVERSION, "--ratio-for", metavar="GLOB=R", help="A ratio for these layers; repeatable."),
+    option(CONVERSION, "--ratio-for", metavar="GLOB=R", help="A ratio for these layers; repeatable."),
 ]
 PlanFile = Annotated[
     Optional[Path],
-    _option(CONVERSION, "--plan", metavar="FILE", help="Convert what this plan says (see --save-plan)."),
+    option(CONVERSION, "--plan", metavar="FILE", help="Convert what this plan says (see --save-plan)."),
 ]
 SavePlan = Annotated[
     Optional[Path],
-    _option(
+    option(
         OUTPUT,
         "--save-plan",
         metavar="FILE",
@@ -76,107 +75,14 @@ SavePlan = Annotated[
         help="Write what was converted, and how, as JSON.",
     ),
 ]
-Calibration = Annotated[
-    Optional[Path],
-    _option(
-        IMAGES,
-        "--calibration",
-        metavar="PATH",
-        help="Images to fit to: a folder, .npy or .npz.",
-    ),
-]
-CalibrationCount = Annotated[
-    Optional[int],
-    _option(
-        IMAGES,
-        "--calibration-count",
-        min=1,
-        max=MOST_IMAGES,
-        help="How many of them to use, spread over all; a quarter is left out of the fit, to check it "
-        "(default: 256).",
-    ),
-]
-Eval = Annotated[
-    Optional[str],
-    _option(
-        IMAGES,
-        "--eval",
-        metavar="F.npz",
-        help="Images and labels for accuracy before and after; or module:function, your own metric: it "
-        "is called with each network and returns a number, or a dict of some.",
-    ),
-]
-Kind = Annotated[
-    Optional[list[str]],
-    _option(
-        IMAGES,
-        "--kind",
-        metavar="[OUTPUT=]KIND",
-        help="What an output is, where the agreement judges it wrongly: classes, steps, map, mask, "
-        "image, values or labels; repeatable.",
-    ),
-]
-Resize = Annotated[
-    Optional[str],
-    _option(
-        IMAGES,
-        "--resize",
-        metavar="H,W",
-        help="Size of the images (default: the input's for pictures, their own for arrays).",
-    ),
-]
-Mean = Annotated[
-    Optional[str],
-    _option(
-        IMAGES,
-        "--mean",
-        help=_STATISTICS,
-    ),
-]
-Std = Annotated[
-    Optional[str],
-    _option(
-        IMAGES,
-        "--std",
-        help=_STATISTICS,
-    ),
-]
-Bgr = Annotated[
-    bool,
-    _option(
-        IMAGES,
-        "--bgr",
-        help="The network takes blue first: turn the images' channels around; --mean and --std are in "
-        "its order.",
-    ),
-]
-Normalize = Annotated[
-    Optional[str],
-    _option(
-        IMAGES,
-        "--normalize",
-        metavar="NAME",
-        help=f"Mean, std and order of a family: {', '.join(NORMALIZATIONS)}.",
-        autocompletion=completion.normalizations,
-    ),
-]
-Seed = Annotated[
-    Optional[int],
-    _option(
-        IMAGES,
-        "--seed",
-        min=0,
-        help="Of the images and the positions that are sampled (default: 0).",
-    ),
-]
 _SHAPE = "Shape of the input (default: the network's); of several inputs NAME=SHAPE[:DTYPE] each"
 Input = Annotated[
     Optional[list[str]],
-    _option(MEASUREMENT, "--input", metavar="N,C,H,W", help=f"{_SHAPE}."),
+    option(MEASUREMENT, "--input", metavar="N,C,H,W", help=f"{_SHAPE}."),
 ]
 Inputs = Annotated[
     Optional[list[str]],
-    _option(
+    option(
         MEASUREMENT,
         "--input",
         metavar="N,C,H,W",
@@ -185,7 +91,7 @@ Inputs = Annotated[
 ]
 Engine = Annotated[
     str,
-    _option(
+    option(
         MEASUREMENT,
         "--engine",
         help=f"What runs the networks: {', '.join(_all_engines())}, or {ALL_ENGINES}.",
@@ -199,11 +105,11 @@ ExportEngine = Annotated[
     ),
 ]
 Threads = Annotated[
-    str, _option(MEASUREMENT, "--threads", metavar="N", help="CPU threads; 1,2 measures both.")
+    str, option(MEASUREMENT, "--threads", metavar="N", help="CPU threads; 1,2 measures both.")
 ]
 Batch = Annotated[
     Optional[str],
-    _option(
+    option(
         MEASUREMENT,
         "--batch",
         metavar="N",
@@ -212,19 +118,19 @@ Batch = Annotated[
 ]
 Tune = Annotated[
     bool,
-    _option(
+    option(
         MEASUREMENT, "--tune", help="Measure first which form of each layer is fastest (remembered)."
     ),
 ]
 OnlyFaster = Annotated[
     bool,
-    _option(
+    option(
         MEASUREMENT,
         "--only-faster",
         help="Keep the dense convolution where no form is faster; measures like --tune.",
     ),
 ]
-Device = Annotated[str, _option(MEASUREMENT, "--device", help="cpu or gpu:0.")]
+Device = Annotated[str, option(MEASUREMENT, "--device", help="cpu or gpu:0.")]
 Arch = Annotated[
     Optional[str],
     typer.Option(
@@ -244,15 +150,15 @@ Ignore = Annotated[
 ]
 Format = Annotated[
     str,
-    _option(OUTPUT, "--format", help="table, json, csv or md.", autocompletion=completion.formats),
+    option(OUTPUT, "--format", help="table, json, csv or md.", autocompletion=completion.formats),
 ]
-PerLayer = Annotated[bool, _option(OUTPUT, "--per-layer", help="A line for every convolution.")]
+PerLayer = Annotated[bool, option(OUTPUT, "--per-layer", help="A line for every convolution.")]
 Plot = Annotated[
     Optional[Path],
-    _option(
+    option(
         OUTPUT, "--plot", metavar="F.png", parser=parse_file, help="Draw MACs per layer into a file."
     ),
 ]
-Force = Annotated[bool, _option(OUTPUT, "--force", "-f", help="Replace existing files.")]
-Quiet = Annotated[bool, _option(OUTPUT, "--quiet", "-q", help="No progress and no notes.")]
-Debug = Annotated[bool, _option(OUTPUT, "--debug", help="Show the traceback of an error.")]
+Force = Annotated[bool, option(OUTPUT, "--force", "-f", help="Replace existing files.")]
+Quiet = Annotated[bool, option(OUTPUT, "--quiet", "-q", help="No progress and no notes.")]
+Debug = Annotated[bool, option(OUTPUT, "--debug", help="Show the traceback of an error.")]

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from spconvify.cli import image_options as io
 from spconvify.cli import options as o
 from spconvify.cli import values as v
 from spconvify.recovery import recipe as defaults
@@ -111,12 +112,12 @@ def recover(
     log_dir: Annotated[
         Optional[Path], _option("--log-dir", metavar="DIR", help="Folder for VisualDL's curves.")
     ] = None,
-    eval: o.Eval = None,
-    resize: o.Resize = None,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    normalize: o.Normalize = None,
-    bgr: o.Bgr = False,
+    eval: io.Eval = None,
+    resize: io.Resize = None,
+    mean: io.Mean = None,
+    std: io.Std = None,
+    normalize: io.Normalize = None,
+    bgr: io.Bgr = False,
     input: o.Input = None,
     format: Annotated[str, typer.Option("--format", help="table or json.", rich_help_panel=o.OUTPUT)] = (
         "table"

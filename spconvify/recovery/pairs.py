@@ -8,6 +8,7 @@ from typing import Any
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.network.finite import not_finite
 from spconvify.network.replacement import Replacement
 from spconvify.surgery.sites import check_model, find_sites
 
@@ -17,6 +18,21 @@ def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
     dense = {site.name for site in find_sites(teacher) if not isinstance(site.layer, Replacement)}
     slim = [site.name for site in find_sites(student) if isinstance(site.layer, Replacement)]
     return [name for name in slim if name in dense]
+
+
+def check_networks(student: nn.Layer, teacher: nn.Layer, same: bool) -> None:
+    """Refuse what is no sound network; with `same` also a student of another one, as `check_pair`.
+
+    Raises:
+        ArgumentError: says what is wrong with which one.
+    """
+    for name, network in (("student", student), ("teacher", teacher)):
+        check_model(network)
+        bad = not_finite(network)
+        if bad:
+            raise ArgumentError(f"the {name}'s {bad[0]!r} holds NaN or infinity; give sound weights")
+    if same:
+        check_pair(student, teacher)
 
 
 def check_pair(student: nn.Layer, teacher: nn.Layer) -> None:

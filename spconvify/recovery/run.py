@@ -15,7 +15,6 @@ from spconvify.evaluation.metric import Metric, is_metric
 from spconvify.input_check.check import FEW, check_inputs
 from spconvify.network.batches import pictures_in, size_of
 from spconvify.network.examples import example_of
-from spconvify.network.finite import not_finite
 from spconvify.network.inputs import Inputs
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches, Form
@@ -25,14 +24,13 @@ from spconvify.recovery.launched import launched
 from spconvify.recovery.lock import only_run
 from spconvify.recovery.matching import check_outputs, check_some_left, maps_to_learn, match_outputs
 from spconvify.recovery.own_loss import OwnLoss, of_loss
-from spconvify.recovery.pairs import check_pair, replaced_layers
+from spconvify.recovery.pairs import check_networks, replaced_layers
 from spconvify.recovery.processes import Processes
 from spconvify.recovery.progress import Report, Tell, reporting, tell
 from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, identity
 from spconvify.recovery.trainer import Trainer
-from spconvify.surgery.sites import check_model
 
 
 def recover(
@@ -184,7 +182,7 @@ def distil(
     for settings in (recipe, schedule):
         settings.check()
     schedule = schedule.absolute()
-    _check_networks(student, teacher, same_network)
+    check_networks(student, teacher, same_network)
     processes, images = Processes(), batches.first().images
     if processes.rank != 0:
         progress, tell = None, _nobody
@@ -214,16 +212,6 @@ def distil(
         run = _identity(student, teacher, recipe, batches, evaluation) if schedule.checkpoint else {}
         trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation, metric)
         return trainer.run(batches, progress, tell)
-
-
-def _check_networks(student: nn.Layer, teacher: nn.Layer, same: bool) -> None:
-    for name, network in (("student", student), ("teacher", teacher)):
-        check_model(network)
-        bad = not_finite(network)
-        if bad:
-            raise ArgumentError(f"the {name}'s {bad[0]!r} holds NaN or infinity; give sound weights")
-    if same:
-        check_pair(student, teacher)
 
 
 def _identity(

@@ -14,7 +14,7 @@ from spconvify.evaluation.metric import Metric, is_metric
 from spconvify.network.batches import Batch, joined, shape_of
 from spconvify.network.inputs import Inputs
 from spconvify.progress import Progress
-from spconvify.report.comparison import Side
+from spconvify.report.side import Side
 
 
 @dataclass

@@ -22,8 +22,9 @@ from spconvify.report import (
     to_json,
     to_markdown,
 )
-from spconvify.report.comparison import Comparison, Side, SiteComparison
+from spconvify.report.comparison import Comparison, SiteComparison
 from spconvify.report.rows import captions
+from spconvify.report.side import Side
 from spconvify.report.units import change, factor, interval, median, metric_figures, quantity
 from spconvify.surgery.fit_report import FitReport
 
