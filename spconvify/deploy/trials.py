@@ -7,19 +7,21 @@ finite tell nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError, ConversionError
+from spconvify.network.input_tensor import InputTensor
 from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.outputs import arrays
 from spconvify.network.run import run_usual
 from spconvify.network.untouched import untouched
 
 Outputs = dict[str, np.ndarray]
+_LEAST = 0.1
 _SHIFT = 1.0  # of other values: a standard deviation of those that inputs are normalised to
 
 
@@ -50,10 +52,10 @@ def find_trials(model: nn.Layer, inputs: Inputs | None, has_example: bool = Fals
 
     inputs, first = run_usual(model, inputs, act=act)
     _check_outputs(first)
-    positive = bool(_blind(first)) and not has_example
+    positive = bool(blind(first.expected)) and not has_example
     if positive:  # of a logarithm or a root
         first = act(_positive(first.sample))
-    for name in _blind(first):
+    for name in blind(first.expected):
         called = f"output {name!r}" if name else "output"
         values = "the example" if has_example else "random numbers"
         raise ArgumentError(
@@ -75,13 +77,24 @@ def _those_that_run(samples: list[Sample], act: Callable[[Sample], Trial]) -> li
             trial = act(sample)
         except Exception:  # whatever the user's network raises on a size that it doesn't take
             continue
-        if not _blind(trial):
+        if not blind(trial.expected):
             found.append(trial)
     return found
 
 
 def _positive(sample: Sample) -> Sample:
-    return sample.changed(lambda tensor: tensor.abs() + 0.1)
+    return sample.changed(lambda tensor: tensor.abs() + _LEAST)
+
+
+def positive(inputs: Inputs) -> Inputs:
+    """The same with the numbers that a network is tried on where others give nothing finite."""
+
+    def drawn(tensor: InputTensor) -> InputTensor:
+        if tensor.example is not None or tensor.dtype is not None:
+            return tensor
+        return replace(tensor, example=np.abs(tensor.array()) + _LEAST)
+
+    return inputs.changed(drawn)
 
 
 def _check_outputs(trial: Trial) -> None:
@@ -92,9 +105,9 @@ def _check_outputs(trial: Trial) -> None:
         )
 
 
-def _blind(trial: Trial) -> list[str]:
-    """Outputs without a single finite number, though they have numbers."""
-    return [name for name, array in trial.expected.items() if array.size and not _any_finite(array)]
+def blind(outputs: Outputs) -> list[str]:
+    """Outputs without a single finite number, though they have numbers: nothing can be told by them."""
+    return [name for name, array in outputs.items() if array.size and not _any_finite(array)]
 
 
 def _any_finite(array: Any) -> bool:

@@ -66,3 +66,25 @@ def test_fusing_a_detector():
     model = slim(Detector)
     image = paddle.ones(SHAPE)
     assert [t.shape for t in fuse(model, input_shape=SHAPE)(image)] == [t.shape for t in model(image)]
+
+
+class Logarithm(paddle.nn.Layer):
+    """Of a random picture there is none."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = paddle.nn.Conv2D(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x.log().sum([2, 3], keepdim=True) + x)
+
+
+def test_files_are_compared_where_something_is_finite(tmp_path, monkeypatch):
+    """Where the network gives NaN alone, so do files that compute something else."""
+    model, read = trained(Logarithm()), checking._read
+    assert np.isnan(model(paddle.to_tensor(Inputs.of(SHAPE).values())).numpy()).all()
+    folder = export(model, tmp_path / "right", SHAPE, tune=False)
+    assert 0 < read_manifest(folder).error < 1e-4
+    monkeypatch.setattr(checking, "_read", lambda path: [array * 1.1 for array in read(path)])
+    with pytest.raises(EngineError, match="output is off by"):
+        export(model, tmp_path / "wrong", SHAPE, tune=False)
