@@ -58,6 +58,7 @@ def ppyoloe(nms: bool = False) -> Any:
 
 def picodet() -> Any:
     det = _det()
+    losses = importlib.import_module("ppdet.modeling.losses")
     backbone = det.LCNet(scale=0.75, feature_maps=[3, 4, 5])
     neck = det.LCPAN(_channels(backbone), 96, num_features=4)
     features = det.PicoFeat(96, 96, num_fpn_stride=4, num_convs=2, share_cls_reg=True, use_se=True)
@@ -65,9 +66,9 @@ def picodet() -> Any:
         features,
         num_classes=CLASSES,
         fpn_stride=[8, 16, 32, 64],
-        loss_class=det.losses.VarifocalLoss(),
-        loss_dfl=det.losses.DistributionFocalLoss(),
-        loss_bbox=det.losses.GIoULoss(),
+        loss_class=losses.VarifocalLoss(),
+        loss_dfl=losses.DistributionFocalLoss(),
+        loss_bbox=losses.GIoULoss(),
         feat_in_chan=96,
         nms=_nms(det),
     )
