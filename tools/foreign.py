@@ -43,6 +43,7 @@ GIGABYTE = 1 << 30
 
 def main() -> None:
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what it started ends with it
     packages = unpack(args.packages)
     if args.row:
         make_importable(packages)
@@ -50,11 +51,14 @@ def main() -> None:
         return
     results = Results(args.out, {"machine": machine(), "paddle": paddle.__version__, "ratio": 0.5})
     for name in args.only:
-        if results.has(name) and not args.again:
+        known = {} if args.again else results.jobs.get(name, {})
+        done = known.get("checks", {})
+        if "error" in known or not set(args.checks) - set(done):
             continue
         start = time.perf_counter()
-        row = _in_own_process(name, args)
-        row["seconds"] = round(time.perf_counter() - start)
+        row = _in_own_process(name, args, [key for key in args.checks if key not in done])
+        row["checks"] = {**done, **row.get("checks", {})}
+        row["seconds"] = round(time.perf_counter() - start) + known.get("seconds", 0)
         results.add(name, row)
         print(f"{name}: {_said(row)}, {row['seconds']} s", flush=True)
         args.out.with_suffix(".md").write_text(table(_in_order(results)))
@@ -76,12 +80,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _in_own_process(name: str, args: argparse.Namespace) -> dict[str, Any]:
+def _in_own_process(name: str, args: argparse.Namespace, checks: list[str]) -> dict[str, Any]:
     """The network's row; what was found out until then if the process ends early."""
     with tempfile.TemporaryDirectory() as folder:
         row = Path(folder) / "row.json"
         command = [sys.executable, __file__, "--packages", str(args.packages), "--only", name]
-        command += ["--row", str(row), "--checks", *args.checks]
+        command += ["--row", str(row), "--checks", *checks]
         ended = ""
         with subprocess.Popen(
             command,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -80,12 +81,15 @@ def check(name: str, packages: Path, out: Path, checks: Sequence[str]) -> None:
     paddle.set_device("cpu")
     with tempfile.TemporaryDirectory() as place:
         foreigner = Foreigner(name, packages, Path(place))
-        row = {"sizes": foreigner.sizes, **_counted(foreigner), "checks": {}}
+        row = {"sizes": foreigner.sizes, **_counted(foreigner), "checks": {}, "seconds_of": {}}
         out.write_text(json.dumps(row))
-        if not row["eligible"]:
-            checks = [key for key in checks if key not in FUSIONS]
         for key in checks:
+            if not row["eligible"] and key in FUSIONS:
+                row["checks"][key] = "nothing"
+                continue
+            start = time.perf_counter()
             row["checks"][key] = _judged(_steps(foreigner, key))
+            row["seconds_of"][key] = round(time.perf_counter() - start)
             out.write_text(json.dumps(row))
 
 
@@ -169,10 +173,8 @@ def _check_round_trip(foreigner: Foreigner, fusion: str) -> None:
 
 
 def _check_fused(foreigner: Foreigner) -> None:
-    if not foreigner.converted:
-        check_fused(foreigner.network, foreigner.given)
-    for converted in foreigner.converted.values():
-        check_fused(scattered(converted), foreigner.given)
+    for fusion in FUSIONS:
+        check_fused(scattered(foreigner.convert(fusion)), foreigner.given)
 
 
 def _fusion(foreigner: Foreigner) -> str:
@@ -181,7 +183,7 @@ def _fusion(foreigner: Foreigner) -> str:
 
 
 def _check_export(foreigner: Foreigner, engine: str) -> str:
-    converted = scattered(foreigner.convert(_fusion(foreigner)))
+    converted = scattered(foreigner.convert(_fusion(foreigner)))  # a copy where nothing is eligible
     reason = refusal_of_original(converted, foreigner.network, foreigner.folder, foreigner.one, engine)
     return f"the original isn't exported either: {reason}" if reason else ""
 

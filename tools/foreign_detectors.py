@@ -66,7 +66,7 @@ def picodet() -> Any:
         features,
         num_classes=CLASSES,
         fpn_stride=[8, 16, 32, 64],
-        loss_class=losses.VarifocalLoss(),
+        loss_class=losses.varifocal_loss.VarifocalLoss(),
         loss_dfl=losses.DistributionFocalLoss(),
         loss_bbox=losses.GIoULoss(),
         feat_in_chan=96,

@@ -23,6 +23,8 @@ STUBS = """
     cv2 pycocotools munch skimage imageio librosa visualdl shapely sklearn lap motmetrics tqdm numba
     paddle.fluid typeguard terminaltables scipy filelock matplotlib easydict natsort
 """.split()
+# Their __init__ import what loads data and trains.
+BARE = ("paddleseg", "ppdet", "ppgan")
 
 
 class _StubModule(types.ModuleType):
@@ -41,10 +43,14 @@ def _decorated(self: Any, function: Any = None, *_: Any, **__: Any) -> Any:
 
 
 class _Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a stub for what is called like one of `STUBS`; asked last, so what is installed wins."""
+    """Finds a stub for what is called like one of `STUBS`, be it installed or not, so that networks are
+    the same everywhere; but not for what Paddle has imported."""
+
+    def __init__(self) -> None:
+        self._names = [name for name in STUBS if name not in sys.modules]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if not any(name == stub or name.startswith(f"{stub}.") for stub in STUBS):
+        if not any(name == stub or name.startswith(f"{stub}.") for stub in self._names):
             return None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
@@ -82,6 +88,10 @@ def _wanted(names: Sequence[str]) -> list[str]:
 
 
 def make_importable(unpacked: Path) -> None:
-    """From now on the packages in `unpacked` can be imported, and what isn't there is a stub."""
+    """From now on the packages in `unpacked` can be imported, without what their __init__ import."""
     sys.path.append(str(unpacked))
-    sys.meta_path.append(_Stubs())
+    sys.meta_path.insert(0, _Stubs())
+    for name in BARE:
+        module = types.ModuleType(name)
+        module.__path__ = [str(unpacked / name)]
+        sys.modules[name] = module

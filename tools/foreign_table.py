@@ -34,7 +34,7 @@ def _row(name: str, row: dict[str, Any], reasons: list[str]) -> list[str]:
 
 
 def _cell(said: str, reasons: list[str]) -> str:
-    if said in ("", "right"):
+    if said in ("", "right", "nothing"):
         return said or "–"
     verdict, _, reason = said.partition(": ")
     if reason not in reasons:
