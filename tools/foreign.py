@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 import zlib  # noqa: F401 - before paddle: on 2.6 a later import can crash
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,14 @@ def main() -> None:
     results = Results(args.out, {"machine": machine(), "paddle": paddle.__version__, "ratio": 0.5})
     for name in args.only:
         known = {} if args.again else results.jobs.get(name, {})
-        done = known.get("checks", {})
-        if "error" in known or not set(args.checks) - set(done):
+        checks = [key for key in args.checks if key not in known.get("checks", {})]
+        if "error" in known or not checks:
             continue
-        start = time.perf_counter()
-        row = _in_own_process(name, args, [key for key in args.checks if key not in done])
-        row["checks"] = {**done, **row.get("checks", {})}
-        row["seconds"] = round(time.perf_counter() - start) + known.get("seconds", 0)
-        results.add(name, row)
+        for row in _in_own_process(name, args, checks):
+            results.add(name, _together(known, row))
+            args.out.with_suffix(".md").write_text(table(_in_order(results)))
+        row = results.jobs[name]
         print(f"{name}: {_said(row)}, {row['seconds']} s", flush=True)
-        args.out.with_suffix(".md").write_text(table(_in_order(results)))
     args.out.with_suffix(".md").write_text(table(_in_order(results)))
     raise SystemExit(any(map(is_wrong, results.jobs.values())))
 
@@ -80,28 +79,43 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _in_own_process(name: str, args: argparse.Namespace, checks: list[str]) -> dict[str, Any]:
-    """The network's row; what was found out until then if the process ends early."""
+def _in_own_process(name: str, args: argparse.Namespace, checks: list[str]) -> Iterator[dict[str, Any]]:
+    """The network's row, after each of its checks, and at the end with why it ended early."""
     with tempfile.TemporaryDirectory() as folder:
         row = Path(folder) / "row.json"
         command = [sys.executable, __file__, "--packages", str(args.packages), "--only", name]
         command += ["--row", str(row), "--checks", *checks]
-        ended = ""
-        with subprocess.Popen(
+        process = subprocess.Popen(
             command,
             start_new_session=True,
             preexec_fn=lambda: _limit_memory(args.memory),
             env={**os.environ, "TMPDIR": folder},
-        ) as process:
-            try:
-                code = process.wait(args.timeout)
-                ended = f"the process ended with {code}" if code else ""
-            except subprocess.TimeoutExpired:
-                ended = f"not done in {args.timeout:g} s"
-            finally:
-                _end(process)
-        found: dict[str, Any] = json.loads(row.read_text()) if row.exists() else {}
-    return {**found, "error": ended} if ended else found
+        )
+        start, seen = time.perf_counter(), -1
+        try:
+            while (code := process.poll()) is None and time.perf_counter() - start < args.timeout:
+                time.sleep(0.5)
+                found = _read(row)
+                if len(found.get("checks", ())) > seen:
+                    seen = len(found.get("checks", ()))
+                    yield {**found, "seconds": round(time.perf_counter() - start)}
+        finally:
+            _end(process)
+        ended = f"not done in {args.timeout:g} s" if code is None else f"the process ended with {code}"
+        found = {**_read(row), "seconds": round(time.perf_counter() - start)}
+        yield found if code == 0 else {**found, "error": ended}
+
+
+def _read(row: Path) -> dict[str, Any]:
+    return json.loads(row.read_text()) if row.exists() else {}
+
+
+def _together(known: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """A row with what an earlier run had found out."""
+    both = {**known, **row, "seconds": known.get("seconds", 0) + row["seconds"]}
+    for key in ("checks", "seconds_of"):
+        both[key] = {**known.get(key, {}), **row.get(key, {})}
+    return both
 
 
 def _limit_memory(gibibytes: float) -> None:
@@ -115,6 +129,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """The process and its children, which are a group of their own."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _said(row: dict[str, Any]) -> str:

@@ -82,7 +82,7 @@ def check(name: str, packages: Path, out: Path, checks: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as place:
         foreigner = Foreigner(name, packages, Path(place))
         row = {"sizes": foreigner.sizes, **_counted(foreigner), "checks": {}, "seconds_of": {}}
-        out.write_text(json.dumps(row))
+        _write(out, row)
         for key in checks:
             if not row["eligible"] and key in FUSIONS:
                 row["checks"][key] = "nothing"
@@ -90,7 +90,14 @@ def check(name: str, packages: Path, out: Path, checks: Sequence[str]) -> None:
             start = time.perf_counter()
             row["checks"][key] = _judged(_steps(foreigner, key))
             row["seconds_of"][key] = round(time.perf_counter() - start)
-            out.write_text(json.dumps(row))
+            _write(out, row)
+
+
+def _write(out: Path, row: dict[str, Any]) -> None:
+    """Whole at any moment, since it is read meanwhile."""
+    temporary = out.with_suffix(".tmp")
+    temporary.write_text(json.dumps(row))
+    temporary.replace(out)
 
 
 def _counted(foreigner: Foreigner) -> dict[str, Any]:

@@ -91,7 +91,6 @@ _SEGMENTATION = {
     "FastSCNN": _segmentation("FastSCNN", sizes=(128, 139, 160)),
     "DDRNet-23": _segmentation("DDRNet_23", sizes=(128, 139, 160)),
     "ENet": _segmentation("ENet"),
-    "ESPNetV1": _segmentation("ESPNetV1"),
     "ESPNetV2": _segmentation("ESPNetV2"),
     "HarDNet": _segmentation("HarDNet"),
     "SegNet": _segmentation("SegNet"),
@@ -119,19 +118,19 @@ _DETECTION = {
     "HRNet-W18 keypoints": _detector(detectors.keypoints),
 }
 _GENERATION = {
-    "RRDB (ESRGAN)": _generator("generators.rrdb_net", "RRDBNet", 3, 3, 32, 3, sizes=(32, 43)),
+    "RRDB (ESRGAN)": _generator("generators.rrdb_net", "RRDBNet", 3, 3, 16, 1, sizes=(16, 27)),
     "EDVR": _generator(
-        "generators.edvr", "EDVRNet", 3, 3, 4, 32, 5, 4, 2, 4, sizes=(32, 64), inputs=_frames
+        "generators.edvr", "EDVRNet", 3, 3, 4, 16, 5, 4, 1, 1, sizes=(16, 32), inputs=_frames
     ),
-    "ResNet generator (CycleGAN)": _generator("generators.resnet", "ResnetGenerator", 3, 3),
-    "UNet generator (pix2pix)": _generator("generators.unet", "UnetGenerator", 3, 3, 6),
+    "ResNet generator (CycleGAN)": _generator("generators.resnet", "ResnetGenerator", 3, 3, 16),
+    "UNet generator (pix2pix)": _generator("generators.unet", "UnetGenerator", 3, 3, 6, 16),
     "MobileResnetGenerator": _generator("generators.mobile_resnet", "MobileResnetGenerator", 3, 3, 32),
     "AnimeGAN generator": _generator("generators.generater_animegan", "AnimeGenerator"),
-    "DRN": _generator("generators.drn", "DRNGenerator", (2, 4), 4, sizes=(32, 43, 64)),
-    "LESRCNN": _generator("generators.lesrcnn", "LESRCNNGenerator", sizes=(32, 43)),
-    "PAN": _generator("generators.pan", "PAN", 3, 3, 40, 24, 4, sizes=(32, 43)),
-    "MPRNet": _generator("generators.mpr", "MPRNet", sizes=(32, 64)),
-    "PatchGAN discriminator": _generator("discriminators.nlayers", "NLayerDiscriminator", 3),
+    "DRN": _generator("generators.drn", "DRNGenerator", (2, 4), 4, sizes=(16, 27, 32)),
+    "LESRCNN": _generator("generators.lesrcnn", "LESRCNNGenerator", sizes=(16, 27)),
+    "PAN": _generator("generators.pan", "PAN", 3, 3, 40, 24, 4, sizes=(16, 27)),
+    "MPRNet": _generator("generators.mpr", "MPRNet", 3, 3, 16, 8, 8, 2, sizes=(32, 64)),
+    "PatchGAN discriminator": _generator("discriminators.nlayers", "NLayerDiscriminator", 3, 16),
     "VGG discriminator": _generator(
         "discriminators.vgg_discriminator", "VGGDiscriminator128", 3, 32, sizes=(128,)
     ),
