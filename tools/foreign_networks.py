@@ -27,13 +27,13 @@ class Foreign:
         build: makes it; is given the folder with the unpacked packages.
         sizes: heights and widths of its input: a usual one, and others to try until one runs.
         inputs: what it is run on, for a size.
-        varies: the sizes of its outputs depend on the values, as a detector's number of boxes does.
+        program: where its files lie, of an exported program.
     """
 
     build: Callable[[Path], nn.Layer]
     sizes: tuple[int, ...] = (64, 75, 96)
     inputs: Callable[[int], Any] = lambda size: (1, 3, size, size)
-    varies: bool = False
+    program: str = ""
 
 
 def names() -> Iterator[str]:
@@ -58,8 +58,8 @@ def _generator(module: str, name: str, *args: Any, **others: Any) -> Foreign:
     return Foreign(build, **others)
 
 
-def _detector(make: Callable[[], nn.Layer], sizes: Any = (64, 96), varies: bool = False) -> Foreign:
-    return Foreign(lambda _: make(), sizes, detector_inputs, varies)
+def _detector(make: Callable[[], nn.Layer], sizes: Any = (64, 96)) -> Foreign:
+    return Foreign(lambda _: make(), sizes, detector_inputs)
 
 
 def _backbone(name: str, sizes: Any = (64, 75, 96)) -> Foreign:
@@ -67,7 +67,7 @@ def _backbone(name: str, sizes: Any = (64, 75, 96)) -> Foreign:
 
 
 def _program(place: str, sizes: Any = (64, 96), inputs: Any = Foreign.inputs) -> Foreign:
-    return Foreign(lambda packages: spconvify.load(packages / place), sizes, inputs)
+    return Foreign(lambda packages: spconvify.load(packages / place), sizes, inputs, place)
 
 
 def _line(width: int) -> tuple[int, ...]:
@@ -108,10 +108,10 @@ _SEGMENTATION = {
 }
 _DETECTION = {
     "PP-YOLOE-s": _detector(detectors.ppyoloe),
-    "PP-YOLOE-s with NMS": _detector(lambda: detectors.ppyoloe(nms=True), varies=True),
+    "PP-YOLOE-s with NMS": _detector(lambda: detectors.ppyoloe(nms=True)),
     "PicoDet-s": _detector(detectors.picodet),
     "YOLOv3, MobileNetV1": _detector(detectors.yolov3),
-    "YOLOv3, MobileNetV1, with NMS": _detector(lambda: detectors.yolov3(nms=True), varies=True),
+    "YOLOv3, MobileNetV1, with NMS": _detector(lambda: detectors.yolov3(nms=True)),
     "YOLOX-tiny": _detector(detectors.yolox),
     "FCOS, ResNet18_vd": _detector(detectors.fcos, sizes=(128, 160)),
     "TTFNet, DarkNet53": _detector(detectors.ttfnet),
