@@ -98,10 +98,11 @@ _SEGMENTATION = {
     "OCRNet, HRNet-W18-small": _segmentation("OCRNet", "HRNet_W18_Small_V1", backbone_indices=[0]),
     "DeepLabV3+, ResNet18_vd": _segmentation("DeepLabV3P", "ResNet18_vd"),
     "PSPNet, ResNet18_vd": _segmentation("PSPNet", "ResNet18_vd"),
-    "SFNet, ResNet18_vd": _segmentation("SFNet", "ResNet18_vd", backbone_indices=[0, 1, 2, 3]),
     "CCNet, ResNet18_vd": _segmentation("CCNet", "ResNet18_vd"),
     "SegFormer-B0": _segmentation("SegFormer", "MixVisionTransformer_B0", embedding_dim=256),
-    "PP-MobileSeg": _segmentation("PPMobileSeg", "MobileSeg_Tiny", upsample="vim"),
+    "PP-MobileSeg": _segmentation(
+        "PPMobileSeg", "MobileSeg_Tiny", of_backbone={"inj_type": "AAM", "out_feat_chs": [32, 64, 128]}
+    ),
     "MobileSeg, MobileNetV2": _segmentation("MobileSeg", "MobileNetV2_x1_0"),
     "LR-ASPP, MobileNetV3": _segmentation("LRASPP", "MobileNetV3_small_x1_0"),
     "PP-HumanSeg-Lite": _segmentation("PPHumanSegLite"),
@@ -124,7 +125,6 @@ _GENERATION = {
     ),
     "ResNet generator (CycleGAN)": _generator("generators.resnet", "ResnetGenerator", 3, 3, 16),
     "UNet generator (pix2pix)": _generator("generators.unet", "UnetGenerator", 3, 3, 6, 16),
-    "MobileResnetGenerator": _generator("generators.mobile_resnet", "MobileResnetGenerator", 3, 3, 32),
     "AnimeGAN generator": _generator("generators.generater_animegan", "AnimeGenerator"),
     "DRN": _generator("generators.drn", "DRNGenerator", (2, 4), 4, sizes=(16, 27, 32)),
     "LESRCNN": _generator("generators.lesrcnn", "LESRCNNGenerator", sizes=(16, 27)),

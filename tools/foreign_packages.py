@@ -21,7 +21,7 @@ DOWNLOAD = (
 # `munch`, and `paddle.fluid`, which later Paddles don't have, are imported by ppgan.
 STUBS = """
     cv2 pycocotools munch skimage imageio librosa visualdl shapely sklearn lap motmetrics tqdm numba
-    paddle.fluid typeguard terminaltables scipy filelock matplotlib easydict natsort
+    paddle.fluid typeguard terminaltables scipy filelock matplotlib mpl_toolkits easydict natsort
 """.split()
 # Their __init__ import what loads data and trains.
 BARE = ("paddleseg", "ppdet", "ppgan")
