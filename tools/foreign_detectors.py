@@ -6,6 +6,7 @@ Most give the maps of their heads, as they are exported for engines that find th
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,21 @@ def _det() -> Any:
     return importlib.import_module("ppdet.modeling")
 
 
-def detector_inputs(size: int) -> dict[str, Any]:
-    """What every architecture of PaddleDetection is given: a picture, its size and its scale."""
-    return {
-        "image": (1, 3, size, size),
-        "im_shape": np.full((1, 2), size, "float32"),
-        "scale_factor": np.ones((1, 2), "float32"),
-    }
+def detector_inputs(*names: str) -> Callable[[int], dict[str, Any]]:
+    """What an architecture of PaddleDetection is given, by a picture's size: these of its inputs.
+
+    Paddle exports no network that is given what it doesn't use.
+    """
+
+    def inputs(size: int) -> dict[str, Any]:
+        whole = {
+            "image": (1, 3, size, size),
+            "im_shape": np.full((1, 2), size, "float32"),
+            "scale_factor": np.ones((1, 2), "float32"),
+        }
+        return {name: whole[name] for name in names}
+
+    return inputs
 
 
 def _nms(det: Any) -> Any:
@@ -124,14 +133,14 @@ def _channels(part: Any) -> list[int]:
     return [shape.channels for shape in part.out_shape]
 
 
-def _maps(maps: Any, *others: Any) -> Any:
-    """In the place of a post-processing: the maps, and one of the inputs so that it is used."""
-    return maps, others[-1], None
+def _maps(maps: Any, anchors: Any, *others: Any) -> Any:
+    """In the place of YOLOv3's post-processing: the maps, and the inputs so that they are used."""
+    return maps, list(others), None
 
 
 def _maps_alone(maps: Any, *others: Any) -> Any:
-    return maps, others[-1]
+    return maps, list(others)
 
 
-def _heat_map_and_sizes(heat_map: Any, sizes: Any, *_: Any) -> Any:
-    return heat_map, sizes
+def _heat_map_and_sizes(heat_map: Any, sizes: Any, *others: Any) -> Any:
+    return [heat_map, sizes], list(others)

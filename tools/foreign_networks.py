@@ -58,8 +58,10 @@ def _generator(module: str, name: str, *args: Any, **others: Any) -> Foreign:
     return Foreign(build, **others)
 
 
-def _detector(make: Callable[[], nn.Layer], sizes: Any = (64, 96)) -> Foreign:
-    return Foreign(lambda _: make(), sizes, detector_inputs)
+def _detector(
+    make: Callable[[], nn.Layer], inputs: tuple[str, ...] = (), sizes: Any = (64, 96)
+) -> Foreign:
+    return Foreign(lambda _: make(), sizes, detector_inputs("image", *inputs))
 
 
 def _backbone(name: str, sizes: Any = (64, 75, 96)) -> Foreign:
@@ -107,15 +109,17 @@ _SEGMENTATION = {
     "LR-ASPP, MobileNetV3": _segmentation("LRASPP", "MobileNetV3_small_x1_0"),
     "PP-HumanSeg-Lite": _segmentation("PPHumanSegLite"),
 }
+_SCALE = ("scale_factor",)
+_ALL = ("im_shape", "scale_factor")
 _DETECTION = {
-    "PP-YOLOE-s": _detector(detectors.ppyoloe),
-    "PP-YOLOE-s with NMS": _detector(lambda: detectors.ppyoloe(nms=True)),
-    "PicoDet-s": _detector(detectors.picodet),
-    "YOLOv3, MobileNetV1": _detector(detectors.yolov3),
-    "YOLOv3, MobileNetV1, with NMS": _detector(lambda: detectors.yolov3(nms=True)),
-    "YOLOX-tiny": _detector(detectors.yolox),
-    "FCOS, ResNet18_vd": _detector(detectors.fcos, sizes=(128, 160)),
-    "TTFNet, DarkNet53": _detector(detectors.ttfnet),
+    "PP-YOLOE-s": _detector(detectors.ppyoloe, _SCALE),
+    "PP-YOLOE-s with NMS": _detector(lambda: detectors.ppyoloe(nms=True), _SCALE),
+    "PicoDet-s": _detector(detectors.picodet, _SCALE),
+    "YOLOv3, MobileNetV1": _detector(detectors.yolov3, _ALL),
+    "YOLOv3, MobileNetV1, with NMS": _detector(lambda: detectors.yolov3(nms=True), _ALL),
+    "YOLOX-tiny": _detector(detectors.yolox, _ALL),
+    "FCOS, ResNet18_vd": _detector(detectors.fcos, _SCALE, sizes=(128, 160)),
+    "TTFNet, DarkNet53": _detector(detectors.ttfnet, _ALL),
     "HRNet-W18 keypoints": _detector(detectors.keypoints),
 }
 _GENERATION = {
