@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 import foreign_packages
 from foreign_checks import CHECKS
+from foreign_networks import NETWORKS
 from foreign_table import is_wrong, table
 
 RIGHT = dict.fromkeys(CHECKS, "right")
@@ -22,6 +23,7 @@ def test_a_reason_stands_below_the_table_once():
     text = table({"one": {**COUNTED, "checks": RIGHT}, "other": refused})
     assert text.count("refused (1)") == 2
     assert text.endswith("\n1. no\n")
+    assert f"run on 2 of {len(NETWORKS)} networks" in text
     assert "| one | 64, 75 | 5 | 3 | 50% | right |" in text
 
 

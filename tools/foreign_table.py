@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from foreign_checks import CHECKS
+from foreign_networks import NETWORKS
 from results import markdown
 
 HEADS = ["network", "sizes", "Conv2D", "eligible", "share of MACs", *CHECKS]
@@ -17,11 +18,13 @@ def is_wrong(row: dict[str, Any]) -> bool:
 
 
 def table(jobs: dict[str, Any]) -> str:
-    """A row for every network; numbers in it lead to the reasons below."""
+    """A row for every network; numbers in it lead to the reasons below, and what is left is said."""
     reasons: list[str] = []
     rows = [HEADS, *(_row(name, row, reasons) for name, row in jobs.items())]
     listed = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
-    return "\n".join([markdown(rows), *listed]) + ("\n" if listed else "")
+    done = sum(set(CHECKS) <= set(row.get("checks", ())) for row in jobs.values())
+    left = f"Every check was run on {done} of {len(NETWORKS)} networks."
+    return "\n".join([markdown(rows), left, *([""] if listed else []), *listed]) + "\n"
 
 
 def _row(name: str, row: dict[str, Any], reasons: list[str]) -> list[str]:
