@@ -20,25 +20,30 @@ import time
 import traceback
 import warnings
 import zlib  # noqa: F401 - before paddle: on 2.6 a later import can crash
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paddle
 import pytest
 
 import spconvify
-from spconvify import EngineError, NoEffectWarning, SPConv2D, zoo
-from spconvify.deploy.equality import TOLERANCE_FLOAT64, in_float64, largest_error
-from spconvify.network.graph import tensors_in
+from spconvify import NoEffectWarning, zoo
 from spconvify.network.run import evaluating
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from latency import scatter_channels  # noqa: E402
-from results import Results, machine, markdown  # noqa: E402
+from network_checks import (
+    ROOT,
+    check_fused,
+    check_runs,
+    check_same_bits,
+    check_unchanged_by_converting,
+    lacking_gradients,
+    refusal_of_original,
+    runs,
+    scattered,
+)
+from results import Results, machine, markdown
 
 PADDLECLAS = """
     ResNet18 ResNet50_vd ResNet50_vc SE_ResNet50_vd HRNet_W18_C RepVGG_A0 DarkNet53 CSPDarkNet53 DLA34
@@ -49,7 +54,6 @@ PADDLECLAS = """
 """.split()
 CLASSES = 7
 SIZES = ((64, 75), (96, 107), (224, 225))  # even and odd; the first pair that the network runs at
-TOLERANCE = 1e-4  # of the outputs' scale
 
 
 def names() -> list[str]:
@@ -77,60 +81,27 @@ def check(name: str, folder: Path, fusion: str = "gap", exports: bool = True) ->
     if not row["eligible"]:
         with pytest.warns(NoEffectWarning, match="none of the"):
             spconvify.convert(model, inplace=True)
-        check_fused(model, filter(None, sizes(model, known.input_shape)))
+        check_fused(model, map(three_images, filter(None, sizes(model, known.input_shape))))
         return row
     even, odd = sizes(model, known.input_shape)
+    given = list(filter(None, (even, odd)))
     converted = spconvify.convert(model, fusion=fusion, input_shape=even)
-    for shape in filter(None, (even, odd)):
-        expected, found = outputs(model, shape), outputs(converted, shape)
-        assert [x.shape for x in found] == [x.shape for x in expected], f"shapes at {shape}"
-    before = {key: value.numpy() for key, value in converted.state_dict().items()}
-    with pytest.warns(NoEffectWarning):
-        assert spconvify.convert(converted, inplace=True) is converted
-    assert all(
-        np.array_equal(value.numpy(), before[key]) for key, value in converted.state_dict().items()
-    )
+    check_runs(model, converted, given)
+    check_unchanged_by_converting(converted)
     # Some backbones of PaddleClas have parameters that nothing uses.
     unused = lacking_gradients(model, even) if ":" in name else set()
     assert lacking_gradients(converted, even) <= unused, "gradients"
-    converted.eval()
-    scattered = copy.deepcopy(converted)
-    scatter_channels(scattered)  # as calibration does
-    round_trip(scattered, known, folder, even)
-    for network in (converted, scattered):
-        check_fused(network, filter(None, (even, odd)))
-    row["exported"] = exported(converted, model, folder, even) if exports else None
-    return {**row, "sizes": [shape[-1] for shape in filter(None, (even, odd))]}
+    other = scattered(converted)
+    round_trip(other, known, folder, even)
+    for network in (converted, other):
+        check_fused(network, map(three_images, given))
+    if exports:
+        row["exported"] = not refusal_of_original(converted, model, folder, even)
+    return {**row, "sizes": [shape[-1] for shape in given]}
 
 
-def check_fused(model: Any, shapes: Iterable[tuple[int, ...]]) -> None:
-    """Fused, it computes the same, for three images too.
-
-    In float32, or in float64 where the untrained network makes too much of float32's rounding.
-    """
-    model.eval()
-    for _, *rest in shapes:
-        shape = (3, *rest)
-        fused = spconvify.fuse(model, input_shape=shape)
-        assert not any(isinstance(layer, SPConv2D) for layer in fused.sublayers())
-        if largest_error(outputs(model, shape), outputs(fused, shape)) > TOLERANCE:
-            double = in_float64(model)
-            fused = spconvify.fuse(double, input_shape=shape)
-            error = largest_error(*(outputs(net, shape, "float64") for net in (double, fused)))
-            assert error <= TOLERANCE_FLOAT64, f"fused, at {rest}: off by {error:.1e}"
-
-
-def exported(converted: Any, model: Any, folder: Path, shape: tuple[int, ...]) -> bool:
-    """Whether Paddle Inference runs the network as it should; False if it doesn't run the original."""
-    try:
-        spconvify.export(converted, folder / "exported", shape, tune=False)
-    except EngineError as problem:
-        try:
-            spconvify.export(model, folder / "original", shape, tune=False)
-        except EngineError:
-            return False
-        raise problem
-    return True
+def three_images(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (3, *shape[1:])
 
 
 def counted(model: Any, shape: tuple[int, ...], fusion: str) -> dict[str, Any]:
@@ -174,29 +145,6 @@ def sizes(model: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[in
     raise AssertionError(f"runs at none of {pairs}")
 
 
-def runs(model: Any, shape: tuple[int, ...]) -> bool:
-    try:
-        return bool(outputs(model, shape))
-    except Exception:
-        return False
-
-
-def outputs(model: Any, shape: tuple[int, ...], dtype: str = "float32") -> list[Any]:
-    values = np.random.default_rng(0).standard_normal(shape, dtype="float32")
-    with evaluating(model), paddle.no_grad():
-        return list(tensors_in(model(paddle.to_tensor(values, dtype=dtype))))
-
-
-def lacking_gradients(model: Any, shape: tuple[int, ...]) -> set[str]:
-    """Trainable parameters that a step gives no gradient."""
-    model.train()
-    values = np.random.default_rng(1).standard_normal(shape, dtype="float32")
-    sum(x.square().mean() for x in tensors_in(model(paddle.to_tensor(values)))).backward()
-    lacking = {key for key, p in model.named_parameters() if p.trainable and p.grad is None}
-    model.clear_gradients()
-    return lacking
-
-
 def round_trip(model: Any, known: Any, folder: Path, shape: tuple[int, ...]) -> None:
     """Saved, identified from its keys, loaded: the same bits."""
     path = spconvify.save(model, folder / "network.safetensors")
@@ -206,12 +154,7 @@ def round_trip(model: Any, known: Any, folder: Path, shape: tuple[int, ...]) -> 
     # PaddleClas has networks whose parameters are those of one in paddle.vision.
     assert ":" in known.name or known.name in (found.name, *found.ambiguous_with), found.name
     for loaded in (source.build(), spconvify.load(path, known.name)):
-        state = loaded.state_dict()
-        assert list(state) == list(model.state_dict()), "order of the keys"
-        for key, value in model.state_dict().items():
-            assert np.array_equal(state[key].numpy(), value.numpy()), f"{key} differs"
-        for one, other in zip(outputs(loaded, shape), outputs(model, shape)):
-            assert np.array_equal(one.numpy(), other.numpy()), "outputs of the loaded network"
+        check_same_bits(loaded, model, shape)
 
 
 def table(jobs: dict[str, Any]) -> str:

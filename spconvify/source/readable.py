@@ -33,10 +33,12 @@ def check_readable(model: nn.Layer, shapes: Shapes) -> None:
         found = set(recognised(shapes))
     except CheckpointError as error:
         raise _unreadable(str(error).rpartition(";")[0]) from error  # without its question
-    for site in find_sites(model):
-        if operator_of(site.layer) is not None and not found.intersection((site.name, *site.aliases)):
+    replaced = [site for site in find_sites(model) if operator_of(site.layer) is not None]
+    for site in replaced:
+        if not found.intersection((site.name, *site.aliases)):
             raise _unreadable(f"its keys don't tell that {site.name!r} was replaced")
-    for name in found:
+    # Names in them may have dots of their own, so that they don't all lead to their layers.
+    for name in found.difference(*((site.name, *site.aliases) for site in replaced)):
         if operator_of(_layer_at(model, name.split(".") if name else ())) is None:
             raise _unreadable(
                 f"its layer {name!r} has parts that are called like those of a replaced one"

@@ -145,7 +145,7 @@ def plan(
 
     Raises:
         ArgumentError: for a ratio, group or fusion that can't be, a glob that matches no convolution,
-            or groups that fit none of the network's convolutions.
+            or groups that fit none of the network's convolutions, if it isn't converted already.
     """
     SPConvSettings(ratio, groups, fusion).check()
     if not isinstance(ratios, (Mapping, type(None))):
@@ -168,7 +168,8 @@ def plan(
             result.skipped[site.name] = reason
         else:
             result.changes.append(Replace(site.name, settings))
-    if unsplittable and all(unsplittable.values()):
+    nothing_fits = unsplittable and all(unsplittable.values())
+    if nothing_fits and not any(registry.operator_of(site.layer) for site in sites):
         name, reason = next(iter(unsplittable.items()))
         raise ArgumentError(f"groups {groups} fits no convolution of this network; {name!r}: {reason}")
     return result

@@ -54,3 +54,16 @@ def test_what_is_saved_can_be_loaded(tmp_path, make):
     for saved in (network, convert(network, fusion="sum", input_shape=shape)):
         save(saved, tmp_path / "x.pdparams")
         load(tmp_path / "x.pdparams", make())
+
+
+def test_a_replaced_layer_below_a_name_with_dots_is_saved_and_loaded(tmp_path):
+    def build():
+        network, block = nn.Sequential(nn.Conv2D(3, 8, 3, padding=1)), nn.Sequential()
+        block.add_sublayer("conv", nn.Conv2D(8, 8, 3, padding=1))
+        network.add_sublayer("yolo_block.0", block)  # as PaddleDetection calls them
+        return network
+
+    converted = convert(build(), input_shape=(1, 3, 16, 16))
+    path = save(converted, tmp_path / "w.safetensors")
+    loaded = load(path, build()).state_dict()
+    assert all((loaded[key] == value).all() for key, value in converted.state_dict().items())

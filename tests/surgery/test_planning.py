@@ -2,8 +2,9 @@
 
 import networks as nets
 import pytest
+from paddle import nn
 
-from spconvify import ArgumentError, Plan, convert, plan, slim
+from spconvify import ArgumentError, NoEffectWarning, Plan, convert, plan, slim
 from spconvify.operators.spconv.settings import SPConvSettings
 from spconvify.surgery.changes import Replace
 from spconvify.surgery.planning import plan_of
@@ -50,6 +51,17 @@ def test_refuses_what_cannot_be(arguments, message):
     with pytest.raises(ArgumentError) as error:
         plan(nets.PlainNet(), **arguments)
     assert message in str(error.value)
+
+
+def test_a_converted_network_whose_last_layer_cannot_be_split_is_left_as_it_is():
+    pictures = nn.Sequential(  # three channels come out
+        nn.Conv2D(4, 8, 3, padding=1), nn.Conv2D(8, 8, 3, padding=1), nn.Conv2D(8, 3, 3, padding=1)
+    )
+    converted = convert(pictures, input_shape=(1, 4, 8, 8))
+    before = list(converted.state_dict())
+    with pytest.warns(NoEffectWarning):
+        convert(converted, inplace=True)
+    assert list(converted.state_dict()) == before
 
 
 def test_skips_only_the_sites_whose_channels_do_not_fit():
