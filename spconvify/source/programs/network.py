@@ -8,7 +8,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.network.input_tensor import InputTensor
+from spconvify.errors import ArgumentError
+from spconvify.network.input_tensor import InputTensor, dtype_name
 from spconvify.source.programs.feeds import picture_of, usual_shape, usual_values, values_beside
 from spconvify.source.programs.program import Feed
 from spconvify.source.programs.steps import Ref, Step
@@ -55,6 +56,8 @@ class ProgramNetwork(nn.Layer):
 
         Raises:
             TypeError: if there are more than it has.
+            ArgumentError: for floats where it takes whole numbers, or the other way round: what it
+                computes of these would be right, and of something else.
         """
         if len(inputs) > len(self.feeds):
             some = f"{len(self.feeds)} input{'s' * (len(self.feeds) > 1)}"
@@ -62,6 +65,9 @@ class ProgramNetwork(nn.Layer):
         if len(inputs) == 1 and not named and len(self.feeds) > 1:
             return self(**self._with_the_usual(inputs[0]))
         positions = {feed.name: f"x{index}" for index, feed in enumerate(self.feeds)}
+        given = {**dict(zip(self.input_names, inputs)), **named}
+        for feed in self.feeds:
+            _check_kind(feed, given.get(feed.name))
         return super().__call__(*inputs, **{positions.get(name, name): x for name, x in named.items()})
 
     @property
@@ -113,3 +119,13 @@ class ProgramNetwork(nn.Layer):
         if isinstance(argument, list):
             return [self._resolved(item, values) for item in argument]
         return argument
+
+
+def _check_kind(feed: Feed, given: Any) -> None:
+    """Pixels that were scaled and normalised are no pixels of 0..255."""
+    dtype = dtype_name(getattr(given, "dtype", feed.dtype))
+    if ("float" in dtype) != ("float" in feed.dtype):
+        raise ArgumentError(
+            f"the program takes {feed.name!r} as {feed.dtype}, and got {dtype}: images that are scaled "
+            "or normalised aren't for it; convert it without images, or export it without that step"
+        )

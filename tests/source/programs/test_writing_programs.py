@@ -132,3 +132,36 @@ def test_a_child_that_dies_writes_nothing(tmp_path, monkeypatch):
     files = program_files(write(ONE_PICTURE[0](), tmp_path / "net"))
     monkeypatch.setattr(children, "run", lambda *args: (-9, ""))
     assert predicted(files, [[np.zeros(1)]]) == ([None], "")
+
+
+class Pixels(paddle.nn.Layer):
+    """Takes bytes, and scales and normalises them itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.again = paddle.nn.Conv2D(3, 8, 3, padding=1), paddle.nn.Conv2D(8, 8, 3)
+
+    def forward(self, x):
+        return self.again(self.conv((x.astype("float32") / 255.0 - 0.5) / 0.25)).mean([2, 3])
+
+
+def test_pictures_of_bytes(tmp_path):
+    """Normalised images are refused, which would give figures that say nothing."""
+    model, prefix = Pixels(), tmp_path / "net" / "inference"
+    model.eval()
+    prefix.parent.mkdir()
+    paddle.jit.save(
+        model, str(prefix), input_spec=[paddle.static.InputSpec([-1, 3, 16, 16], "uint8", "x")]
+    )
+    network, pixels = spconvify.load(prefix.parent), np.full((2, 3, 16, 16), 200, "uint8")
+    right = model(paddle.to_tensor(pixels)).numpy()
+    np.testing.assert_allclose(network(paddle.to_tensor(pixels)).numpy(), right, rtol=1e-5, atol=1e-6)
+    images = np.random.RandomState(0).randn(16, 3, 16, 16).astype("float32")
+    with pytest.raises(ArgumentError, match=r"takes 'x' as uint8, and got float32.*without images"):
+        spconvify.convert(network, fusion="sum", init="lstsq", calibration=[images])
+    with pytest.raises(ArgumentError, match="takes 'x' as uint8"):
+        spconvify.slim(network, fusion="sum", eval_data=(images, np.zeros(16, "int64")))
+    slim = spconvify.convert(network, fusion="sum")
+    write_program(slim, program_files(prefix), tmp_path / "slim")
+    again = spconvify.load(tmp_path / "slim")(paddle.to_tensor(pixels)).numpy()
+    np.testing.assert_allclose(again, slim(paddle.to_tensor(pixels)).numpy(), rtol=1e-4, atol=1e-5)
