@@ -3,6 +3,7 @@
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddle.vision.ops import DeformConv2D
 
 
 class Paddings(nn.Layer):
@@ -154,7 +155,22 @@ class TwoInputs(nn.Layer):
         return {"scores": self.linear(rows), "maps": maps, "best": rows.argmax(-1)}
 
 
-ONE_PICTURE = [Paddings, Shared, ChannelsLast, Line, Upwards, Elementwise, Attention]
+class Deformable(nn.Layer):
+    """Convolutions whose taps lie where another one says, with a mask and without."""
+
+    def __init__(self):
+        super().__init__()
+        self.where, self.mask = nn.Conv2D(4, 36, 3, padding=1), nn.Conv2D(4, 18, 3, padding=1)
+        self.first = DeformConv2D(4, 8, 3, padding=1, deformable_groups=2, groups=2)
+        self.offsets = nn.Conv2D(8, 18, 3, padding=2, stride=2)
+        self.second = DeformConv2D(8, 4, 3, stride=2, padding=2, dilation=2, bias_attr=False)
+
+    def forward(self, x):
+        x = self.first(x, self.where(x), F.sigmoid(self.mask(x)))
+        return self.second(x, self.offsets(x)[:, :, : (x.shape[2] + 1) // 2, : (x.shape[3] + 1) // 2])
+
+
+ONE_PICTURE = [Paddings, Shared, ChannelsLast, Line, Upwards, Elementwise, Attention, Deformable]
 
 
 def write(network, prefix, shape=(-1, 4, -1, -1)):

@@ -25,6 +25,8 @@ from spconvify.network.inputs import Inputs
 from spconvify.network.run import evaluating
 from spconvify.settings import UNTRACED_ENGINE
 
+_IDLE_INPUT = "is not involved in the target_vars"
+
 
 class _Traced(nn.Layer):
     """What is traced in the network's place: Paddle skips the hooks of the layer that it traces, and
@@ -74,7 +76,8 @@ def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
     Raises:
         EngineError: if it can't be traced into a static program; names the line.
     """
-    traced, spec = _traced(network, Inputs.of(input_shape, network))
+    inputs = Inputs.of(input_shape, network)
+    traced, spec = _traced(network, inputs)
     running: list[str] = []
     _forget_failed_traces()
     try:
@@ -87,6 +90,12 @@ def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
         ):
             paddle.jit.save(traced, str(folder / STEM), input_spec=spec)
     except Exception as error:
+        if _IDLE_INPUT in str(error):
+            names = " or ".join(map(repr, inputs.tensors))
+            raise EngineError(
+                f"{type(network).__name__} can't be traced for Paddle Inference: the input {names} has no "
+                "influence on any output, and Paddle exports no such input; give a network without it"
+            ) from error
         layer = f" in layer {running[-1]!r}" if running and running[-1] else ""
         raise EngineError(
             f"{type(network).__name__} can't be traced for Paddle Inference{layer}: {_where(error)}"

@@ -170,3 +170,23 @@ def test_a_home_that_nothing_can_be_written_to(tmp_path, monkeypatch):
     ENGINE.write(nn.Conv2D(3, 4, 3), tmp_path, (1, 3, 8, 8))
     assert (tmp_path / "model.pdiparams").exists()
     assert os.environ["HOME"] == str(tmp_path / "home")
+
+
+class Idle(nn.Layer):
+    """Asks for an input that changes nothing, as detectors without their last step do."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nets.conv(3, 4)
+
+    def forward(self, image, scale):
+        return self.conv(image)
+
+
+@pytest.mark.skipif(paddle.__version__.startswith("2."), reason="Paddle 2 leaves it out")
+def test_an_input_of_no_influence_is_named(tmp_path):
+    shapes = {"image": (1, 3, 8, 8), "scale": (1, 2)}
+    with pytest.raises(
+        EngineError, match=r"the input 'image' or 'scale' has no influence on any output"
+    ):
+        ENGINE.write(Idle(), tmp_path, shapes)

@@ -123,6 +123,18 @@ def _grid_sample(n: Arguments) -> Call:
     return F.grid_sample, [n.x(), n.x(1), n["mode"], n["padding_mode"], n["align_corners"]], {}
 
 
+def _deformable(n: Arguments) -> Call:
+    settings = {
+        "stride": n["strides"],
+        "padding": n["paddings"],
+        "dilation": n["dilations"],
+        "deformable_groups": n["deformable_groups"],
+        "groups": n["groups"],
+        "mask": n.x(3),
+    }
+    return paddle.vision.ops.deform_conv2d, [n.x(), n.x(1), n.x(2)], settings
+
+
 FUNCTIONS: dict[str, Entry] = {
     "conv2d": _convolution,
     "depthwise_conv2d": _convolution,
@@ -137,6 +149,7 @@ FUNCTIONS: dict[str, Entry] = {
     "group_norm": _group_norm,
     "instance_norm": _instance_norm,
     "grid_sample": _grid_sample,
+    "deformable_conv": _deformable,
     "pixel_shuffle": of_tensors(
         F.pixel_shuffle, upscale_factor="upscale_factor", data_format="data_format"
     ),
