@@ -93,8 +93,8 @@ def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
         if _IDLE_INPUT in str(error):
             names = " or ".join(map(repr, inputs.tensors))
             raise EngineError(
-                f"{type(network).__name__} can't be traced for Paddle Inference: the input {names} has no "
-                "influence on any output, and Paddle exports no such input; give a network without it"
+                f"{type(network).__name__} can't be traced for Paddle Inference: the input {names} has "
+                "no influence on any output, and Paddle exports no such input; give a network without it"
             ) from error
         layer = f" in layer {running[-1]!r}" if running and running[-1] else ""
         raise EngineError(
