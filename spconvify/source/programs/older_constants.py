@@ -60,8 +60,11 @@ def filled(kind: str, attrs: Mapping[str, Any], allowance: Allowance) -> np.ndar
     return np.full(shape, int(value) if "int" in dtype else value, dtype)
 
 
-def as_paddle_2_has_them(data: bytes) -> bytes:
-    """A .pdmodel with its constants as Paddle 2 has them, which both read."""
+def with_paddle_2s(data: bytes) -> bytes:
+    """A .pdmodel of Paddle 3 whose constants are there as Paddle 2 has them, too.
+
+    Either reads its own: Paddle 3 takes Paddle 2's for nothing in a file that says it is of Paddle 3.
+    """
     return _changed(data, _BLOCK, lambda block: _changed(block, _OPERATOR, _constant))
 
 
@@ -78,13 +81,9 @@ def _constant(operator: bytes) -> bytes:
         return operator
     attrs = [list(fields(value)) for number, _, value in parts if number == _ATTRIBUTE]
     (code,) = (_field(attr, _INT) for attr in attrs if _field(attr, _NAME) == b"dtype")
-    others = [part for part in parts if part[0] != _ATTRIBUTE or not _scalars(part[2])]
-    new = [
-        (_ATTRIBUTE, 2, _older(scalars, DTYPES[code]))
-        for scalars in (_scalars(value) for number, _, value in parts if number == _ATTRIBUTE)
-        if scalars
-    ]
-    return encode([*others, *new])
+    given = [_scalars(value) for number, _, value in parts if number == _ATTRIBUTE]
+    new = [(_ATTRIBUTE, 2, _older(scalars, DTYPES[code])) for scalars in given if scalars]
+    return encode([*parts, *new])
 
 
 def _field(parts: list[tuple[int, int, Any]], number: int) -> Any:

@@ -33,7 +33,7 @@ from spconvify.source.programs.check import TRIALS, never_finite, predicted
 from spconvify.source.programs.companions import read_companions
 from spconvify.source.programs.feeds import usual_values
 from spconvify.source.programs.files import ProgramFiles
-from spconvify.source.programs.older_constants import as_paddle_2_has_them
+from spconvify.source.programs.older_constants import with_paddle_2s
 from spconvify.source.programs.program import Feed, Program
 from spconvify.source.programs.reading import read_program
 from spconvify.source.programs.renaming import rename_outputs
@@ -126,7 +126,7 @@ def _write(fused: nn.Layer, program: Program, files: ProgramFiles, folder: Path)
         )
     rename_outputs(traced, [fetch.name for fetch in program.fetches])
     if is_older:  # and Paddle 2 may be what deploys it
-        traced.write_bytes(as_paddle_2_has_them(traced.read_bytes()))
+        traced.write_bytes(with_paddle_2s(traced.read_bytes()))
     for other in folder.iterdir():
         if other not in (traced, parameters):
             other.unlink()

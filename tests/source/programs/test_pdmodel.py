@@ -16,7 +16,7 @@ from made_programs import (
 from spconvify.errors import CheckpointError
 from spconvify.source.programs import pdmodel as pdmodel_module
 from spconvify.source.programs.architecture import ProgramArchitecture
-from spconvify.source.programs.older_constants import as_paddle_2_has_them
+from spconvify.source.programs.older_constants import with_paddle_2s
 from spconvify.source.programs.pdmodel import read_pdmodel
 from spconvify.source.programs.reading import read_program
 from spconvify.source.programs.wire import decode, encode
@@ -120,7 +120,7 @@ def test_constants(tmp_path):
     ],
 )
 def test_constants_of_paddle_3(code, scalars, expected):
-    """Read as they are, and written as Paddle 2 has them: the values stay, the attribute is another."""
+    """Read as they are; written for Paddle 2 too they stand there twice."""
     data = pdmodel(
         variable("x", [-1, 2]),
         variable("d", [2]),
@@ -128,12 +128,15 @@ def test_constants_of_paddle_3(code, scalars, expected):
         older_op("assign_value", {}, {"Out": ["d"]}, dtype=code, shape=[2], values=scalars),
         older_fetch("d"),
     )
-    for content in (data, as_paddle_2_has_them(data)):
+    for content in (data, with_paddle_2s(data)):
         (node,) = read_pdmodel(content).nodes
         assert node.attrs["value"].dtype == expected.dtype
         np.testing.assert_array_equal(node.attrs["value"], expected)
-    assert b"_values" in as_paddle_2_has_them(data)
-    assert as_paddle_2_has_them(GOOD) == GOOD
+    both = with_paddle_2s(data)
+    assert b"_values" in both
+    without = both.replace(b"\x06values", b"\x06others")  # as Paddle 2 sees it
+    np.testing.assert_array_equal(read_pdmodel(without).nodes[0].attrs["value"], expected)
+    assert with_paddle_2s(GOOD) == GOOD
 
 
 LARGE = older_op("fill_constant", {}, {"Out": ["c"]}, dtype=5, shape=[1 << 23], value=0.0)
