@@ -33,6 +33,8 @@ class Engine(ABC):
         exports: whether its files are for a server, too.
         runs_float64: whether it runs a network that computes in float64.
         tolerance: the largest error of exported files that is right, in parts of an output's scale.
+        rounding_of_one: how far numbers from 0 to 1 may be off whatever their scale is: an engine may
+            compute a sigmoid to so many digits behind the point.
     """
 
     name: ClassVar[str]
@@ -41,6 +43,7 @@ class Engine(ABC):
     exports: ClassVar[bool] = False
     runs_float64: ClassVar[bool] = False
     tolerance: ClassVar[float] = 1e-4
+    rounding_of_one: ClassVar[float] = 0.0
 
     def check(self, device: str = "cpu") -> None:
         """Refuse what isn't there: what the engine needs, or the device ("cpu" or "gpu:0").

@@ -9,7 +9,9 @@ import paddle.nn.functional as F
 import pytest
 from paddle import nn
 
+import spconvify
 from spconvify import EngineError, convert, fuse
+from spconvify.deploy.checking import checked_error
 from spconvify.engines import onnx_check, onnx_converter, onnx_parts, onnxruntime
 from spconvify.engines.onnx_converter import problem_in
 from spconvify.engines.worker import random_values
@@ -131,3 +133,33 @@ def test_a_plain_file_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("spconvify.engines.children.run", run)
     with pytest.warns(PlainFileWarning, match="Conv2D: spconvify leaves the ONNX file plain: it is"):
         onnxruntime.ENGINE.write(nets.conv(3), tmp_path, (1, 3, 8, 8))
+
+
+class Improbable(nn.Layer):
+    """A detector's map of probabilities where nothing is to be found: ten to the minus six and less."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nets.conv(3, 4)
+
+    def forward(self, x):
+        return F.sigmoid(3 * self.conv(x) - 20)
+
+
+def test_a_sigmoid_of_so_many_digits(tmp_path):
+    """ONNX Runtime's is exact to 1e-7 behind the point, whatever the numbers are."""
+    pytest.importorskip("paddle2onnx")
+    paddle.seed(0)
+    spconvify.export(Improbable(), tmp_path / "out", (1, 3, 16, 16), "onnxruntime", tune=False)
+    small = np.array([[3e-9, 2e-8]], "float32")
+    for off, engine in ((1e-7, onnxruntime.ENGINE), (1e-6, None), (1e-7, None)):
+        found = [small + np.float32(off)]
+        if engine is not None:
+            assert checked_error({"": small}, found, engine=engine) == 0
+            with pytest.raises(EngineError):
+                checked_error({"": small - 1}, [found[0] * 2 - 1e-2], engine=engine)
+            with pytest.raises(EngineError):
+                checked_error({"": small}, [small + 1e-5], lambda: {}, engine)
+        else:
+            with pytest.raises(EngineError):
+                checked_error({"": small}, found, lambda: {"": 0.0})

@@ -7,6 +7,7 @@ and free sizes, and the files are called as they were.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.checking import checked_error
+from spconvify.deploy.equality import Outputs, rounding
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
@@ -25,7 +27,7 @@ from spconvify.files.places import place_of
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.finite import check_finite
 from spconvify.network.input_tensor import InputTensor
-from spconvify.network.inputs import Inputs
+from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.outputs import arrays
 from spconvify.network.run import evaluating
 from spconvify.progress import Progress, nothing
@@ -100,7 +102,7 @@ def write_program(
     with scratch_folder(place) as folder:
         written = _write(fused, program, files, folder)
         _check_interface(program, read_program(written)[0])
-        error = _check(model, program, written)
+        error = _check(model, fused, program, written)
         for name, content in beside.items():
             (folder / name).write_bytes(content)
         put_in_place(folder, place, overwrite, _manifest(folder, files))
@@ -136,7 +138,7 @@ def _write(fused: nn.Layer, program: Program, files: ProgramFiles, folder: Path)
     return new
 
 
-def _check(model: nn.Layer, program: Program, written: ProgramFiles) -> float:
+def _check(model: nn.Layer, fused: nn.Layer, program: Program, written: ProgramFiles) -> float:
     """Run the written program in Paddle's predictor, and hold its outputs against the network's."""
     trials = [usual_values(program.feeds, *trial) for trial in TRIALS]
     outputs, said = predicted(written, trials)
@@ -144,9 +146,11 @@ def _check(model: nn.Layer, program: Program, written: ProgramFiles) -> float:
     for values, found in zip(trials, outputs):
         if found is None:
             continue
+        sample = Sample(tuple(map(paddle.to_tensor, values)), {})
         with evaluating(model), paddle.no_grad():
-            expected = model(*map(paddle.to_tensor, values))
-        error = max(error, checked_error(arrays(expected), found))
+            expected = arrays(forward(model, sample))
+            rounded = partial(_rounded, model, fused, sample, expected)
+            error = max(error, checked_error(expected, found, rounded))
         compared += 1
     if not compared:
         raise EngineError(
@@ -158,6 +162,12 @@ def _check(model: nn.Layer, program: Program, written: ProgramFiles) -> float:
             "be checked, and nothing is left of it; let a checkpoint (FILE.pdparams) be written"
         )
     return error
+
+
+def _rounded(
+    model: nn.Layer, fused: nn.Layer, sample: Sample, expected: Outputs
+) -> dict[str, float] | None:
+    return rounding(model, sample, expected, arrays(forward(fused, sample)))
 
 
 def _check_interface(old: Program, new: Program) -> None:
