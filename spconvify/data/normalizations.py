@@ -1,12 +1,17 @@
-"""Mean and std by the names of those who train with them, for pixels in 0..1. Needs no Paddle."""
+"""Mean and std by the names of those who train with them, for pixels in 0..1.
+
+Needs neither Paddle nor NumPy, whose threads would come too early: the command line's options are here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spconvify.data.preparation import IMAGENET_MEAN, IMAGENET_STD, Numbers
 from spconvify.errors import ArgumentError, Option
 
+Numbers = tuple[float, ...]
+# What networks trained on ImageNet expect, for values in [0, 1].
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALF = (0.5,)
 
 

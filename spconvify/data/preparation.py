@@ -8,13 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spconvify.data.normalizations import IMAGENET_MEAN, IMAGENET_STD, Numbers
 from spconvify.errors import ArgumentError, Option
 
-# What networks trained on ImageNet expect, for values in [0, 1].
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 GREY_MEAN, GREY_STD = (0.5,), (0.5,)
 WHITE = 255.0  # of pixels in bytes
-Numbers = tuple[float, ...]
 Layout = Literal["NCHW", "NHWC"]
 
 

@@ -29,6 +29,7 @@ class Manifest:
     error: float  # largest difference from the network in Python, in parts of the output's scale
     inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)  # by name, if there are several
     free_axes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of each: those of any size
+    checksums: Mapping[str, str] = field(default_factory=dict)  # sha256 by name
 
     @property
     def dynamic_batch(self) -> bool:
@@ -61,6 +62,7 @@ class Manifest:
             "macs": self.macs,
             "latency_ms": self.latency.to_dict(),
             "max_relative_error": self.error,
+            **({"checksums": dict(self.checksums)} if self.checksums else {}),
         }
 
     @classmethod
@@ -85,6 +87,7 @@ class Manifest:
             data["max_relative_error"],
             data.get("inputs", {}),
             data.get("free_axes", _of_older(data)),
+            data.get("checksums", {}),
         )
 
 
