@@ -19,6 +19,7 @@ from spconvify.network.graph import tensors_in
 from spconvify.network.inputs import Inputs, forward
 from spconvify.network.outputs import arrays
 from spconvify.network.run import evaluating
+from spconvify.network.untouched import untouched
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -66,14 +67,15 @@ def check_unchanged_by_converting(converted: Any) -> None:
 
 
 def lacking_gradients(model: Any, given: Any, training: bool = True) -> set[str]:
-    """Trainable parameters that a step gives no gradient."""
-    model.train() if training else model.eval()
-    results = tensors_in(forward(model, Inputs.of(given, model).sample(model, 1)))
-    trainable = [x for x in results if paddle.is_floating_point(x) and not x.stop_gradient]
-    assert trainable, "no output has a gradient"
-    sum(x.square().mean() for x in trainable).backward()
-    lacking = {key for key, p in model.named_parameters() if p.trainable and p.grad is None}
-    model.clear_gradients()
+    """Trainable parameters that a step gives no gradient; its BatchNorms' statistics stay."""
+    with untouched(model):
+        model.train() if training else model.eval()
+        results = tensors_in(forward(model, Inputs.of(given, model).sample(model, 1)))
+        trainable = [x for x in results if paddle.is_floating_point(x) and not x.stop_gradient]
+        assert trainable, "no output has a gradient"
+        sum(x.square().mean() for x in trainable).backward()
+        lacking = {key for key, p in model.named_parameters() if p.trainable and p.grad is None}
+        model.clear_gradients()
     model.eval()
     return lacking
 
