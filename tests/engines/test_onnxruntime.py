@@ -89,7 +89,7 @@ def split_network():
     return nets.trained(fuse(nets.trained(convert(nn.Sequential(nets.conv(3, 64), nets.conv(64, 64))))))
 
 
-def wrong_outputs(model):
+def wrong_outputs(model, _):
     model.graph.initializer[0].CopyFrom(
         onnx.numpy_helper.from_array(
             onnx.numpy_helper.to_array(model.graph.initializer[0]) + 1, model.graph.initializer[0].name
@@ -98,12 +98,12 @@ def wrong_outputs(model):
     return 1
 
 
-def not_a_graph(model):
+def not_a_graph(model, _):
     model.graph.node[-1].input[0] = "nowhere"
     return 1
 
 
-def crashes(model):
+def crashes(model, _):
     raise KeyError("a strange graph")
 
 
