@@ -179,3 +179,15 @@ def write(network, prefix, shape=(-1, 4, -1, -1)):
     spec = paddle.static.InputSpec(list(shape), "float32", "x")
     paddle.jit.save(network, str(prefix), input_spec=[spec])
     return next(p for p in (prefix.with_suffix(".json"), prefix.with_suffix(".pdmodel")) if p.exists())
+
+
+def write_two_inputs(prefix):
+    """`TwoInputs` as its users export it: pictures of any size, and seven words."""
+    network = TwoInputs()
+    network.eval()
+    specs = [
+        paddle.static.InputSpec([None, 3, None, None], "float32", "image"),
+        paddle.static.InputSpec([None, 7], "int64", "ids"),
+    ]
+    paddle.jit.save(network, str(prefix), input_spec=specs)
+    return network

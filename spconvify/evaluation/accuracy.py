@@ -8,10 +8,8 @@ from paddle import nn
 from spconvify.caution import warn
 from spconvify.evaluation.labels import check_labels
 from spconvify.evaluation.scores import AccuracyWarning, Scores
-from spconvify.network.batches import Batch, size_of, taken
-from spconvify.network.inputs import Inputs
+from spconvify.network.batches import Batch, as_given, size_of, taken
 from spconvify.network.outputs import flatten
-from spconvify.network.placement import as_input
 from spconvify.network.run import run, trying
 from spconvify.progress import Progress, nothing
 
@@ -52,8 +50,7 @@ def top1(
     with trying(model):
         for start in range(0, count, batch_size):
             batch = taken(images, slice(start, start + batch_size))
-            given = batch if isinstance(batch, Inputs) else as_input(model, batch)
-            logits = scores.of(flatten(run(model, given)), size_of(batch))
+            logits = scores.of(flatten(run(model, as_given(model, batch))), size_of(batch))
             own = labels[start : start + batch_size]
             check_labels(own, size_of(batch), "labels", logits.shape[1], start)
             numbers = ~np.isnan(logits).any(axis=1)

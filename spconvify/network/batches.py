@@ -18,7 +18,7 @@ Batch = Union[np.ndarray, Inputs]  # pictures (N, C, H, W), or `Inputs` whose ev
 
 _CHANNELS = (1, 3)  # of pictures as they lie in files
 # What Paddle's detectors take beside the picture: its size before, and how it was scaled.
-_SIZES, _FACTORS = ("im_shape", "im_size"), ("scale_factor",)
+SIZES, FACTORS = ("im_shape", "im_size"), ("scale_factor",)
 
 
 def pictures_of(inputs: Inputs) -> InputTensor:
@@ -123,16 +123,16 @@ def without_example(inputs: Inputs) -> list[str]:
 
 def _usual(tensor: InputTensor, picture: InputTensor) -> np.ndarray | None:
     name, shape, dtype = tensor.name.rpartition(".")[2], tensor.sizes, tensor.dtype or "float32"
-    if name in _FACTORS:
+    if name in FACTORS:
         return np.ones(shape, dtype)
-    if name in _SIZES and shape[-1:] == (2,) and len(picture.shape) == 4:
+    if name in SIZES and shape[-1:] == (2,) and len(picture.shape) == 4:
         return np.broadcast_to(np.array(sizes_of(picture), dtype), shape).copy()
     return None
 
 
 def _says_size(tensor: InputTensor, picture: InputTensor) -> bool:
     values = None if tensor.example is None else _usual(tensor, picture)
-    own = tensor.name.rpartition(".")[2] in _SIZES
+    own = tensor.name.rpartition(".")[2] in SIZES
     return own and values is not None and bool((tensor.array() == values).all())
 
 
@@ -183,6 +183,11 @@ def feed(model: nn.Layer, batch: Any) -> Sample:
     if isinstance(batch, Inputs):
         return batch.sample(model)
     return Sample((as_input(model, batch),), {})
+
+
+def as_given(model: nn.Layer, batch: Batch) -> Any:
+    """A batch as `spconvify.network.run.run` takes it: pictures alone in the model's dtype."""
+    return batch if isinstance(batch, Inputs) else as_input(model, batch)
 
 
 def joined(batches: Iterable[Batch]) -> Batch:

@@ -10,11 +10,9 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.network.batches import Batch, feed, size_of, taken
+from spconvify.network.batches import Batch, as_given, feed, size_of, taken
 from spconvify.network.heads import heads
-from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import flatten
-from spconvify.network.placement import as_input
 from spconvify.network.run import evaluating, run
 
 Outputs = dict[str, paddle.Tensor]
@@ -171,9 +169,13 @@ def check_some_left(outputs: Collection[str], maps: Sequence[str], ignored: Mapp
 
 def _run(network: nn.Layer, images: Batch) -> Outputs:
     with unchanged(network):
-        remedy = ["the training data must be like the network's own"]
-        given = images if isinstance(images, Inputs) else as_input(network, images)
-        return flatten(run(network, given, remedy=remedy))
+        return flatten(run_batch(network, images))
+
+
+def run_batch(network: nn.Layer, images: Batch) -> Any:
+    """What the network returns; raises ArgumentError if it doesn't run on such data."""
+    remedy = ["the training data must be like the network's own"]
+    return run(network, as_given(network, images), remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -12,10 +12,8 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.network.batches import Batch, taken
 from spconvify.network.failures import first_line
-from spconvify.network.inputs import Inputs
-from spconvify.network.placement import as_input
-from spconvify.network.run import evaluating, run
-from spconvify.recovery.matching import unchanged
+from spconvify.network.run import evaluating
+from spconvify.recovery.matching import run_batch, unchanged
 
 Function = Callable[[Any, Any], Any]  # (what the student returns, what the teacher returns) -> a scalar
 _FEW = 8  # images that it is recognised by
@@ -66,8 +64,8 @@ class OwnLoss:
         """
         with unchanged(student), unchanged(teacher):
             with paddle.no_grad():
-                taught = _run(teacher, images)
-            value = float(self(_run(student, images), taught))
+                taught = run_batch(teacher, images)
+            value = float(self(run_batch(student, images), taught))
         if not math.isfinite(value):
             raise ArgumentError(
                 f"loss {self._name!r} is {value} on the first batch; it must be finite where student "
@@ -88,7 +86,7 @@ def of_loss(function: Function, teacher: nn.Layer, images: Batch) -> str:
     """
     first = taken(images, slice(_FEW))
     with evaluating(teacher), unchanged(teacher), paddle.no_grad():
-        outputs = [_run(teacher, x) for x in (_other(first), first)]
+        outputs = [run_batch(teacher, x) for x in (_other(first), first)]
         values = []
         for _ in range(2):
             try:
@@ -102,9 +100,3 @@ def of_loss(function: Function, teacher: nn.Layer, images: Batch) -> str:
 def _other(images: Batch) -> Batch:
     turned = taken(images, slice(None, None, -1))
     return np.ascontiguousarray(turned[:, :, ::-1]) if isinstance(turned, np.ndarray) else turned
-
-
-def _run(network: nn.Layer, images: Batch) -> Any:
-    remedy = ["the training data must be like the network's own"]
-    given = images if isinstance(images, Inputs) else as_input(network, images)
-    return run(network, given, remedy=remedy)

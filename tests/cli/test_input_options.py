@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 import pytest
 from command_line import one_line_error
-from exported_networks import TwoInputs
+from exported_networks import write_two_inputs
 
 from spconvify import save
 from spconvify.zoo import custom
@@ -192,13 +192,7 @@ def test_inspect_runs_it_on_an_input(run):
 @pytest.fixture
 def program(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model = TwoInputs()
-    model.eval()
-    specs = [
-        paddle.static.InputSpec([None, 3, None, None], "float32", "image"),
-        paddle.static.InputSpec([None, 7], "int64", "ids"),
-    ]
-    paddle.jit.save(model, str(tmp_path / "net" / "inference"), input_spec=specs)
+    write_two_inputs(tmp_path / "net" / "inference")
     return "net"
 
 

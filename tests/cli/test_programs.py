@@ -6,7 +6,7 @@ import os
 import paddle
 import pytest
 from command_line import one_line_error
-from exported_networks import TwoInputs, write
+from exported_networks import write, write_two_inputs
 from sized_networks import Pyramid
 
 import spconvify
@@ -67,13 +67,7 @@ def test_a_checkpoint_to_train_on(run, program):
 def test_several_inputs(run, tmp_path, monkeypatch):
     """A picture is asked for and shown; what else the program takes goes with it."""
     monkeypatch.chdir(tmp_path)
-    model = TwoInputs()
-    model.eval()
-    specs = [
-        paddle.static.InputSpec([None, 3, None, None], "float32", "image"),
-        paddle.static.InputSpec([None, 7], "int64", "ids"),
-    ]
-    paddle.jit.save(model, str(tmp_path / "net" / "inference"), input_spec=specs)
+    write_two_inputs(tmp_path / "net" / "inference")
     code, out, error = run("convert", "net", "--fusion", "sum", "--out", "slim", "--input", "2,3,32,40")
     assert code == 0, error
     assert "input 2x3x32x40" in out

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spconvify.network.batches import FACTORS, SIZES
 from spconvify.network.random_values import random_values
 from spconvify.source.programs.program import Feed
 
 USUAL_HEIGHT, USUAL_WIDTH = 224, 224
 _OF_TEXT_LINES = {48: 320, 32: 320}  # width by height, of networks that read lines of text
-# What detectors of Paddle's take beside the picture: the sizes before, and how they were scaled.
-_SIZES, _FACTORS = ("im_shape", "im_size"), ("scale_factor",)
 
 
 def usual_shape(feed: Feed, batch: int = 1, halved: bool = False) -> tuple[int, ...]:
@@ -84,9 +83,9 @@ def _values(
     own, values = picture_of(feeds), []
     for index, feed in enumerate(feeds):
         shape = picture if feed is own else usual_shape(feed, batch, halved)
-        if feed.name in _FACTORS:
+        if feed.name in FACTORS:
             values.append(np.ones(shape, feed.dtype))
-        elif feed.name in _SIZES and shape[-1] == 2:
+        elif feed.name in SIZES and shape[-1] == 2:
             values.append(np.broadcast_to(np.array(picture[2:], feed.dtype), shape).copy())
         else:
             values.append(random_values(shape, feed.dtype, (0, index)).astype(feed.dtype))
