@@ -106,7 +106,8 @@ class Masks:
 
     def __init__(self, axis: int | None):
         self._axis = axis  # of the channels; None if there are none
-        self._both = self._either = np.zeros(0, np.int64)
+        self._both: np.ndarray = np.zeros(0, np.int64)
+        self._either: np.ndarray = np.zeros(0, np.int64)
         self._decided = self._of = self._above = 0
         self._shares = axis is not None
         self._problem = ""
