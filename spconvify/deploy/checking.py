@@ -21,12 +21,14 @@ from spconvify.engines.registry import EngineName
 from spconvify.errors import EngineError
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.inputs import Inputs, Sample, forward
+from spconvify.network.norms import norm_of_own_statistics
 from spconvify.network.outputs import arrays
 from spconvify.network.placement import input_dtype
 from spconvify.network.run import evaluating
 from spconvify.network.sizes import picture_size
 
 _SECONDS = 0.5
+_DETERMINISTIC = ". Is the network deterministic?"
 
 
 def check(
@@ -111,6 +113,12 @@ def _compared(
         named = dict(zip(expected, found)) if len(expected) == len(found) else {}
         if has_other_numbers(model, image, expected, named):
             raise OtherNumberError(problem) from problem
+        if norm := norm_of_own_statistics(model):
+            raise EngineError(
+                f"{str(problem).removesuffix(_DETERMINISTIC)}. {norm!r} normalises by "
+                "each batch's own statistics in eval mode too (trainable_statistics, or "
+                "use_global_stats=False), and the engine by the running ones"
+            ) from problem
         raise
 
 
@@ -179,7 +187,7 @@ def checked_error(
         return error
     raise EngineError(
         f"the exported network's {what_differs(expected, named)} (at most {tolerance:g} is right); "
-        "nothing was written. Is the network deterministic?"
+        f"nothing was written{_DETERMINISTIC}"
     )
 
 

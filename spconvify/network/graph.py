@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 
 from spconvify.network.inputs import Sample, forward
-from spconvify.network.norms import is_known_activation
+from spconvify.network.norms import is_known_activation, uses_own_statistics
 from spconvify.network.operations import Operation, following, tensors_in, watching
 from spconvify.network.replacement import Replacement
 from spconvify.network.static_functions import forward_was_replaced
@@ -111,9 +111,7 @@ def uses_statistics(operation: Operation, data_format: str) -> bool:
     of_norm = getattr(norm, "_data_format", getattr(norm, "_data_layout", "NCHW"))
     if of_norm.startswith("NC") != data_format.startswith("NC"):
         return False
-    if isinstance(norm, nn.BatchNorm):
-        return is_known_activation(norm._act) and not norm._trainable_statistics
-    return getattr(norm, "_use_global_stats", None) is not False
+    return is_known_activation(getattr(norm, "_act", None)) and not uses_own_statistics(norm)
 
 
 def data_format_of(layer: Any) -> str:

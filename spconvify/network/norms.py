@@ -10,6 +10,8 @@ from paddle import nn
 
 from spconvify.network.layers import ACTIVATIONS, Activation, Identity
 
+_KINDS = (nn.BatchNorm, nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D)
+
 
 def gain_and_offset(norm: Any) -> tuple[np.ndarray, np.ndarray]:
     """(gain, offset), each (C,) in float64, of a BatchNorm that uses its statistics.
@@ -25,6 +27,28 @@ def gain_and_offset(norm: Any) -> tuple[np.ndarray, np.ndarray]:
     if norm.bias is not None:
         offset = offset + to_float64(norm.bias)
     return gain, offset
+
+
+def uses_own_statistics(norm: Any) -> bool:
+    """Whether a BatchNorm normalises by each batch's own statistics in eval mode too.
+
+    Paddle's engines don't heed that where they make it part of a convolution.
+    """
+    if isinstance(norm, nn.BatchNorm):
+        return bool(norm._trainable_statistics)
+    return getattr(norm, "_use_global_stats", None) is False
+
+
+def norm_of_own_statistics(model: nn.Layer) -> str | None:
+    """The name of the first BatchNorm with `uses_own_statistics`."""
+    return next(
+        (
+            name
+            for name, layer in model.named_sublayers()
+            if isinstance(layer, _KINDS) and uses_own_statistics(layer)
+        ),
+        None,
+    )
 
 
 def to_float64(tensor: Any) -> np.ndarray:

@@ -71,6 +71,11 @@ class Arguments:
         """One number, or a `Ref` where it depends on the input."""
         return self._number(self.node.inputs[index])
 
+    def dtype(self, index: int) -> str | None:
+        """The dtype of an input that is a constant."""
+        constant = self._constants.get(self.node.inputs[index])
+        return None if constant is None else str(constant.dtype)
+
     @staticmethod
     def _listed(constant: np.ndarray) -> Any:
         if constant.size > _MOST_NUMBERS:

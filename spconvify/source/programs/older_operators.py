@@ -13,7 +13,7 @@ _TABLE = """
 conv2d, depthwise_conv2d | Input Filter | strides paddings padding_algorithm dilations groups data_format | Output
 conv2d_transpose, depthwise_conv2d_transpose | Input Filter OutputSize/#output_size | strides paddings output_padding padding_algorithm dilations groups data_format | Output
 deformable_conv, deformable_conv_v1=deformable_conv | Input Offset Filter Mask | strides paddings dilations deformable_groups groups | Output
-batch_norm, sync_batch_norm=batch_norm | X Mean Variance Scale Bias | momentum epsilon data_format=data_layout is_test | Y
+batch_norm, sync_batch_norm=batch_norm | X Mean Variance Scale Bias | momentum epsilon data_format=data_layout is_test trainable_statistics | Y
 layer_norm | X Scale Bias | epsilon begin_norm_axis | Y
 group_norm | X Scale Bias | epsilon groups data_format=data_layout | Y
 instance_norm | X Scale Bias | epsilon | Y

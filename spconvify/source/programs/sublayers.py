@@ -123,6 +123,8 @@ def _batch_norm(n: Arguments, shapes: Shapes) -> SubLayer:
     x, mean, variance, weight, bias = n.node.inputs[:5]
     if mean is None or not shapes.are_parameters(mean, variance, weight, bias):
         raise unsupported("a batch_norm whose statistics are computed")
+    if n.either("trainable_statistics"):  # older files don't say so
+        raise unsupported("a batch_norm that normalises by each batch's own statistics")
     rank, (channels,) = len(shapes.of(x)), shapes.of(mean)
     settings = {
         "momentum": n["momentum"],

@@ -220,6 +220,34 @@ def test_a_missing_attribute_is_no_default(tmp_path, kind, attrs):
                 ProgramArchitecture(files).build(lazy=True)
 
 
+@pytest.mark.parametrize("dtype", [None, -1, 2, 5])
+def test_a_range_of_the_dtype_of_its_numbers(tmp_path, dtype):
+    """Older files don't name it, and -1 leaves it open."""
+    code, values, name = (5, "fp32_values", "float32") if dtype == 5 else (2, "int32_values", "int32")
+    numbers = [(slot, number) for slot, number in zip(("Start", "End", "Step"), (1, 7, 2))]
+    cast = float if code == 5 else int
+    network = network_of(
+        tmp_path,
+        variable("x", [-1, 3]),
+        *(variable(slot, [1], name) for slot, _ in numbers),
+        older_feed(),
+        *(
+            older_op("assign_value", {}, {"Out": [slot]}, dtype=code, shape=[1], **{values: [cast(n)]})
+            for slot, n in numbers
+        ),
+        older_op(
+            "range",
+            {slot: [slot] for slot, _ in numbers},
+            {"Out": ["y"]},
+            **({} if dtype is None else {"dtype": dtype}),
+        ),
+        older_fetch(),
+    )
+    found = network(paddle.zeros([1, 3])).numpy()
+    assert str(found.dtype) == name
+    np.testing.assert_array_equal(found, [1, 3, 5])
+
+
 def test_an_older_name_of_an_attribute():
     (node,) = read_pdmodel(program_of("leaky_relu", {}, {"Out": ["y"]}, alpha=0.25)).nodes
     assert (node.op, node.attrs) == ("leaky_relu", {"negative_slope": 0.25})
