@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from paddle import nn
 
 from spconvify.deploy.checking import check, check_dtype, naming
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
+from spconvify.deploy.full_disk import naming_full_disk
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.other_sizes import other_sizes
 from spconvify.deploy.timing import fuse_for_deployment
@@ -37,7 +37,6 @@ from spconvify.progress import Wanted, showing
 from spconvify.settings import DEFAULT_ENGINE
 
 _OTHER_BATCH = 3  # a file that takes any batch is checked with this one too
-_FULL_DISK_BYTES = 1 << 16
 
 
 def export(
@@ -108,33 +107,16 @@ def export(
         choice = choose_forms(model, inputs, engine, threads, measure_them=tune, progress=report)
         fused = fuse_for_deployment(model, inputs, engine, choice, example)
         with scratch_folder(place) as folder:
-            try:
+            with naming_full_disk(folder, target):
                 with naming("for any height and width: " if dynamic_size else ""):
                     hand_over(engine, fused, folder, free)
                 job = {"engine": engine, "folder": str(folder), "threads": threads, "device": "cpu"}
                 error, latency, how = check(model, fused, job, inputs, others)
-            except EngineError as problem:
-                if shutil.disk_usage(folder).free < _FULL_DISK_BYTES:  # Paddle writes on without a word
-                    raise EngineError(f"can't write {target}: no space left on its disk") from problem
-                if full := _why_no_more(folder):
-                    raise EngineError(f"can't write {target}: {full}") from problem
-                raise
             deleted = how.get("deleted_passes", [])
             manifest = _manifest(fused, folder, inputs, free, engine, threads, error, latency, deleted)
             report(1, 1, "putting the files in place")
             put_in_place(folder, place, overwrite, manifest.to_dict())
     return target
-
-
-def _why_no_more(folder: Path) -> str:
-    """Why files in a folder can't be any longer, as with a user's share of the disk used up; else ""."""
-    for file in folder.iterdir():
-        try:
-            with file.open("ab") as opened:
-                opened.write(bytes(_FULL_DISK_BYTES))
-        except OSError as error:
-            return error.strerror or str(error)
-    return ""
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -18,6 +18,7 @@ from paddle import nn
 from spconvify.deploy.checking import checked_error
 from spconvify.deploy.equality import Outputs, rounding
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
+from spconvify.deploy.full_disk import naming_full_disk
 from spconvify.deploy.timing import fuse_for_deployment
 from spconvify.deploy.tune import choose_forms
 from spconvify.engines import older_program, tracing
@@ -100,11 +101,12 @@ def write_program(
     choice = choose_forms(model, inputs, _ENGINE, threads, measure_them=tune, progress=progress)
     fused = fuse_for_deployment(model, inputs, _ENGINE, choice)
     with scratch_folder(place) as folder:
-        written = _write(fused, program, files, folder)
-        _check_interface(program, read_program(written)[0])
-        error = _check(model, fused, program, written)
-        for name, content in beside.items():
-            (folder / name).write_bytes(content)
+        with naming_full_disk(folder, target):
+            written = _write(fused, program, files, folder)
+            _check_interface(program, read_program(written)[0])
+            error = _check(model, fused, program, written)
+            for name, content in beside.items():
+                (folder / name).write_bytes(content)
         put_in_place(folder, place, overwrite, _manifest(folder, files))
     return error
 

@@ -1,5 +1,7 @@
 """A program that came from a network that came from a program: what deploys it sees no difference."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import paddle
 import pytest
@@ -7,7 +9,7 @@ from exported_networks import ONE_PICTURE, TwoInputs, write
 
 import spconvify
 from spconvify.engines import children, older_program
-from spconvify.errors import ArgumentError, EngineError
+from spconvify.errors import ArgumentError, EngineError, SpconvifyError
 from spconvify.network.input_tensor import InputTensor
 from spconvify.network.inputs import Inputs
 from spconvify.source.programs import writing
@@ -97,6 +99,23 @@ def test_nothing_is_left_where_it_fails(network, original, tmp_path, monkeypatch
         write_program(network, original, tmp_path / "slim")
     assert not (tmp_path / "slim").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_full_disk_is_named(network, original, tmp_path, monkeypatch, full):
+    def cut_off(*given):
+        files = writing_as_it_is(*given)
+        files.parameters.write_bytes(files.parameters.read_bytes()[:100])
+        return files
+
+    writing_as_it_is = writing._write
+    monkeypatch.setattr(writing, "_write", cut_off)
+    if full:
+        monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    expected = r"can't write .*out: no space left on its disk" if full else "can't read"
+    with pytest.raises(SpconvifyError, match=expected):
+        write_program(network, original, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
 
 
 def test_another_interface_is_a_fault(network, original, tmp_path, monkeypatch):
