@@ -35,7 +35,7 @@ def _why_no_more(folder: Path) -> str:
     """Why files in a folder can't be any longer, as with a user's share of the disk used up; else ""."""
     if shutil.disk_usage(folder).free < _BYTES:
         return "no space left on its disk"
-    for file in folder.iterdir():
+    for file in filter(Path.is_file, folder.iterdir()):
         try:
             with file.open("ab") as opened:
                 opened.write(bytes(_BYTES))

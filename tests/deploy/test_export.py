@@ -208,6 +208,18 @@ def test_a_full_disk_is_named(tmp_path, model, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_folder_beside_what_failed_is_no_full_disk(tmp_path, model, monkeypatch):
+    """Such as that of the program in the older representation."""
+
+    def fail(engine, network, folder, shape):
+        (folder / "older").mkdir()
+        raise EngineError("no such kernel")
+
+    monkeypatch.setattr("spconvify.deploy.export.hand_over", fail)
+    with pytest.raises(EngineError, match="no such kernel"):
+        export(model, tmp_path / "out", SHAPE, tune=False)
+
+
 def test_other_outputs_are_refused():
     ones = np.ones((2, 3), np.float32)
     assert checked_error({"": ones}, [ones + 5e-5]) == pytest.approx(5e-5, rel=1e-2)
