@@ -8,6 +8,8 @@ from typing import Any
 
 from spconvify.engines import Latency
 
+_DENSE_AGAIN = "dense"  # the form that is one dense 3x3, see `spconvify.operators.spconv.sum_forms`
+
 
 @dataclass
 class Manifest:
@@ -40,6 +42,11 @@ class Manifest:
     def dynamic_size(self) -> bool:
         """Whether they take pictures of other heights and widths."""
         return any(set(axes) - {0} for axes in self.free_axes.values())
+
+    @property
+    def dense_again(self) -> int:
+        """How many converted layers are written as the dense convolution that they took the place of."""
+        return sum(form == _DENSE_AGAIN for form in self.forms.values())
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -21,6 +21,8 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     if manifest.forms:
         forms = Counter(manifest.forms.values()).most_common()
         yield f"  {'forms':<18} {', '.join(f'{form} ({number})' for form, number in forms)}"
+    if manifest.dense_again:
+        yield f"  {'dense again':<18} {_dense_again(manifest)}"
     threads = "1 thread" if manifest.threads == 1 else f"{manifest.threads} threads"
     given = "x".join(map(str, manifest.input_shape))
     of = given if manifest.dynamic_size else f"batch {manifest.input_shape[0]}"
@@ -30,6 +32,17 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     engine, how = registry.engine(manifest.engine), {"deleted_passes": manifest.deleted_passes}
     for index, line in enumerate(engine.load_hint(folder, list(manifest.files), how)):
         yield f"  {'' if index else 'load':<18} {line}"
+
+
+def _dense_again(manifest: Manifest) -> str:
+    """What a converted layer that is a dense one in the files is good for."""
+    number, of = manifest.dense_again, len(manifest.forms)
+    if number == of:
+        return (
+            "all converted layers: no form is faster here, so these files are as fast as the original's "
+            "and less exact; deploy the original"
+        )
+    return f"{number} of {of} converted layers: no faster than the original's, and less exact"
 
 
 def _input(manifest: Manifest) -> str:

@@ -220,6 +220,20 @@ def test_a_folder_beside_what_failed_is_no_full_disk(tmp_path, model, monkeypatc
         export(model, tmp_path / "out", SHAPE, tune=False)
 
 
+@pytest.mark.parametrize("dense", [0, 1, 2])
+def test_layers_that_are_dense_again_are_no_success(tmp_path, model, dense):
+    export(model, tmp_path / "out", SHAPE, tune=False)
+    manifest = read_manifest(tmp_path / "out")
+    manifest.forms = {str(k): "dense" if k < dense else "pointwise-last" for k in range(2)}
+    lines = [" ".join(line.split()) for line in export_lines(tmp_path / "out", manifest)]
+    found = [line for line in lines if line.startswith("dense again")]
+    assert [line.split(":")[0] for line in found] == [
+        *(["dense again 1 of 2 converted layers"] if dense == 1 else []),
+        *(["dense again all converted layers"] if dense == 2 else []),
+    ]
+    assert any(line.endswith("deploy the original") for line in lines) == (dense == 2)
+
+
 def test_other_outputs_are_refused():
     ones = np.ones((2, 3), np.float32)
     assert checked_error({"": ones}, [ones + 5e-5]) == pytest.approx(5e-5, rel=1e-2)
