@@ -9,6 +9,7 @@ import typer
 
 from spconvify.cli import options as o
 from spconvify.cli import values as v
+from spconvify.errors import ArgumentError, Option
 from spconvify.settings import DEFAULT_ENGINE
 
 EPILOG = """
@@ -55,6 +56,12 @@ def export(
         bool,
         typer.Option("--tune/--no-tune", help="Measure first which form of each layer is fastest here."),
     ] = True,
+    random_weights: Annotated[
+        bool,
+        typer.Option(
+            "--random-weights", help="Write a network by its name, untrained: to measure, not to use."
+        ),
+    ] = False,
     format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     force: o.Force = False,
     quiet: o.Quiet = False,
@@ -79,6 +86,14 @@ def export(
     source = Selection(
         network, arch, DEFAULT_RATIO, DEFAULT_GROUPS, weights=weights, ignore=ignore
     ).open(quiet)
+
+    if source.is_random and not random_weights:
+        raise ArgumentError(
+            f"{network!r} is a name, whose weights are random ones; give a checkpoint of it, or say ",
+            Option("random_weights"),
+        )
+    if random_weights and not source.is_random:
+        raise ArgumentError(Option("random_weights"), f" goes with a name, and {network!r} isn't one")
 
     from spconvify.deploy.export import export, read_manifest
 

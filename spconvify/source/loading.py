@@ -44,6 +44,13 @@ class Source:
         """Whether the checkpoint is that of a converted network."""
         return self.state is not None and bool(recognised(shapes_of(self.state)))
 
+    @property
+    def is_random(self) -> bool:
+        """Whether only the name of a network was given, whose weights nothing tells; a factory or a
+        program may bring its own."""
+        named = isinstance(self.architecture, (Architecture, PaddleClasArchitecture))
+        return named and self.state is None
+
     def build(self) -> nn.Layer:
         """The network with its weights, which are handed over: call it once.
 

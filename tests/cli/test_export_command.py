@@ -85,3 +85,15 @@ def test_only_faster_keeps_the_dense_convolution(run, monkeypatch, tmp_path):
     assert code == 0
     assert "16 of 21 convolutions converted" in text
     assert text.count("the dense convolution is faster here") == 2
+
+
+def test_a_name_is_exported_only_if_random_weights_are_wanted(run, converted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ("--input", "1,3,16,16", "--no-tune", "--out", "deploy")
+    error = one_line_error(run("export", "resnet20", *options), 2)
+    assert "'resnet20' is a name, whose weights are random ones" in error
+    assert error.rstrip().endswith("or say --random-weights")
+    error = one_line_error(run("export", converted, "--random-weights", *options), 2)
+    assert "--random-weights goes with a name" in error
+    assert not os.path.exists("deploy")
+    assert run("export", "resnet20", "--random-weights", *options)[0] == 0
