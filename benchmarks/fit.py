@@ -87,6 +87,10 @@ def run_alone(job: str, threads: int) -> dict[str, Any]:
 
 def measure(job: str) -> dict[str, Any]:
     import numpy as np
+
+    from spconvify.cli.paddle_setup import load_paddle
+
+    load_paddle()  # as the commands do: on AMD its matrix products are several times as fast then
     import paddle
 
     import spconvify
