@@ -25,12 +25,14 @@ class Architecture:
         in_channels: channels of its input.
         ambiguous_with: other names that have the same parameters, so that a checkpoint doesn't
             tell them apart; a note for the user.
+        width: channels of the first stage, of a network that has any; None is the usual number.
     """
 
     name: str
     num_classes: int
     in_channels: int
     ambiguous_with: tuple[str, ...] = ()
+    width: int | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -51,7 +53,8 @@ class Architecture:
         found = entry(self.name)
         constructor = getattr(importlib.import_module(found.module), found.constructor)
         with paddle.utils.unique_name.guard(), paddle.LazyGuard() if lazy else contextlib.nullcontext():
-            network = constructor(num_classes=self.num_classes, **found.options)
+            width = {} if self.width is None else {"width": self.width}
+            network = constructor(num_classes=self.num_classes, **found.options, **width)
             set_in_channels(network, found.in_channels, self.in_channels)
         return network
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spconvify.errors import ArgumentError, Option
@@ -35,6 +35,7 @@ class Entry:
     in_channels: int = 3
     size: int = 224
     headless: bool = True  # whether 0 classes builds the trunk alone
+    width: int | None = None  # of its first stage, where a checkpoint may have any
 
 
 def _cifar(name: str) -> Entry:
@@ -49,6 +50,7 @@ CATALOGUE: dict[str, Entry] = {
     "inception_v3": Entry("inception_v3", size=299),
     "LeNet": Entry("LeNet", num_classes=10, in_channels=1, size=28),
     **{name: _cifar(name) for name in ("resnet20", "resnet56", "vgg16_cifar")},
+    "resnet18_small": replace(_cifar("resnet18_small"), in_channels=1, size=28, width=32),
 }
 
 

@@ -6,7 +6,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from spconvify.zoo.fingerprint_table import SymbolicShape
+from spconvify.zoo.fingerprint_table import SymbolicShape, multiple
 
 _SHOWN = 3  # keys of each kind in a message
 _quote = reprlib.Repr()
@@ -22,7 +22,7 @@ class Difference:
         unexpected: names that only the state dict has.
         misshaped: name -> (shape in the state dict, shape in the fingerprint).
         common: how many names both have.
-        symbols: what the number of classes and of input channels came out as.
+        symbols: what the number of classes, of input channels, and the width came out as.
     """
 
     missing: list[str]
@@ -81,9 +81,16 @@ def _bound(expected: SymbolicShape, found: tuple[int, ...], symbols: dict[str, i
     """`expected` with numbers for its symbols; the first shape that has a symbol settles it."""
     if len(expected) == len(found):
         for symbol, size in zip(expected, found):
-            if isinstance(symbol, str) and size > 0:
-                symbols.setdefault(symbol, size)
-    return tuple(symbols.get(size, size) if isinstance(size, str) else size for size in expected)
+            if isinstance(symbol, str):
+                times, name = multiple(symbol)
+                if size >= times:
+                    symbols.setdefault(name, size // times)
+    return tuple(_number(size, symbols) if isinstance(size, str) else size for size in expected)
+
+
+def _number(symbol: str, symbols: Mapping[str, int]) -> int | str:
+    times, name = multiple(symbol)
+    return times * symbols[name] if name in symbols else symbol
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Union
 
 PATH = Path(__file__).with_name("fingerprints.json")
-NUM_CLASSES, IN_CHANNELS = "N", "C"
+NUM_CLASSES, IN_CHANNELS, WIDTH = "N", "C", "W"
 
-# A shape whose dimensions are numbers, "N" for the number of classes or "C" for the input channels.
+# A shape whose dimensions are numbers, "N" for the number of classes, "C" for the input channels, or "W"
+# for the channels of the first stage, and "2W" for twice as many.
 SymbolicShape = tuple[Union[int, str], ...]
 
 
@@ -27,6 +28,12 @@ class Fingerprint:
 
     shapes: Mapping[str, SymbolicShape]
     head: frozenset[str]
+
+
+def multiple(symbol: str) -> tuple[int, str]:
+    """ "2W" -> (2, "W"), "N" -> (1, "N")."""
+    name = symbol.lstrip("0123456789")
+    return int(symbol[: -len(name)] or 1), name
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from spconvify.operators.registry import dense_shapes, recognised
 from spconvify.zoo.architecture import Architecture
 from spconvify.zoo.catalogue import USE_ARCH, entry, names
 from spconvify.zoo.difference import Difference, difference
-from spconvify.zoo.fingerprint_table import IN_CHANNELS, NUM_CLASSES, load
+from spconvify.zoo.fingerprint_table import IN_CHANNELS, NUM_CLASSES, WIDTH, load
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
 from spconvify.zoo.paddleclas_table import identify_paddleclas, stems
 
@@ -73,7 +73,10 @@ def _fitting(name: str, differing: Difference) -> Architecture | None:
         return None
     if differing.missing and load()[name].head != set(differing.missing):
         return None
-    return Architecture(name, differing.symbols.get(NUM_CLASSES, 0), differing.symbols[IN_CHANNELS])
+    symbols = differing.symbols
+    return Architecture(
+        name, symbols.get(NUM_CLASSES, 0), symbols[IN_CHANNELS], width=symbols.get(WIDTH)
+    )
 
 
 def _misfit(name: str, differing: Difference, fitting: list[Architecture]) -> CheckpointError:

@@ -165,3 +165,41 @@ def test_a_network_of_very_many_convolutions_is_not_written_twice(monkeypatch):
     assert not remedies.may_be_refused(program)
     assert remedies.may_be_refused(program[:160] + program[-30:])
     assert not remedies.may_be_refused(b'{"#":"1.bicubic_interp"}')
+
+
+class Activated(nets.PlainNet):
+    """An activation behind a convolution, behind its BatchNorm, behind a sum, and behind joined maps."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, x):
+        y = self.conv1(self.activation(self.bn(self.stem(x))))
+        other = self.activation(self.conv1(self.activation(self.stem(x))))
+        y, other = self.activation(self.conv2(y)), self.activation(self.conv2(other))
+        joined = self.activation(paddle.concat([self.point(y), self.point(other)], axis=1))
+        return self.activation(self.point(y) + self.point(other)), joined
+
+
+ACTIVATIONS = {
+    "leaky": lambda x: F.leaky_relu(x, 0.2),
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "hardswish": F.hardswish,
+    "gelu": F.gelu,
+    "clip": lambda x: paddle.clip(x, -0.3, 0.4),
+    "mish": F.mish,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_behind_convolutions_and_behind_joined_ones(tmp_path, name):
+    model = nets.trained(convert(Activated(ACTIVATIONS[name]), input_shape=SHAPE))
+    folder = export(model, tmp_path / "out", SHAPE, tune=False, dynamic_batch=True)
+    manifest = read_manifest(folder)
+    assert manifest.error <= 1e-4
+    if (folder / "model.json").exists():
+        assert "conv_concat_activation_onednn_fuse_pass" in manifest.deleted_passes
+        leaky = "conv_activation_onednn_fuse_pass" in manifest.deleted_passes
+        assert leaky == (name == "leaky")

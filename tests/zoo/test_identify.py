@@ -5,6 +5,7 @@ from paddle import nn
 
 from spconvify import SPConv2D, zoo
 from spconvify.errors import ArgumentError, CheckpointError
+from spconvify.zoo.catalogue import entry
 
 CUSTOM = "for a network of your own use model_or_arch='package.module:factory'"
 TWINS = ("shufflenet_v2_x1_0", "shufflenet_v2_swish")
@@ -43,7 +44,7 @@ def test_every_architecture_is_identified_with_any_head_and_stem(name):
         assert found == zoo.Architecture(TWINS[0], 37, 2, ambiguous_with=TWINS[1:])
         assert zoo.identify(shapes, name).name == name
     else:
-        assert found == zoo.Architecture(name, 37, 2)
+        assert found == zoo.Architecture(name, 37, 2, width=entry(name).width)
         assert zoo.identify(shapes, name) == found
 
 

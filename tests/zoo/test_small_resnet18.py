@@ -6,6 +6,8 @@ import numpy as np
 import paddle
 import pytest
 
+import spconvify
+from spconvify import CheckpointError, zoo
 from spconvify.checkpoint import read_state
 from spconvify.zoo.cifar import resnet18_small
 
@@ -33,3 +35,31 @@ def test_the_shipped_weights_tell_the_images_apart():
     with paddle.no_grad():
         right = network(paddle.to_tensor(images)).numpy().argmax(1) == labels
     assert right.mean() >= 0.92  # 95.6 % of all 2,000
+
+
+@pytest.mark.parametrize("width", [8, 32, 40])
+@pytest.mark.parametrize("converted", [False, True])
+def test_a_checkpoint_of_any_width_is_recognised(tmp_path, width, converted):
+    network = resnet18_small(7, in_channels=2, width=width)
+    if converted:
+        network = spconvify.convert(network, input_shape=(1, 2, 28, 28))
+    path = spconvify.save(network, tmp_path / "w.pdparams")
+    found = zoo.identify({key: tuple(tensor.shape) for key, tensor in network.state_dict().items()})
+    assert found == zoo.Architecture("resnet18_small", 7, 2, width=width)
+    loaded, x = spconvify.load(path), paddle.rand([1, 2, 28, 28])
+    network.eval()
+    loaded.eval()
+    np.testing.assert_array_equal(loaded(x).numpy(), network(x).numpy())
+
+
+def test_widths_that_do_not_fit_together_are_none():
+    shapes = {key: tuple(value.shape) for key, value in resnet18_small().state_dict().items()}
+    shapes["layer3.0.bn1._mean"] = (120,)
+    with pytest.raises(CheckpointError, match="'layer3.0.bn1._mean' is 120 instead of 128"):
+        zoo.identify(shapes)
+
+
+def test_by_its_name_it_has_the_usual_width():
+    found = zoo.find("resnet18_small")
+    assert found.input_shape == (1, 1, 28, 28)
+    assert found.build().conv1.weight.shape == [32, 1, 3, 3]
