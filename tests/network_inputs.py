@@ -180,3 +180,19 @@ def one_tensor():
 
 def no_example():
     return _eval(Classes), "an example"
+
+
+def shape_for_example():
+    return _eval(Classes), (1, 3, 16, 16)
+
+
+def nan_for_example():
+    return _eval(Classes), np.full((1, 3, 16, 16), np.nan, "float32")
+
+
+def grey_for_example():
+    return _eval(Classes), (picture()[:, :1], np.ones((1, 8), "float32"))
+
+
+def number_for_example():
+    return _eval(Classes), np.float32(3)

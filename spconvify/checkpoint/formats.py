@@ -84,7 +84,7 @@ def refuse_folder(path: Path) -> None:
     if any(name.endswith(".onnx") for name in names):
         raise CheckpointError(f"it is a folder with {_ONNX}")
     found = [name for name in names if name.endswith((".pdparams", ".safetensors"))]
-    such = f", such as {found[0]}" if found else ""
+    such = f", such as {found[0]}" if found else ", or the folder of an exported program"
     raise CheckpointError(f"it is a folder; name a .pdparams file in it{such}")
 
 

@@ -186,7 +186,8 @@ def _explain(problem: BaseException) -> int:
         if _streams is not None and not _streams.kept_for_results and isinstance(problem.code, int):
             return problem.code  # Typer's, which has answered the shell; no command has begun
         asked = "" if problem.code is None else repr(problem.code)
-        error(f"the network, or a module of its, called sys.exit({asked}); the work isn't done")
+        what = "the network, or a module or function that goes with it,"  # a loss of one's own
+        error(f"{what} called sys.exit({asked}); the work isn't done")
         return 1
     error(f"{type(problem).__name__}: {said(problem)} (run again with --debug for the traceback)")
     return 1

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spconvify.checkpoint import SUFFIXES, check_output
+from spconvify.checkpoint.formats import refuse_folder
 from spconvify.cli.measurement import Measurement
 from spconvify.cli.output import progress_bar
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.values import parse_file
 from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES
-from spconvify.errors import ArgumentError
+from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.files.places import Inputs, place_to_fill
 from spconvify.source.loading import find_program
 from spconvify.source.programs.files import ProgramFiles
@@ -53,7 +54,9 @@ class ConversionOutput:
                 if out and found and Path(out).suffix not in SUFFIXES
                 else parse_file(out, "--out")
             )
-        program = found.files if found and path.suffix not in SUFFIXES else None
+        if found is None and path.suffix not in SUFFIXES:
+            _check_is_no_program(source)
+        program = _absolute(found.files) if found and path.suffix not in SUFFIXES else None
         place = path.absolute() if program else place_to_fill(path, force)
         return cls(path, force, program, place)
 
@@ -69,6 +72,7 @@ class ConversionOutput:
             return
         load_paddle()
         from spconvify.deploy.folder import check_folder
+        from spconvify.source.programs.companions import read_companions
         from spconvify.source.programs.writing import check_format
 
         if self.path.suffix in (*PROGRAM_SUFFIXES, PARAMETERS) and not self.path.exists():
@@ -81,6 +85,7 @@ class ConversionOutput:
             raise ArgumentError(f"{self.path} holds the program itself; choose another name")
         check_folder(self.path, self.force, inputs)
         check_format(self.program)
+        read_companions(self.program)  # says what can't be carried over while nothing is done yet
 
     def write(self, network: nn.Layer, measurement: Measurement, quiet: bool) -> None:
         """Write it; what was there before stays until it is complete."""
@@ -101,6 +106,27 @@ class ConversionOutput:
                 threads=measurement.settings[0].threads if measurement.settings else 1,
                 progress=progress,
             )
+
+
+def _check_is_no_program(source: str) -> None:
+    """Refuse a program that isn't there: its folder becomes a folder, and no suffix is wrong in that.
+
+    Raises:
+        CheckpointError: says what is missing.
+    """
+    if Path(source).is_dir():
+        try:
+            refuse_folder(Path(source))
+        except CheckpointError as error:
+            raise CheckpointError(f"can't read {source}: ", error) from error
+    if Path(source).suffix in (*PROGRAM_SUFFIXES, PARAMETERS):
+        missing = "has no parameters beside it" if Path(source).exists() else "isn't there"
+        raise CheckpointError(f"can't read {source}: it {missing}")
+
+
+def _absolute(files: ProgramFiles) -> ProgramFiles:
+    """They are read again when all is done, and a metric may change the current folder."""
+    return ProgramFiles(files.program.absolute(), files.parameters.absolute())
 
 
 def _default(source: Path, program: ProgramFiles | None) -> Path:

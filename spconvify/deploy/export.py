@@ -27,6 +27,7 @@ from spconvify.errors import ArgumentError, EngineError
 from spconvify.files.places import place_of
 from spconvify.files.regular import open_regular
 from spconvify.files.scratch import scratch_folder
+from spconvify.network.batches import shape_of
 from spconvify.network.examples import needed_inputs
 from spconvify.network.finite import check_finite
 from spconvify.network.input_tensor import DYNAMIC
@@ -146,7 +147,7 @@ def _manifest(
         spconvify=__version__,
         paddle=paddle.__version__,
         engine=engine,
-        input_shape=inputs.first.sizes,
+        input_shape=shape_of(inputs),
         inputs={} if inputs.is_plain else inputs.said,
         free_axes={name: _free_axes(tensor.shape) for name, tensor in free.tensors.items()},
         threads=threads,

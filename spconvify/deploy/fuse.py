@@ -29,6 +29,7 @@ from spconvify.engines.registry import EngineName
 from spconvify.errors import ArgumentError, ConversionError
 from spconvify.network.copying import check_copy, copied
 from spconvify.network.edges import replaceable
+from spconvify.network.examples import checked_numbers
 from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.norms import without_normalising
 from spconvify.network.outputs import arrays
@@ -190,5 +191,5 @@ def _check_eval(model: nn.Layer) -> None:
 
 def _inputs(model: nn.Layer, input_shape: Any, example: Any) -> Inputs | None:
     if example is not None:
-        return Inputs.holding(example, model)
+        return checked_numbers(Inputs.holding(example, model))
     return Inputs.given(input_shape, model)

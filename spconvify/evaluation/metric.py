@@ -116,9 +116,15 @@ class Metric:
                 f"metric {self.name!r} gives {type(value).__name__} for {key!r}; return a number, or a "
                 "dict of texts to numbers"
             )
-        if not math.isfinite(float(value)):
+        try:
+            number = float(value)
+        except (OverflowError, ValueError) as error:  # a whole number that no float is as large as
+            raise ArgumentError(
+                f"metric {self.name!r} gives a number for {key!r} that is too large for a float"
+            ) from error
+        if not math.isfinite(number):
             raise ArgumentError(f"metric {self.name!r} gives {value} for {key!r}, which isn't finite")
-        return float(value)
+        return number
 
 
 def _checksums(network: nn.Layer) -> dict[str, int]:

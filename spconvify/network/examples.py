@@ -12,6 +12,10 @@ from spconvify.network.input_tensor import is_shape
 from spconvify.network.inputs import Inputs
 
 
+class ExampleError(ArgumentError):
+    """An example on which nothing can be told; the message says why, and what to give."""
+
+
 class HeldExample:
     """The `usual_inputs` of a network that came with an example; copies share it."""
 
@@ -30,12 +34,37 @@ def hold_example(model: nn.Layer, example: Any) -> None:
 
     Raises:
         ArgumentError: if there is no tensor and no array in it.
+        ExampleError: if it is a shape, or holds NaN.
     """
-    inputs = Inputs.holding(example, model)
+    if is_shape(example):
+        raise ExampleError(
+            f"its example is the shape {tuple(example)}; return the values in its place, such as "
+            "paddle.rand(SHAPE)"
+        )
+    inputs = checked_numbers(Inputs.holding(example, model))
     for tensor in inputs.tensors.values():
         if tensor.example is not None and not _is_numeric(tensor.example):
             raise ArgumentError("the example holds something else than numbers")
     model.usual_inputs = HeldExample(inputs)
+
+
+def checked_numbers(inputs: Inputs) -> Inputs:
+    """The same, if no value is NaN: some layers make a number of it, and equal outputs say nothing then.
+
+    Infinities are let through: a mask may be made of them.
+
+    Raises:
+        ExampleError: names the input.
+    """
+    for name, tensor in inputs.tensors.items():
+        if tensor.example is not None and _has_nan(tensor.array()):
+            called = f"the example's {name!r}" if name and not inputs.is_plain else "the example"
+            raise ExampleError(f"{called} holds NaN; give numbers that the network is made for")
+    return inputs
+
+
+def _has_nan(array: np.ndarray) -> bool:
+    return array.dtype.kind == "f" and bool(np.isnan(array).any())
 
 
 def _is_numeric(example: Any) -> bool:
@@ -52,13 +81,13 @@ def given_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs | No
     """What the caller of a function gave as `input_shape` and as `example`; None if it was nothing.
 
     Raises:
-        ArgumentError: if the example doesn't have that shape, or holds no array.
+        ArgumentError: if the example doesn't have that shape, or holds no array, or NaN.
     """
     if example is None:
         return Inputs.given(input_shape, model)
     if input_shape is None:
-        return Inputs.holding(example, model)
-    return Inputs.of(input_shape, model).filled(example)
+        return checked_numbers(Inputs.holding(example, model))
+    return checked_numbers(Inputs.of(input_shape, model).filled(example))
 
 
 def form_of(input_shape: Any, model: nn.Layer) -> Inputs | None:

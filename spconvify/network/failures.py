@@ -75,7 +75,7 @@ def does_not_run(
 
 def _inputs(shape: Sequence[int] | Mapping[str, Sequence[int]]) -> str:
     if not isinstance(shape, Mapping):
-        return f"an input of {'x'.join(map(str, shape))}"
+        return f"an input of {'x'.join(map(str, shape)) or 'a single number'}"
     return f"inputs of {', '.join(f'{name} ' + 'x'.join(map(str, s)) for name, s in shape.items())}"
 
 

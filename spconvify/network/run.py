@@ -11,6 +11,7 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError, Option
+from spconvify.network.examples import example_of
 from spconvify.network.failures import depends_on_input, does_not_run, first_line
 from spconvify.network.first_convolution import convolves_channels_last
 from spconvify.network.inputs import Inputs, Sample, forward
@@ -49,7 +50,14 @@ def run(
         return (act or partial(forward, model))(sample)
     except Exception as error:  # whatever the user's network raises
         said = inputs.said if isinstance(inputs, Inputs) else inputs.shape
-        raise does_not_run(said, error, *remedy) from error
+        raise does_not_run(said, error, *(remedy or _another_example(model, inputs))) from error
+
+
+def _another_example(model: nn.Layer, inputs: Inputs | paddle.Tensor) -> Sequence[Any]:
+    """What to do about the example that a network came with; nothing where it isn't run on that."""
+    if inputs is not example_of(model):
+        return ()
+    return ("this is the example that its factory returned with it; let it return another one",)
 
 
 def run_usual(

@@ -11,7 +11,7 @@ import paddle
 from spconvify.calibration.structured import around, in_form
 from spconvify.data.inputs import check_floats
 from spconvify.errors import ArgumentError
-from spconvify.network.batches import pictures_in, shape_of, with_pictures
+from spconvify.network.batches import pictures_in, pictures_of, shape_of, taken, with_pictures
 from spconvify.network.inputs import Inputs
 from spconvify.recovery.arrays import as_array, as_pair, length_of
 from spconvify.recovery.fingerprint import checksum, of_augment, of_batches, of_dataset
@@ -94,6 +94,20 @@ class Batches:
         text = f"{len(self._data)} images ({checksum(self._data.images):08x})"
         labels = self._data.labels
         return text if labels is None else f"{text} with labels ({checksum(labels):08x})"
+
+    def describe_beside(self) -> str:
+        """What a run's checkpoint remembers of what pictures alone lack: the example's other inputs.
+
+        "" where there is none, or the data holds everything.
+        """
+        like, raw = self.form.like, next(self._endless(0))
+        if like is None or like.is_plain or in_form(raw, self.form.model, like, "") is not None:
+            return ""
+        batch = taken(self.first().images, slice(1))
+        assert isinstance(batch, Inputs)  # `checked` puts them around the pictures
+        own = pictures_of(batch).name
+        others = {name: tensor for name, tensor in batch.tensors.items() if name != own}
+        return f"{checksum({name: tensor.array() for name, tensor in others.items()}):08x}"
 
     def describe_augmentation(self) -> str:
         """What a run's checkpoint remembers of it."""

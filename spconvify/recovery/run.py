@@ -14,7 +14,7 @@ from spconvify.errors import ArgumentError
 from spconvify.evaluation.metric import Metric, is_metric
 from spconvify.input_check.check import FEW, check_inputs
 from spconvify.network.batches import pictures_in, size_of
-from spconvify.network.examples import example_of
+from spconvify.network.examples import example_of, given_inputs
 from spconvify.network.inputs import Inputs
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches, Form
@@ -139,7 +139,7 @@ def recover(
         InputWarning: if the images don't look like what the teacher was trained on.
     """
     launched()  # finds wrong variables before anything is read
-    like = example_of(teacher) if example is None else Inputs.holding(example, teacher)
+    like = given_inputs(None, example, teacher) or example_of(teacher)
     batches = Batches(data, batch_size, seed, augment, Form(teacher, like))
     recipe = Recipe(
         _steps(steps, epochs, batches),
@@ -224,11 +224,15 @@ def _identity(
     """What makes a run this run, for its checkpoint."""
     if callable(recipe.loss):
         recipe = replace(recipe, loss=of_loss(recipe.loss, teacher, batches.first().images))
+    found = identity(student, teacher, recipe)
+    loss, beside = found.pop("loss"), batches.describe_beside()
     return {
-        **identity(student, teacher, recipe),
+        **found,
         "data": batches.describe(),
+        **({"beside": beside} if beside else {}),
         "augmentation": batches.describe_augmentation(),
         "eval_data": evaluation.describe() if evaluation else "none",
+        "loss": loss,  # last: what a function gives changes with the teacher and the images
     }
 
 

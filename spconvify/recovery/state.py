@@ -24,6 +24,7 @@ _OTHER = {
     "student": "its student is another one",
     "teacher": "its teacher is another one",
     "trains": "other layers are frozen or in eval mode",
+    "beside": "what the network takes beside the pictures is something else",
 }
 
 

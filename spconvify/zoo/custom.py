@@ -17,6 +17,7 @@ from spconvify.imports import trust
 from spconvify.printable import said
 from spconvify.zoo.architecture import Architecture, find
 from spconvify.zoo.catalogue import near
+from spconvify.zoo.named import module_and_name
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
 
 if TYPE_CHECKING:
@@ -64,13 +65,9 @@ def build_custom(arch: str) -> nn.Layer:
             the factory returns something that isn't a ``paddle.nn.Layer``, or a pair of one and an
             example of its input.
     """
-    module_name, _, factory_name = arch.partition(":")
-    if not module_name or not factory_name:
-        raise ArgumentError(
-            f"architecture {arch!r} names no module and factory; write it as package.module:factory"
-        )
+    label = f"architecture {arch!r}"
+    module_name, factory_name = module_and_name(arch, label, "factory")
     with _current_directory_on_path(module_name.partition(".")[0]):
-        label = f"architecture {arch!r}"
         remedy = "name a function or a class that builds the network"
         return _network(arch, _to_call(label, _import(label, module_name), factory_name, remedy))
 
@@ -85,9 +82,7 @@ def named_function(name: str, label: str) -> Callable[..., Any]:
     Raises:
         ArgumentError: if `name` has another form, or the module or the function isn't there.
     """
-    module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
-        raise ArgumentError(f"{label} names no module and function; write it as package.module:function")
+    module_name, function_name = module_and_name(name, label, "function")
     with _current_directory_on_path(module_name.partition(".")[0]):
         remedy = "name a function"
         return _to_call(label, _import(label, module_name), function_name, remedy)
@@ -224,10 +219,12 @@ def _apart(made: Any) -> tuple[Any, Any]:
 
 
 def _hold(arch: str, network: nn.Layer, example: Any) -> None:
-    from spconvify.network.examples import hold_example
+    from spconvify.network.examples import ExampleError, hold_example
 
     try:
         hold_example(network, example)
+    except ExampleError as error:
+        raise ArgumentError(f"architecture {arch!r}: ", error) from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise ArgumentError(
             f"architecture {arch!r} returned a network and {_a(example)}; the second of the two is an "
@@ -245,4 +242,4 @@ def _a(thing: Any) -> str:
     if thing is None:
         return "None"
     kind = type(thing).__name__
-    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
+    return f"{'an' if kind[0].lower() in 'aeiou' or kind == 'ndarray' else 'a'} {kind}"

@@ -142,6 +142,7 @@ def test_export_of_an_example(run, weights, factory, tmp_path):
     arguments = ("--out", "deploy", "--no-tune", "--format", "json")
     code, out, error = run("export", *weights(factory), *arguments)
     assert code == 0, error
+    assert json.loads(out)["input_shape"] == [1, 3, 16, 16]  # the picture's, whatever comes first
     assert set(json.loads(out)["inputs"]) == set(
         custom.build_custom(f"network_inputs:{factory}").usual_inputs().tensors
     )
@@ -172,6 +173,27 @@ def test_recover_on_a_folder(run, weights, pictures):
 def test_a_factory_with_something_else_behind_the_network(run):
     error = one_line_error(run("report", "network_inputs:no_example", "--no-latency"), 2)
     assert "an example of its input: a tensor or an array" in error
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (
+            "shape",
+            "its example is the shape (1, 3, 16, 16); return the values in its place, such as pad",
+        ),
+        (
+            "nan",
+            "'network_inputs:nan_for_example': the example holds NaN; give numbers that the network",
+        ),
+        ("grey", "; this is the example that its factory returned with it; let it return another one"),
+        ("number", "doesn't run on an input of a single number: "),
+    ],
+)
+def test_examples_that_can_not_be(run, factory, message):
+    error = one_line_error(run("report", f"network_inputs:{factory}_for_example", "--no-latency"), 2)
+    assert message in error
+    assert "--input" not in error
 
 
 def test_inspect_runs_it_on_an_input(run):

@@ -135,6 +135,44 @@ def test_a_folder_that_is_called_like_a_file(run, program, tmp_path):
         assert not (tmp_path / name).exists()
 
 
+@pytest.mark.parametrize("source", ["nowhere/inference.json", "empty", "inference.pdmodel"])
+def test_a_program_that_is_not_there(run, tmp_path, monkeypatch, source):
+    """What is wrong is the source, and not the folder's name without a suffix."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "inference.pdmodel").touch()
+    error = one_line_error(run("convert", source, "--out", "slim"), 1)
+    assert source in error
+    assert "suffix" not in error
+
+
+def test_a_metric_that_goes_elsewhere(run, program, tmp_path):
+    """The program is read again when it is written, and found where it was."""
+    (tmp_path / "goes_elsewhere.py").write_text(
+        "import os\n\ndef away(network):\n    os.chdir(os.sep)\n    return 1.0\n"
+    )
+    code, _, error = run(
+        "convert", "net", "--fusion", "sum", "--out", "slim", "--eval", "goes_elsewhere:away"
+    )
+    assert code == 0, error
+    assert (tmp_path / "slim" / "inference.yml").exists()
+
+
+def test_what_can_not_be_carried_over_is_found_at_once(run, program, monkeypatch):
+    def nothing_yet(*args):
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr("spconvify.cli.job.run", nothing_yet)
+    try:
+        with open(b"net/\xff.yml", "wb"):
+            pass
+    except OSError:
+        pytest.skip("a file system of UTF-8")
+    error = one_line_error(run("convert", "net", "--out", "slim"), 1)
+    assert "can't carry over" in error
+    assert "isn't UTF-8" in error
+
+
 def test_verify_says_what_reads_a_program(run, program):
     for named in ("net", program, program.with_suffix(".pdiparams")):
         assert "`spconvify inspect`" in one_line_error(run("verify", named), 2)

@@ -8,7 +8,7 @@ import paddle
 import pytest
 from input_networks import IMAGE, LABELS, SCALE, made
 
-from spconvify import ArgumentError, convert, export
+from spconvify import ArgumentError, convert, export, slim
 from spconvify.engines import measure
 from spconvify.network.inputs import Inputs, forward
 from spconvify.network.outputs import flatten
@@ -81,3 +81,13 @@ def test_an_example_of_another_structure_is_refused(tmp_path):
         export(model, tmp_path / "out", [IMAGE, SCALE], example=[np.ones(IMAGE)])
     with pytest.raises(ArgumentError, match=r"the input wants \(N, 3, 12, 12\)"):
         export(model, tmp_path / "out", [IMAGE, SCALE], example=[np.ones((2, 3, 9, 9)), np.ones(SCALE)])
+
+
+@pytest.mark.parametrize("call", [export, slim])
+def test_an_example_of_nan_checks_nothing(tmp_path, call):
+    """A ReLU makes zeros of it, so that any network would be equal."""
+    values = [np.ones(IMAGE, "float32"), np.full(SCALE, np.nan, "float32")]
+    arguments = (tmp_path / "out",) if call is export else ()
+    with pytest.raises(ArgumentError, match="the example's 'scale' holds NaN; give numbers that"):
+        call(made(nets.Scaled), *arguments, example=values)
+    assert not list(tmp_path.iterdir())

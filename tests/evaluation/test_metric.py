@@ -48,6 +48,7 @@ def test_what_is_a_number(number):
         (np.zeros(2), "gives ndarray"),
         (float("nan"), "gives nan for 'metric', which isn't finite"),
         ({"mIoU": float("inf")}, "gives inf for 'mIoU'"),
+        ({"pixels": 10**400}, "gives a number for 'pixels' that is too large for a float"),
         ({}, "gives no number"),
         ({1: 0.5}, "gives a number called 1"),
         ({" ": 0.5}, "gives a number called"),

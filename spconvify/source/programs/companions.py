@@ -29,7 +29,13 @@ def read_companions(files: ProgramFiles) -> dict[str, bytes]:
         EngineError: for one that can't be carried over.
     """
     contents = {}
-    for path in companions(files):
+    try:
+        found = companions(files)
+    except OSError as error:
+        raise EngineError(
+            f"can't read {files.program.parent}, which holds the program: {error.strerror or error}"
+        ) from error
+    for path in found:
         try:
             path.name.encode("utf-8")
             with open_regular(path) as file:
