@@ -5,7 +5,7 @@ import json
 import numpy as np
 import paddle
 import pytest
-from exported_networks import Indices, Recurrent, Rounding, Shared, write
+from exported_networks import Indices, Padded, Recurrent, Rounding, Shared, write
 
 import spconvify
 from spconvify import CheckpointError
@@ -83,3 +83,14 @@ def test_a_constant_of_a_dtype_that_is_none(tmp_path):
 
     with pytest.raises(CheckpointError, match="a constant of the dtype int999"):
         spconvify.load(changed(write(Shared(), tmp_path / "net"), rename))
+
+
+def test_a_row_that_stands_for_padding_is_zeros(tmp_path):
+    """The numbers that a network is compared on hold no such index."""
+    paddle.seed(0)
+    model = Padded()
+    loaded = spconvify.load(write(model, tmp_path / "net", (-1, 5), "int64"))
+    ids = paddle.to_tensor([[7, 7, 1, 0, 7]])
+    found = loaded(ids)
+    np.testing.assert_allclose(found.numpy(), model(ids).numpy(), rtol=1e-6)
+    assert not found[:, 0].any()
