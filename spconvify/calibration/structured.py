@@ -13,7 +13,7 @@ import paddle
 from spconvify.data.inputs import check_unmasked
 from spconvify.errors import ArgumentError
 from spconvify.network.arguments import parameters_of
-from spconvify.network.batches import pictures_in, with_pictures
+from spconvify.network.batches import pictures_in, with_pictures, with_shared
 from spconvify.network.input_tensor import InputTensor
 from spconvify.network.inputs import Inputs
 from spconvify.network.structure import ends
@@ -138,9 +138,10 @@ def _filled(like: Inputs, values: Mapping[str, Any], where: str) -> Inputs:
                 f"{where}: {tensor.name!r} has the shape {list(array.shape)}, and the network takes one "
                 f"like {list(tensor.sizes)}"
             )
-        return replace(tensor, shape=tuple(array.shape), example=array)
+        shared = tensor.shared and array.shape[:1] == tensor.sizes[:1]
+        return replace(tensor, shape=tuple(array.shape), example=array, shared=shared)
 
-    return _checked(like.changed(fill), where)
+    return _checked(with_shared(like).changed(fill), where)
 
 
 def _checked(inputs: Inputs, where: str) -> Inputs:
@@ -160,7 +161,9 @@ def _checked(inputs: Inputs, where: str) -> Inputs:
     found = inputs.changed(as_array)
     count = next((t.sizes[0] for t in found.tensors.values() if len(t.shape) == 4), None)
     for name, tensor in found.tensors.items():
-        if count is not None and tensor.shape and tensor.sizes[0] not in (count, 1):
+        if count is None or not tensor.shape or tensor.shared:
+            continue
+        if tensor.sizes[0] not in (count, 1):
             raise ArgumentError(f"{where}: {name!r} has {tensor.sizes[0]} rows for {count} images")
     return found
 
