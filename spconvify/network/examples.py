@@ -8,7 +8,6 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError, Option
-from spconvify.network.input_tensor import is_shape
 from spconvify.network.inputs import Inputs
 
 
@@ -64,14 +63,16 @@ def given_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs | No
 def form_of(input_shape: Any, model: nn.Layer) -> Inputs | None:
     """What a batch of pictures alone lacks, by what somebody gave; None where nothing says that.
 
-    If nothing was given, the example that the network came with. A program knows what goes with a
-    picture, if a shape is all that was given.
+    If nothing was given, the example that the network came with, or what a program of several inputs
+    usually gets.
     """
+    knows = callable(getattr(model, "completed", None))
+    if input_shape is None and knows:
+        input_shape = next(Inputs.usual(model))
     if input_shape is None:
         return example_of(model)
-    if is_shape(input_shape) and callable(getattr(model, "completed", None)):
-        return None
-    return Inputs.of(input_shape, model)
+    found = Inputs.of(input_shape, model)
+    return None if knows and len(found.tensors) == 1 else found
 
 
 def needed_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs:
