@@ -28,9 +28,9 @@ def hold_example(model: nn.Layer, example: Any) -> None:
     """Let the network have this example as its `usual_inputs`.
 
     Raises:
-        ArgumentError: if there is no tensor and no array in it.
+        ArgumentError: if there is no tensor and no array in it, or an empty one.
     """
-    inputs = Inputs.holding(example, model)
+    inputs = _holding(example, model)
     for tensor in inputs.tensors.values():
         if tensor.example is not None and not _is_numeric(tensor.example):
             raise ArgumentError("the example holds something else than numbers")
@@ -56,8 +56,17 @@ def given_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs | No
     if example is None:
         return Inputs.given(input_shape, model)
     if input_shape is None:
-        return Inputs.holding(example, model)
+        return _holding(example, model)
     return Inputs.of(input_shape, model).filled(example)
+
+
+def _holding(example: Any, model: nn.Layer) -> Inputs:
+    """`Inputs.holding`; refuses what is empty, of which nothing is counted and nothing compared."""
+    inputs = Inputs.holding(example, model)
+    for name, tensor in inputs.tensors.items():
+        if 0 in tensor.sizes:
+            raise ArgumentError(f"the example is empty: {name!r} has the shape {list(tensor.sizes)}")
+    return inputs
 
 
 def form_of(input_shape: Any, model: nn.Layer) -> Inputs | None:
