@@ -170,13 +170,24 @@ class Deformable(nn.Layer):
         return self.second(x, self.offsets(x)[:, :, : (x.shape[2] + 1) // 2, : (x.shape[3] + 1) // 2])
 
 
+class Padded(nn.Layer):
+    """Words, of which the eighth is none, although its row isn't zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = self.create_parameter([10, 6])
+
+    def forward(self, ids):
+        return F.embedding(ids, self.words, padding_idx=7) * 2
+
+
 ONE_PICTURE = [Paddings, Shared, ChannelsLast, Line, Upwards, Elementwise, Attention, Deformable]
 
 
-def write(network, prefix, shape=(-1, 4, -1, -1)):
+def write(network, prefix, shape=(-1, 4, -1, -1), dtype="float32"):
     """Export it as its users do; the path of the program."""
     network.eval()
-    spec = paddle.static.InputSpec(list(shape), "float32", "x")
+    spec = paddle.static.InputSpec(list(shape), dtype, "x")
     paddle.jit.save(network, str(prefix), input_spec=[spec])
     return next(p for p in (prefix.with_suffix(".json"), prefix.with_suffix(".pdmodel")) if p.exists())
 

@@ -34,6 +34,13 @@ class WithPrior(Body):
         return self.body(image) * prior.mean([1, 2, 3], keepdim=True)
 
 
+class Anchored(Body):
+    """Scores of pictures for anchors, which are the same for all of them."""
+
+    def forward(self, image, anchors):
+        return self.body(image).mean([2, 3]) @ anchors.t()
+
+
 class WithWords(Body):
     """A picture, and numbers of words."""
 
@@ -148,6 +155,10 @@ def nested():
 
 def classes():
     return _eval(Classes, (picture(), scale()))
+
+
+def anchored():
+    return _eval(Anchored)
 
 
 def last_and_scaled():

@@ -12,8 +12,8 @@ import paddle
 
 from spconvify.data.inputs import check_unmasked
 from spconvify.errors import ArgumentError
-from spconvify.network.arguments import parameters_of
-from spconvify.network.batches import pictures_in, with_pictures
+from spconvify.network.arguments import parameters_of, positional_names
+from spconvify.network.batches import pictures_in, with_pictures, with_shared
 from spconvify.network.input_tensor import InputTensor
 from spconvify.network.inputs import Inputs
 from spconvify.network.structure import ends
@@ -49,7 +49,7 @@ def in_form(batch: Any, model: Any, like: Inputs | None, where: str) -> Inputs |
     if isinstance(batch, Mapping):
         return _filled(like, _by_name(batch, like, where), where)
     if isinstance(batch, (tuple, list)):
-        parts = _in_order(batch, like)
+        parts = _in_order(batch, like, model)
         return None if parts is None else _filled(like, parts, where)
     return None
 
@@ -112,12 +112,14 @@ def _by_name(batch: Mapping[Any, Any], like: Inputs, where: str) -> dict[str, An
     return found
 
 
-def _in_order(batch: Iterable[Any], like: Inputs) -> dict[str, Any] | None:
+def _in_order(batch: Iterable[Any], like: Inputs, model: Any) -> dict[str, Any] | None:
     """Arrays by the inputs' names; None where they aren't these, as pictures with labels."""
     parts, tensors = list(batch), like.tensors
-    if like.kwargs or len(like.args) != len(tensors) or len(parts) < len(tensors):
+    if len(like.args) + len(like.kwargs) != len(tensors) or len(parts) < len(tensors):
         return None
-    order = [tensor.name for tensor in like.args]
+    order = positional_names(model, len(tensors)) if like.kwargs else [t.name for t in like.args]
+    if set(order) != set(tensors):
+        return None
     fits = all(_fits(part, tensors[name]) for part, name in zip(parts, order))
     return dict(zip(order, parts)) if fits else None
 
@@ -138,9 +140,10 @@ def _filled(like: Inputs, values: Mapping[str, Any], where: str) -> Inputs:
                 f"{where}: {tensor.name!r} has the shape {list(array.shape)}, and the network takes one "
                 f"like {list(tensor.sizes)}"
             )
-        return replace(tensor, shape=tuple(array.shape), example=array)
+        shared = tensor.shared and array.shape[:1] == tensor.sizes[:1]
+        return replace(tensor, shape=tuple(array.shape), example=array, shared=shared)
 
-    return _checked(like.changed(fill), where)
+    return _checked(with_shared(like).changed(fill), where)
 
 
 def _checked(inputs: Inputs, where: str) -> Inputs:
@@ -160,7 +163,9 @@ def _checked(inputs: Inputs, where: str) -> Inputs:
     found = inputs.changed(as_array)
     count = next((t.sizes[0] for t in found.tensors.values() if len(t.shape) == 4), None)
     for name, tensor in found.tensors.items():
-        if count is not None and tensor.shape and tensor.sizes[0] not in (count, 1):
+        if count is None or not tensor.shape or tensor.shared:
+            continue
+        if tensor.sizes[0] not in (count, 1):
             raise ArgumentError(f"{where}: {name!r} has {tensor.sizes[0]} rows for {count} images")
     return found
 

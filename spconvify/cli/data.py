@@ -66,10 +66,9 @@ class Data:
         if self.eval is not None:
             check_labelled(self.eval)
 
-    def judge(self, model: Any, inputs: Any, quiet: bool) -> Any:
-        """What both networks are judged by, a `spconvify.workflow.judging.Judge`."""
+    def judge(self, model: Any, inputs: Any, form: Any, quiet: bool) -> Any:
+        """What both networks are judged by, a `Judge`; `form` has what goes with pictures."""
         from spconvify.calibration.structured import around
-        from spconvify.network.inputs import Inputs
         from spconvify.workflow.judging import Judge
 
         if self.metric is not None:
@@ -77,7 +76,6 @@ class Data:
         images = self.read_labelled(model, inputs, quiet)
         if images is None:
             return Judge()
-        form = inputs if isinstance(inputs, Inputs) else None
         labelled = around(images.values, form, "--eval"), images.labels
         return Judge(labelled, f"of {self.eval.name}" if self.eval else "")
 

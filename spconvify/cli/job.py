@@ -38,7 +38,7 @@ def run(
         return _as_it_is(source, measurement, quiet)
     from spconvify.calibration.images import CalibrationImages
     from spconvify.network.batches import without_example
-    from spconvify.network.examples import example_of
+    from spconvify.network.examples import example_of, form_of
     from spconvify.network.inputs import Inputs
     from spconvify.workflow.slim import Job, carry_out_job, check_plan
 
@@ -48,9 +48,11 @@ def run(
         shape, *others = given.inputs(model, source.architecture.input_shape)
     check_plan(source.name, plan)
     data = data or Data()
-    form = shape if isinstance(shape, Inputs) else None
+    form = shape if isinstance(shape, Inputs) else form_of(shape, model)
+    if form is not shape and form is not None and form.is_plain:
+        form = None  # pictures of any size
     calibration = data.read_calibration(model, shape, quiet)
-    judge = data.judge(model, shape, quiet)
+    judge = data.judge(model, shape, form, quiet)
     reads = calibration is not None or judge.labelled is not None
     if form is not None and reads and (names := without_example(form)):
         note(

@@ -149,6 +149,7 @@ def _run(
     if training.loss and ":" in training.loss:
         function = named_function(training.loss, f"loss {training.loss!r}")
         recipe = dataclasses.replace(recipe, loss=function)
+    from spconvify.network.examples import form_of
     from spconvify.network.inputs import Inputs
     from spconvify.recovery.batches import Form
     from spconvify.recovery.pairs import check_pair
@@ -156,7 +157,7 @@ def _run(
     from spconvify.recovery.schedule import Schedule
 
     batches = training.batches(data, *pictures_like(teacher, inputs), quiet)
-    batches.form = Form(teacher, inputs if isinstance(inputs, Inputs) else None)
+    batches.form = Form(teacher, inputs if isinstance(inputs, Inputs) else form_of(None, teacher))
     if training.epochs is not None:
         recipe = dataclasses.replace(recipe, steps=training.epochs * batches.per_epoch())
     metrics = Metrics(data.read_metric(), quiet)

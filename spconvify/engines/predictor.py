@@ -27,7 +27,7 @@ _NORM_PASSES = (
     "conv_affine_channel_mkldnn_fuse_pass",
 )
 MANY_CONVOLUTIONS = 600
-# What Paddle 3.3 looks for where an activation follows a convolution: it ends the process at a leaky ReLU.
+# What Paddle 3.3 looks for activations behind convolutions with: it ends the process at a leaky ReLU.
 _ACTIVATION_PASS = "conv_activation_onednn_fuse_pass"
 LEAKY = b'"1.leaky_relu"'
 

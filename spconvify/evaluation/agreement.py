@@ -10,13 +10,12 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.evaluation.comparable import REMEDY, Comparable
+from spconvify.evaluation.comparable import Comparable
 from spconvify.evaluation.kinds import KINDS, Kinds, is_pyramid, possible_kinds, said_kinds, shared_out
 from spconvify.evaluation.tallies import NO_MASK, Distance, Equal, LargestClass, Masks
 from spconvify.network.batches import Batch, shape_of, size_of
-from spconvify.network.inputs import Inputs
-from spconvify.network.outputs import Frame, arrays
-from spconvify.network.run import run, trying
+from spconvify.network.outputs import Frame
+from spconvify.network.run import trying
 
 POOR_SAME = 75.0  # per cent; below, a network hardly does what it did
 POOR_ERROR = 0.3  # of the variance
@@ -155,8 +154,11 @@ def agreement(
     images, outputs = 0, Comparable(original, converted)
     with trying(original), trying(converted):
         for batch in filter(size_of, batches):
-            images += size_of(batch)
+            left_out = outputs.left_out
             before, after = outputs(batch)
+            if outputs.left_out is not left_out:  # what was counted so far is of other outputs
+                tallies, images = {}, 0
+            images += size_of(batch)
             new = {name: value for name, value in before.items() if name not in tallies}
             if new or not tallies:
                 frame = Frame.of(original, shape_of(batch))
@@ -176,14 +178,16 @@ def check_output_kinds(original: nn.Layer, images: Batch, kinds: Kinds) -> None:
         ArgumentError: as `agreement`.
     """
     if kinds is not None:
+        outputs = Comparable(original, original)
         with trying(original):
-            said_kinds(kinds, arrays(run(original, Inputs.of(images), remedy=REMEDY)))
+            found, _ = outputs(images)
+        said_kinds(kinds, found, size_of(images), outputs.left_out)
 
 
 def _tallies(
     outputs: dict[str, np.ndarray], frame: Frame, kinds: Kinds, maps: Collection[str]
 ) -> dict[str, _Tally]:
-    said, pyramid = said_kinds(kinds, outputs), is_pyramid(outputs.values(), frame)
+    said, pyramid = said_kinds(kinds, outputs, frame.shape[0]), is_pyramid(outputs.values(), frame)
 
     def possible(name: str, value: np.ndarray) -> Sequence[str]:
         if name in said:

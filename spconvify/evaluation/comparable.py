@@ -24,11 +24,12 @@ class Comparable:
 
     Attributes:
         maps: names of the outputs that are those of a layer.
+        left_out: names of those whose size the images decide.
     """
 
     def __init__(self, original: nn.Layer, converted: nn.Layer):
         self._networks = original, converted
-        self._varying: set[str] = set()
+        self.left_out: set[str] = set()
         self._heads: Sequence[str] = ()
         self._is_decided = False
         self.maps: set[str] = set()
@@ -37,8 +38,9 @@ class Comparable:
         """The outputs of both networks, by name."""
         before, after = (self._run(network, batch) for network in self._networks)
         if not self._is_decided and _is_suspicious(batch, before, after):
-            self._is_decided = True
             self._decide(batch)
+            # Where a detector finds nothing there is nothing to tell by: other images may show more.
+            self._is_decided = bool(self._heads) or all(array.size for array in before.values())
             if self._heads:
                 before, after = (self._run(network, batch) for network in self._networks)
         return before, after
@@ -46,7 +48,7 @@ class Comparable:
     def _run(self, network: nn.Layer, batch: Batch) -> Arrays:
         with outputs_at(network, self._heads) as maps:
             found = arrays(run(network, Inputs.of(batch), remedy=REMEDY))
-        kept = {name: array for name, array in found.items() if name not in self._varying}
+        kept = {name: array for name, array in found.items() if name not in self.left_out}
         named = {f"layer {name!r}": arrays(tensor)[""] for name, tensor in maps.items()}
         self.maps |= named.keys()
         return {**kept, **named}
@@ -60,7 +62,7 @@ class Comparable:
         with contextlib.suppress(Exception):  # a network may have operators without a gradient
             self._heads = heads(original, Inputs.of(taken(batch, slice(1))).sample(original))
         if self._heads:
-            self._varying = varying
+            self.left_out = varying
 
 
 def varying_outputs(model: nn.Layer, batch: Batch) -> set[str]:

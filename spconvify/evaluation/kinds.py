@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
@@ -43,8 +43,16 @@ def _said(kinds: Kinds) -> Iterable[str]:
     return kinds.values() if isinstance(kinds, Mapping) else [kinds] if kinds is not None else []
 
 
-def said_kinds(kinds: Kinds, outputs: Mapping[str, np.ndarray]) -> dict[str, str]:
+def said_kinds(
+    kinds: Kinds, outputs: Mapping[str, np.ndarray], images: int, left_out: Collection[str] = ()
+) -> dict[str, str]:
     """What the user said of each output: name -> kind.
+
+    Args:
+        kinds: the same as the user said it.
+        outputs: those that are compared.
+        images: how many they are of.
+        left_out: names of those that aren't compared, since the images decide their size.
 
     Raises:
         ArgumentError: for a name that is no output's, and a kind that an output can't be.
@@ -54,23 +62,30 @@ def said_kinds(kinds: Kinds, outputs: Mapping[str, np.ndarray]) -> dict[str, str
         return {}
     named = dict.fromkeys(outputs, kinds) if isinstance(kinds, str) else dict(kinds)
     for name, kind in named.items():
+        if name in left_out:
+            raise ArgumentError(
+                f"kinds: the images decide how large the output {name!r} is, so it isn't compared; "
+                f"{', '.join(map(repr, outputs))} is"
+            )
         if name not in outputs:
             there = f"it gives {', '.join(map(repr, outputs)) or 'nothing'}"
             if list(outputs) == [""]:
                 there = "its only one has no name: give the kind alone"
             raise ArgumentError(f"kinds: the network has no output {name!r}; {there}")
-        problem = _impossible(kind, outputs[name])
+        problem = _impossible(kind, outputs[name], images)
         if problem:
             called = f"output {name!r}" if name else "the output"
             raise ArgumentError(f"kinds: {called} can't be {kind!r}: {problem}")
     return named
 
 
-def _impossible(kind: str, value: np.ndarray) -> str:
-    """Why values can't be of this kind; empty if they can."""
+def _impossible(kind: str, value: np.ndarray, images: int) -> str:
+    """Why values of so many images can't be of this kind; empty if they can."""
     dimensions = {"classes": (2,), "steps": (3,), "map": (3, 4, 5)}.get(kind)
     if dimensions and value.ndim not in dimensions:
         return f"its shape is {value.shape}"
+    if dimensions and kind != "steps" and len(value) != images:
+        return f"its shape is {value.shape} for {images} images"
     if value.dtype.kind != "f" and (dimensions or kind == "mask"):
         return f"its numbers are {value.dtype}, and no scores"
     if kind == "mask" and not probabilities(value):
@@ -99,6 +114,8 @@ def possible_kinds(value: np.ndarray, frame: Frame, pyramid: bool = False) -> li
     of several sizes, as detectors have: these are values. One channel is a mask where its values are
     probabilities that mostly are near 0 or near 1, else an image.
 
+    What has no row for each image is values: nothing says what of it belongs to which one.
+
     Args:
         value: the original's output, of one batch or more.
         frame: the input.
@@ -107,6 +124,8 @@ def possible_kinds(value: np.ndarray, frame: Frame, pyramid: bool = False) -> li
     shape = value.shape
     if value.dtype.kind != "f":
         return ["values" if value.dtype.kind == "c" else "labels"]
+    if not has_rows(shape, frame):
+        return ["values"]
     if len(shape) == 3:
         return ["steps", "mask", "values"] if _of_pixels(shape, frame) else ["steps", "values"]
     kind = frame.kind_of(shape)
@@ -123,6 +142,11 @@ def possible_kinds(value: np.ndarray, frame: Frame, pyramid: bool = False) -> li
         return ["map", "image"]
     small = height * _SMALLEST < own[0] or width * _SMALLEST < own[1]
     return ["map", "mask", "values"] if pyramid or small else ["mask", "map"]
+
+
+def has_rows(shape: Sequence[int], frame: Frame) -> bool:
+    """Whether an output has a row for each image; (steps, N, K) has it in the second axis."""
+    return frame.shape[0] in (shape[:2] if len(shape) == 3 else shape[:1])
 
 
 def is_pyramid(outputs: Iterable[np.ndarray], frame: Frame) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Union
 
@@ -80,18 +80,32 @@ def with_picture_shape(inputs: Inputs, shape: tuple[int, ...]) -> Inputs:
     Raises:
         ArgumentError: if no input, or more than one, takes pictures.
     """
-    own = pictures_of(inputs)
+    own, inputs = pictures_of(inputs), with_shared(inputs)
     same = own.sizes[1:] == tuple(shape[1:])
 
     def resized(tensor: InputTensor) -> InputTensor:
         if tensor.name == own.name:
             return replace(tensor, shape=shape, example=tensor.example if same else None)
-        if tensor.shape and tensor.sizes[0] == own.sizes[0]:  # a row for each picture
+        if tensor.shape and not tensor.shared:  # a row for each picture
             tensor = replace(tensor, shape=(shape[0], *tensor.shape[1:]))
         stale = not same and _says_size(tensor, own)
         return replace(tensor, example=None) if stale else tensor
 
     return with_usual(inputs.changed(resized))
+
+
+def with_shared(inputs: Inputs) -> Inputs:
+    """`inputs`, in which the tensors are marked that have no row for each picture.
+
+    As many rows as a batch happens to have pictures must not be taken for that: a network may be given
+    eight anchors, and eight pictures.
+    """
+    count = size_of(inputs)
+
+    def marked(tensor: InputTensor) -> InputTensor:
+        return replace(tensor, shared=True) if tensor.sizes[:1] not in ((), (count,)) else tensor
+
+    return inputs.changed(marked)
 
 
 def with_usual(inputs: Inputs) -> Inputs:
@@ -148,13 +162,14 @@ def pictures_in(batch: Batch) -> np.ndarray:
 
 
 def shape_of(batch: Batch) -> tuple[int, ...]:
-    """That of its pictures; of the first tensor, where nothing tells which ones are pictures."""
+    """That of its pictures; of what may be some, or comes first, where nothing tells which ones are."""
     if isinstance(batch, np.ndarray):
         return tuple(batch.shape)
     try:
         return pictures_of(batch).sizes
     except ArgumentError:
-        return batch.first.sizes
+        alike = (tensor.sizes for tensor in batch.tensors.values() if len(tensor.shape) == 4)
+        return next(alike, batch.first.sizes)
 
 
 def size_of(batch: Batch) -> int:
@@ -170,7 +185,7 @@ def taken(batch: Batch, rows: Any) -> Batch:
 
     def some(tensor: InputTensor) -> InputTensor:
         values = tensor.array()
-        if not values.shape or len(values) != count:
+        if tensor.shared or not values.shape or len(values) != count:
             return tensor
         values = values[rows]
         return replace(tensor, shape=tuple(values.shape), example=values)
@@ -191,23 +206,36 @@ def as_given(model: nn.Layer, batch: Batch) -> Any:
 
 
 def joined(batches: Iterable[Batch]) -> Batch:
-    """One batch of all of them; the pictures of all have one size."""
+    """One batch of all of them; the pictures of all have one size.
+
+    Raises:
+        ArgumentError: if something that has no row for each picture is another one in each batch.
+    """
     first, *others = batches
     if not others:
         return first
     if isinstance(first, np.ndarray):
         return np.concatenate([first, *(pictures_in(batch) for batch in others)])
-    count = size_of(first)
-    total = count + sum(map(size_of, others))
-    each = [batch.tensors for batch in others if isinstance(batch, Inputs)]
+    every = [batch for batch in (first, *others) if isinstance(batch, Inputs)]
+    return first.changed(lambda tensor: _together(tensor.name, every))
 
-    def together(tensor: InputTensor) -> InputTensor:
-        if not tensor.shape or tensor.sizes[0] != count:
-            return tensor
-        arrays = [tensor.array(), *(tensors[tensor.name].array() for tensors in each)]
-        return replace(tensor, shape=(total, *tensor.sizes[1:]), example=np.concatenate(arrays))
 
-    return first.changed(together)
+def _together(name: str, batches: Sequence[Inputs]) -> InputTensor:
+    """A tensor of all batches; a row that a whole batch has in common is repeated."""
+    tensors = [batch.tensors[name] for batch in batches]
+    arrays, counts = [tensor.array() for tensor in tensors], [size_of(batch) for batch in batches]
+    first = tensors[0]
+    is_common = first.shared or {array.shape[:1] for array in arrays} <= {(), (1,)}
+    if is_common and all(np.array_equal(array, arrays[0]) for array in arrays):
+        return first
+    if not all(array.shape[:1] in ((count,), (1,)) for array, count in zip(arrays, counts)):
+        raise ArgumentError(
+            f"{name!r} is another one in each batch, and has no row for each picture; give all pictures "
+            "in one batch"
+        )
+    rows = [array.repeat(count // len(array), 0) for array, count in zip(arrays, counts)]
+    values = np.concatenate(rows)
+    return replace(first, shape=tuple(values.shape), example=values)
 
 
 def listed(inputs: Inputs) -> str:

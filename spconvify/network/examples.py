@@ -8,7 +8,6 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError, Option
-from spconvify.network.input_tensor import is_shape
 from spconvify.network.inputs import Inputs
 
 
@@ -33,7 +32,7 @@ def hold_example(model: nn.Layer, example: Any) -> None:
     """Let the network have this example as its `usual_inputs`.
 
     Raises:
-        ArgumentError: if there is no tensor and no array in it.
+        ArgumentError: if there is no tensor and no array in it, or an empty one.
         ExampleError: if it is a shape, or holds NaN.
     """
     if is_shape(example):
@@ -41,7 +40,7 @@ def hold_example(model: nn.Layer, example: Any) -> None:
             f"its example is the shape {tuple(example)}; return the values in its place, such as "
             "paddle.rand(SHAPE)"
         )
-    inputs = checked_numbers(Inputs.holding(example, model))
+    inputs = _holding(example, model)
     for tensor in inputs.tensors.values():
         if tensor.example is not None and not _is_numeric(tensor.example):
             raise ArgumentError("the example holds something else than numbers")
@@ -86,21 +85,32 @@ def given_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs | No
     if example is None:
         return Inputs.given(input_shape, model)
     if input_shape is None:
-        return checked_numbers(Inputs.holding(example, model))
+        return _holding(example, model)
     return checked_numbers(Inputs.of(input_shape, model).filled(example))
+
+
+def _holding(example: Any, model: nn.Layer) -> Inputs:
+    """`Inputs.holding`; refuses what is empty, of which nothing is counted and nothing compared."""
+    inputs = checked_numbers(Inputs.holding(example, model))
+    for name, tensor in inputs.tensors.items():
+        if 0 in tensor.sizes:
+            raise ArgumentError(f"the example is empty: {name!r} has the shape {list(tensor.sizes)}")
+    return inputs
 
 
 def form_of(input_shape: Any, model: nn.Layer) -> Inputs | None:
     """What a batch of pictures alone lacks, by what somebody gave; None where nothing says that.
 
-    If nothing was given, the example that the network came with. A program knows what goes with a
-    picture, if a shape is all that was given.
+    If nothing was given, the example that the network came with, or what a program of several inputs
+    usually gets.
     """
+    knows = callable(getattr(model, "completed", None))
+    if input_shape is None and knows:
+        input_shape = next(Inputs.usual(model))
     if input_shape is None:
         return example_of(model)
-    if is_shape(input_shape) and callable(getattr(model, "completed", None)):
-        return None
-    return Inputs.of(input_shape, model)
+    found = Inputs.of(input_shape, model)
+    return None if knows and len(found.tensors) == 1 else found
 
 
 def needed_inputs(input_shape: Any, example: Any, model: nn.Layer) -> Inputs:

@@ -30,6 +30,7 @@ class InputTensor:
         example: an array or tensor that it is to be run on, in place of random numbers; if it has
             another N, its rows are repeated, or left out.
         usual: a size for every axis, for those that may have any, where more is known than the example.
+        shared: whether it is the same for all pictures of a batch, and has no row for each.
     """
 
     shape: tuple[int, ...]
@@ -38,6 +39,7 @@ class InputTensor:
     name: str = ""
     example: Any = None
     usual: tuple[int, ...] = ()
+    shared: bool = False
 
     def __post_init__(self) -> None:
         sizes = tuple(DYNAMIC if size is None else int(size) for size in self.shape)

@@ -12,6 +12,7 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.network.batches import Batch, taken
 from spconvify.network.failures import first_line
+from spconvify.network.input_tensor import dtype_name
 from spconvify.network.run import evaluating
 from spconvify.recovery.matching import run_batch, unchanged
 
@@ -52,6 +53,11 @@ class OwnLoss:
             raise ArgumentError(
                 f"loss {self._name!r} gives a number without a gradient; it must be computed from the "
                 "student's outputs with Paddle's differentiable functions alone"
+            )
+        if "float" not in str(loss.dtype):
+            raise ArgumentError(
+                f"loss {self._name!r} gives {dtype_name(loss.dtype)}, which nothing is learnt from; it "
+                "must give a float"
             )
         return loss.sum()  # of shape [], whether it was [] or [1]
 

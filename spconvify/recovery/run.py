@@ -14,7 +14,7 @@ from spconvify.errors import ArgumentError
 from spconvify.evaluation.metric import Metric, is_metric
 from spconvify.input_check.check import FEW, check_inputs
 from spconvify.network.batches import pictures_in, size_of
-from spconvify.network.examples import example_of, given_inputs
+from spconvify.network.examples import form_of, given_inputs
 from spconvify.network.inputs import Inputs
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches, Form
@@ -139,7 +139,7 @@ def recover(
         InputWarning: if the images don't look like what the teacher was trained on.
     """
     launched()  # finds wrong variables before anything is read
-    like = given_inputs(None, example, teacher) or example_of(teacher)
+    like = form_of(None, teacher) if example is None else given_inputs(None, example, teacher)
     batches = Batches(data, batch_size, seed, augment, Form(teacher, like))
     recipe = Recipe(
         _steps(steps, epochs, batches),

@@ -1,8 +1,9 @@
 """Write the table of fingerprints: ``python -m spconvify.zoo.fingerprints``.
 
 To be run when the catalogue or a network of ours has changed.
-Builds every architecture twice, with different numbers of classes and input channels, and of another width
-where it has any, to see which dimensions follow them, and once without a head. Paddle 2.6 and 3.3 give the same table.
+Builds every architecture twice, with different numbers of classes and input channels, and of another
+width where it has any, to see which dimensions follow them, and once without a head. Paddle 2.6 and 3.3
+give the same table.
 """
 
 from __future__ import annotations

@@ -188,3 +188,35 @@ def test_an_augmentation_changes_the_pictures_alone():
     assert isinstance(first, Inputs)
     np.testing.assert_allclose(first.feeds()["image"], DETECTOR["image"][:4] + 1)
     np.testing.assert_array_equal(first.feeds()["scale_factor"], DETECTOR["scale_factor"][:4])
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_one_row_that_a_batch_has_in_common_goes_with_its_pictures(is_known):
+    """Of `eval_data` all batches become one."""
+    network, images = build("with_a_head"), pictures()
+    batches = [
+        {"image": images[4 * i : 4 * i + 4], "scale": np.float32([[scale]])}
+        for i, scale in enumerate((1, -1, 2))
+    ]
+    labels = [network(*map(paddle.to_tensor, batch.values())).numpy().argmax(1) for batch in batches]
+    found = slim(
+        network,
+        fusion="sum",
+        eval_data=(batches, np.concatenate(labels)),
+        example=batches[0] if is_known else None,
+    )
+    assert found.comparison.before.top1 == 100
+
+
+def test_as_many_anchors_as_pictures_are_not_divided_among_them():
+    anchors = nets.picture((COUNT, 8), 1)
+    network, example = build("anchored"), {"image": pictures()[:1], "anchors": anchors}
+    batches = [pictures(seed) for seed in range(4)]
+    given = CalibrationImages(batches, network, Inputs.holding(example, network))
+    parts = [*given, *given.split()[0], *given.split()[1]]
+    assert all(np.array_equal(part.tensors["anchors"].array(), anchors) for part in parts)
+    named = [{"image": images, "anchors": anchors} for images in batches]
+    given = CalibrationImages(named, network, Inputs.holding(example, network))
+    assert all(np.array_equal(part.tensors["anchors"].array(), anchors) for part in given.split()[1])
+    student = convert(network, fusion="sum", example=example)
+    recover(student, network, batches[0], steps=1, batch_size=COUNT, example=example)

@@ -9,8 +9,8 @@ from detectors import Detector
 from networks import trained
 from sized_networks import Pyramid, Rows
 
-from spconvify import AgreementWarning, convert, recover
-from spconvify.evaluation.agreement import agreement
+from spconvify import AgreementWarning, ArgumentError, convert, recover
+from spconvify.evaluation.agreement import agreement, check_output_kinds
 from spconvify.network.heads import heads, outputs_at
 
 LAYERS = ["layer 'scores'", "layer 'boxes'"]
@@ -62,3 +62,35 @@ def test_recovery_learns_the_maps(detector, capsys):
     said = capsys.readouterr().err
     assert "output '0' is left out of the loss" in said
     assert "learnt in its place: what the layers 'scores', 'boxes' give" in said
+
+
+class Sparse(Detector):
+    """Finds nothing where all is dark."""
+
+    def forward(self, x):
+        boxes, scores = super().forward(x)
+        light = (x.abs().max() > 0).astype(scores.dtype)
+        kept = paddle.nonzero(scores * light > 0.5).flatten()
+        return paddle.gather(boxes, kept), paddle.gather(scores, kept)
+
+    def choice(self, boxes, scores):
+        return boxes, scores
+
+
+def test_pictures_in_which_nothing_is_found_decide_nothing():
+    paddle.seed(3)
+    detector = trained(Sparse())
+    dark = np.zeros((8, 3, 24, 24), "float32")
+    assert not detector(paddle.to_tensor(dark))[1].size
+    slim = convert(detector, init="copy", fusion="sum")
+    found = agreement(detector, slim, [dark, dark, pictures()])
+    assert [output.name for output in found.outputs] == LAYERS
+    assert found.images == 8
+
+
+def test_kinds_of_a_detector_are_those_of_the_maps(detector):
+    with pytest.raises(ArgumentError, match="the images decide how large the output '0' is"):
+        check_output_kinds(detector, pictures(2), {"0": "values"})
+    named = {LAYERS[1]: "map"}
+    check_output_kinds(detector, pictures(2), named)
+    assert agreement(detector, detector, [pictures()], kinds=named).outputs[1].same == 100

@@ -205,3 +205,17 @@ def test_the_user_knows_better():
 def test_kinds_that_can_not_be(value, kinds, message):
     with pytest.raises(ArgumentError, match=message):
         compare(value, value, kinds=kinds)
+
+
+@pytest.mark.parametrize("shape", [(1, 12), (6, 2), (1, 6, 32, 16), (12,)])
+def test_what_has_no_row_for_each_image_is_no_class(shape):
+    """As that of a network for one picture, which takes two for one of twice the numbers."""
+    value = np.random.default_rng(0).random(shape).astype("float32")
+    assert judged(value, X[:2]) == "values"
+    if len(shape) > 1:
+        with pytest.raises(ArgumentError, match=r"for 2 images"):
+            compare(value, value, kinds="map" if len(shape) > 2 else "classes")
+
+
+def test_steps_may_come_before_the_images():
+    assert judged(softmax(np.random.default_rng(0).random((7, 2, 5)), -1)) == "steps"

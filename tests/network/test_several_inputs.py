@@ -81,3 +81,11 @@ def test_why_a_network_of_several_inputs_does_not_run():
         cost(made(OfDictionary), Inputs(IMAGE, LABELS))
     with pytest.raises(ArgumentError, match=r"on an input of 2x3x12x12.*wrap it in a layer"):
         cost(made(Scaled), IMAGE)
+
+
+def test_an_empty_example_is_none():
+    """It would cost nothing."""
+    with pytest.raises(
+        ArgumentError, match=r"the example is empty: 'image' has the shape \[0, 3, 8, 8\]"
+    ):
+        cost(Scaled(), example={"image": np.zeros((0, 3, 8, 8), "float32"), "scale": np.ones((1, 8))})

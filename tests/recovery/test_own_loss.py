@@ -75,6 +75,8 @@ def fails(own, taught):
             "gives a number without a gradient; it must",
         ),
         (lambda own, taught: own.argmax(), "gives a number without a gradient"),
+        (lambda own, taught: own.mean().astype("int64"), "gives int64, which nothing is learnt from"),
+        (lambda own, taught: own.mean().astype("complex64"), "gives complex64, which nothing"),
         (lambda own, taught: own.mean() * float("nan"), "is nan on the first batch; it must be finite"),
         (lambda own, taught: own.mean() + float("inf"), "is inf on the first batch"),
         (paddle.nn.MSELoss, "loss 'MSELoss' (fails|gives a MSELoss)"),

@@ -55,7 +55,7 @@ def test_a_checkpoint_of_any_width_is_recognised(tmp_path, width, converted):
 def test_widths_that_do_not_fit_together_are_none():
     shapes = {key: tuple(value.shape) for key, value in resnet18_small().state_dict().items()}
     shapes["layer3.0.bn1._mean"] = (120,)
-    with pytest.raises(CheckpointError, match="'layer3.0.bn1._mean' is 120 instead of 128"):
+    with pytest.raises(CheckpointError, match=r"'layer3\.0\.bn1\._mean' is 120 instead of 128"):
         zoo.identify(shapes)
 
 

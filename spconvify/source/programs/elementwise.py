@@ -7,6 +7,7 @@ import paddle.nn.functional as F
 
 from spconvify.source.programs.arguments import Arguments
 from spconvify.source.programs.entries import Call, Entry, dtype_of, layout_of, of_tensors
+from spconvify.source.programs.program import unsupported
 
 _OF_PADDLE = """
     add subtract multiply divide maximum minimum remainder floor_divide greater_than less_than equal
@@ -14,7 +15,7 @@ _OF_PADDLE = """
     ceil log square erf sin cos round isnan reciprocal sign bitwise_and bitwise_or bitwise_not where
     assign add_n
 """.split()
-_ACTIVATIONS = "relu relu6 sigmoid silu mish hardswish softsign".split()
+_ACTIVATIONS = "relu sigmoid silu mish hardswish softsign".split()
 
 
 def _scale(n: Arguments) -> Call:
@@ -31,6 +32,14 @@ def _cast(n: Arguments) -> Call:
 
 def _prelu(n: Arguments) -> Call:
     return F.prelu, [n.x(), n.x(1), layout_of(n)], {}
+
+
+def _relu6(n: Arguments) -> Call:
+    """Paddle 2's has a bound of its own, which numbers that a network is compared on seldom reach."""
+    bound = n.either("threshold")
+    if bound not in (None, 6.0):
+        raise unsupported(f"a relu6 that ends at {bound:g}")
+    return F.relu6, [n.x()], {}
 
 
 def _full_like(n: Arguments) -> Call:
@@ -55,6 +64,7 @@ FUNCTIONS: dict[str, Entry] = {
     "softplus": of_tensors(F.softplus, beta="beta", threshold="threshold"),
     "softmax": of_tensors(F.softmax, axis="axis"),
     "log_softmax": of_tensors(F.log_softmax, axis="axis"),
+    "relu6": _relu6,
     "pow": _pow,
     "scale": _scale,
     "clip": _clip,

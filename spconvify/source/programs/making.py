@@ -81,10 +81,16 @@ def _full_with_tensor(n: Arguments) -> Call:
     return paddle.full, [n.static(1), n.number(0), dtype_of(n["dtype"])], {}
 
 
+def _embedding(n: Arguments) -> Call:
+    """A row may be called padding: it counts as zeros, whatever its numbers are. -1 is none."""
+    padding = n["padding_idx"]
+    return F.embedding, [n.x(), n.x(1)], {"padding_idx": None if padding < 0 else padding}
+
+
 FUNCTIONS: dict[str, Entry] = {
     **dict.fromkeys(CONSTANTS, _known),
     "full_with_tensor": _full_with_tensor,
     "arange": _arange,
     "one_hot": lambda n: (F.one_hot, [n.x(), n.number(1)], {}),
-    "embedding": lambda n: (F.embedding, [n.x(), n.x(1)], {}),
+    "embedding": _embedding,
 }

@@ -9,7 +9,9 @@ import paddle
 from paddle import nn
 
 from spconvify.errors import ArgumentError
+from spconvify.network.batches import FACTORS, SIZES, pictures_of
 from spconvify.network.input_tensor import InputTensor, dtype_name
+from spconvify.network.inputs import Inputs
 from spconvify.source.programs.feeds import picture_of, usual_shape, usual_values, values_beside
 from spconvify.source.programs.program import Feed
 from spconvify.source.programs.steps import Ref, Step
@@ -57,7 +59,8 @@ class ProgramNetwork(nn.Layer):
         Raises:
             TypeError: if there are more than it has.
             ArgumentError: for floats where it takes whole numbers, or the other way round: what it
-                computes of these would be right, and of something else.
+                computes of these would be right, and of something else. For one picture where it
+                takes several.
         """
         if len(inputs) > len(self.feeds):
             some = f"{len(self.feeds)} input{'s' * (len(self.feeds) > 1)}"
@@ -82,19 +85,28 @@ class ProgramNetwork(nn.Layer):
         return dict(zip((feed.name for feed in self.feeds), usual_values(self.feeds)))
 
     def completed(self, picture: InputTensor) -> Any:
-        """`picture`, with the program's other inputs by name: sizes and scales that go with it."""
+        """`picture`, with the program's other inputs by name: sizes and scales that go with it.
+
+        Of the rest nothing is known but the shape.
+        """
         own = picture_of(self.feeds)
         if own is None or len(self.feeds) == 1:
             return picture
-        beside = values_beside(self.feeds, picture.sizes)
-        given = {name: InputTensor(array.shape, str(array.dtype), example=array)
-                 for name, array in beside.items()}  # fmt: skip
+        given = {
+            name: InputTensor(
+                array.shape,
+                None if array.dtype == "float32" else str(array.dtype),
+                example=array if name in (*FACTORS, *SIZES) else None,
+            )
+            for name, array in values_beside(self.feeds, picture.sizes).items()
+        }
         return {feed.name: picture if feed is own else given[feed.name] for feed in self.feeds}
 
     def _with_the_usual(self, picture: Any) -> dict[str, Any]:
         own = picture_of(self.feeds)
         if own is None:
             return {self.feeds[0].name: picture}
+        pictures_of(Inputs.of(self.usual_inputs(), self))  # or there would be noise in another's place
         beside = values_beside(self.feeds, picture.shape)
         return {own.name: picture, **{name: paddle.to_tensor(array) for name, array in beside.items()}}
 

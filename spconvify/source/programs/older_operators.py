@@ -19,7 +19,8 @@ group_norm | X Scale Bias | epsilon groups data_format=data_layout | Y
 instance_norm | X Scale Bias | epsilon | Y
 matmul_v2=matmul | X Y | transpose_x=trans_x transpose_y=trans_y
 bmm, logical_and, logical_or, equal, not_equal, greater_than, less_than, greater_equal, less_equal | X Y
-relu, relu6, sigmoid, tanh, exp, sqrt, rsqrt, abs, floor, ceil, log, square, erf, sin, cos, round, silu, swish, mish, hard_swish=hardswish, assign, logical_not, share_data, reciprocal, sign, isnan_v2=isnan | X
+relu, sigmoid, tanh, exp, sqrt, rsqrt, abs, floor, ceil, log, square, erf, sin, cos, round, silu, swish, mish, hard_swish=hardswish, assign, logical_not, share_data, reciprocal, sign, isnan_v2=isnan | X
+relu6 | X | threshold
 hard_sigmoid=hardsigmoid | X | slope offset
 leaky_relu | X | negative_slope=alpha
 elu | X | alpha
@@ -59,7 +60,7 @@ where | Condition X Y
 nearest_interp_v2=nearest_interp, bilinear_interp_v2=bilinear_interp, bicubic_interp_v2=bicubic_interp | X OutSize SizeTensor* Scale | data_format=data_layout out_h out_w scale align_corners align_mode
 shape | Input
 range=arange | Start End Step | dtype
-lookup_table_v2=embedding | Ids W
+lookup_table_v2=embedding | Ids W | padding_idx
 p_norm | X | porder axis keepdim
 meshgrid | X* | | Out*
 pad3d | X Paddings/#paddings | mode pad_value=value data_format

@@ -262,3 +262,16 @@ def test_only_the_first_block_is_looked_into(monkeypatch):
     with pytest.raises(CheckpointError, match="several blocks"):
         read_pdmodel(GOOD * 1000)
     assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("attrs", [{}, {"threshold": 6.0}, {"threshold": 20.0}])
+def test_a_relu6_of_another_bound_is_refused(tmp_path, attrs):
+    """The numbers that a network is compared on seldom reach it."""
+    parts = [variable("x", [-1, 4]), older_feed()]
+    parts += [older_op("relu6", {"X": ["x"]}, {"Out": ["y"]}, **attrs), older_fetch()]
+    if attrs.get("threshold") == 20:
+        with pytest.raises(CheckpointError, match="a relu6 that ends at 20"):
+            network_of(tmp_path, *parts)
+        return
+    found = network_of(tmp_path, *parts)(paddle.to_tensor([[-1.0, 5.0, 7.0, 30.0]]))
+    assert found.tolist() == [[0.0, 5.0, 6.0, 6.0]]

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import paddle
 import pytest
-from exported_networks import Indices, Recurrent, Rounding, Shared, write
+from exported_networks import Indices, Padded, Recurrent, Rounding, Shared, write
 from paddle import nn
 
 import spconvify
-from spconvify import CheckpointError
+from spconvify import ArgumentError, CheckpointError
 from spconvify.source.programs import table
 
 ON_PADDLE_3 = pytest.mark.skipif(paddle.__version__.startswith("2."), reason="Paddle 2 writes no .json")
@@ -98,3 +98,50 @@ def test_a_constant_of_a_dtype_that_is_none(tmp_path):
 
     with pytest.raises(CheckpointError, match="a constant of the dtype int999"):
         spconvify.load(changed(write(Shared(), tmp_path / "net"), rename))
+
+
+def test_a_row_that_stands_for_padding_is_zeros(tmp_path):
+    """The numbers that a network is compared on hold no such index."""
+    paddle.seed(0)
+    model = Padded()
+    loaded = spconvify.load(write(model, tmp_path / "net", (-1, 5), "int64"))
+    ids = paddle.to_tensor([[7, 7, 1, 0, 7]])
+    found = loaded(ids)
+    np.testing.assert_allclose(found.numpy(), model(ids).numpy(), rtol=1e-6)
+    assert not found[:, 0].any()
+
+
+class Stereo(paddle.nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = paddle.nn.Conv2D(3, 8, 3), paddle.nn.Conv2D(8, 8, 3)
+
+    def body(self, x):
+        return self.second(paddle.nn.functional.relu(self.first(x))).mean([2, 3])
+
+    def forward(self, left, right):
+        return self.body(left) - self.body(right)
+
+
+def test_no_noise_stands_in_another_pictures_place(tmp_path):
+    specs = [paddle.static.InputSpec([-1, 3, 12, 12], "float32", name) for name in ("left", "right")]
+    paddle.jit.save(Stereo(), str(tmp_path / "net"), input_spec=specs)
+    network = spconvify.load(tmp_path)
+    left, right = np.random.default_rng(0).standard_normal((2, 8, 3, 12, 12)).astype("float32")
+    alike = "pictures could go to 'left' and 'right' alike"
+    with pytest.raises(ArgumentError, match=alike):
+        spconvify.slim(network, fusion="sum", calibration=[left])
+    with pytest.raises(ArgumentError, match=alike):
+        network(paddle.to_tensor(left))
+    slim = spconvify.convert(network, fusion="sum", init="lstsq", calibration=[(left, right)])
+    with pytest.raises(ArgumentError, match=alike):
+        spconvify.recover(slim, network, left, steps=1, batch_size=4)
+    taught = []
+
+    def loss(own, other):
+        taught.append(other.numpy())
+        return paddle.nn.functional.mse_loss(own, other)
+
+    spconvify.recover(slim, network, [(left, right)], steps=1, loss=loss)
+    expected = network(*map(paddle.to_tensor, (left, right))).numpy()
+    assert any(np.allclose(outputs, expected, atol=1e-6) for outputs in taught if len(outputs) == 8)
