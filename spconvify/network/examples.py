@@ -8,6 +8,7 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError, Option
+from spconvify.network.input_tensor import is_shape
 from spconvify.network.inputs import Inputs
 
 
