@@ -28,7 +28,7 @@ from spconvify.network.run import evaluating
 from spconvify.network.sizes import picture_size
 
 _SECONDS = 0.5
-_DETERMINISTIC = ". Is the network deterministic?"
+_WRONG = ": the engine, or what wrote its files, computes something else; another engine may do"
 
 
 def check(
@@ -115,7 +115,7 @@ def _compared(
             raise OtherNumberError(problem) from problem
         if norm := norm_of_own_statistics(model):
             raise EngineError(
-                f"{str(problem).removesuffix(_DETERMINISTIC)}. {norm!r} normalises by "
+                f"{str(problem).removesuffix(_WRONG)}: {norm!r} normalises by "
                 "each batch's own statistics in eval mode too (trainable_statistics, or "
                 "use_global_stats=False), and the engine by the running ones"
             ) from problem
@@ -187,7 +187,7 @@ def checked_error(
         return error
     raise EngineError(
         f"the exported network's {what_differs(expected, named)} (at most {tolerance:g} is right); "
-        f"nothing was written{_DETERMINISTIC}"
+        f"nothing was written{_WRONG}"
     )
 
 

@@ -14,7 +14,15 @@ from typing import Any
 
 # What a line begins with that says that the file is right, but plain.
 PLAIN = "spconvify leaves the ONNX file plain: "
-_RESIZE = "_interp"  # the end of the operators' names
+# Numbers that Paddle writes as float64, and the converter reads as float32 only: it takes 0 for others,
+# without a word. The end of an operator's name -> those of its attributes.
+_DOUBLES = {
+    "_interp": ("scale",),
+    "1.group_norm": ("epsilon",),
+    "1.leaky_relu": ("negative_slope",),
+    "1.pad3d": ("pad_value",),
+    "1.softplus": ("beta", "threshold"),
+}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -27,7 +35,7 @@ def main(job: dict[str, Any]) -> None:
 
     program = Path(job["program"])
     if program.suffix == ".json":
-        _write_single_precision_scales(program)
+        _write_single_precision(program)
     paddle2onnx.export(str(program), job["parameters"], job["target"], opset_version=job["opset"])
     from spconvify.engines.onnx_check import divide_file
 
@@ -36,30 +44,30 @@ def main(job: dict[str, Any]) -> None:
         print(f"\n{PLAIN}{problem}", flush=True)
 
 
-def _write_single_precision_scales(program: Path) -> None:
-    """Write a resize's scale factors as float32, which Paddle doesn't take, and the converter only."""
+def _write_single_precision(program: Path) -> None:
+    """Write numbers as float32 which Paddle takes as float64 only, and the converter as float32 only."""
     text = program.read_text()
-    if _RESIZE not in text:
+    if not any(f'{end}"' in text for end in _DOUBLES):
         return
     content = json.loads(text)
-    for operator in _operators(content):
-        for attribute in operator["A"]:
-            if attribute["N"] == "scale" and attribute["AT"]["#"].endswith("a_array"):
-                for value in attribute["AT"]["D"]:
-                    value["#"] = value["#"].replace("a_f64", "a_f32")
+    for attribute in _double_attributes(content):
+        value = attribute["AT"]
+        for number in value["D"] if value["#"].endswith("a_array") else [value]:
+            number["#"] = number["#"].replace("a_f64", "a_f32")
     program.write_text(json.dumps(content))
 
 
-def _operators(content: Any) -> Iterator[dict[str, Any]]:
-    """Every resize of a program, in whatever block."""
+def _double_attributes(content: Any) -> Iterator[dict[str, Any]]:
+    """The attributes in `_DOUBLES` of a program's operators, in whatever block."""
     if isinstance(content, list):
         for item in content:
-            yield from _operators(item)
+            yield from _double_attributes(item)
     elif isinstance(content, dict):
-        if str(content.get("#", "")).endswith(_RESIZE):
-            yield content
+        kind = str(content.get("#", ""))
+        names = next((names for end, names in _DOUBLES.items() if kind.endswith(end)), ())
+        yield from (attribute for attribute in content.get("A", ()) if names and attribute["N"] in names)
         for item in content.values():
-            yield from _operators(item)
+            yield from _double_attributes(item)
 
 
 def problem_in(said: str, code: int) -> str:

@@ -162,3 +162,20 @@ def test_a_sigmoid_of_so_many_digits(tmp_path):
     ):
         with pytest.raises(EngineError, match="off by"):
             checked_error({"": expected}, found, lambda: exact, engine)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(lambda: nn.LeakyReLU(0.3), id="leaky"),
+        pytest.param(lambda: nn.GroupNorm(4, 8, epsilon=0.5), id="group norm"),
+        pytest.param(lambda: nn.Pad2D([1, 2, 3, 4], value=0.5), id="pad"),
+        pytest.param(nn.Softplus, id="softplus"),
+        pytest.param(lambda: nn.ELU(0.7), id="elu"),
+    ],
+)
+def test_numbers_that_paddle_3_writes_in_double_precision(tmp_path, layer):
+    """The converter takes 0 for them, without a word."""
+    pytest.importorskip("paddle2onnx")
+    model = nn.Sequential(nn.Conv2D(3, 8, 3), layer())
+    spconvify.export(model, tmp_path / "out", (1, 3, 12, 14), "onnxruntime", tune=False)
