@@ -13,6 +13,7 @@ import paddle
 
 from spconvify.deploy.equality import differences
 from spconvify.engines import children
+from spconvify.engines.feeds import save_arrays
 from spconvify.errors import CheckpointError, EngineError, NotCheckedWarning
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.failures import first_line, lacks_memory
@@ -67,7 +68,7 @@ def predicted(
         pairs = []
         for index, values in enumerate(trials):
             source, target = folder / f"inputs{index}.npz", folder / f"outputs{index}.npz"
-            np.savez(source, *values)
+            save_arrays(source, values)
             pairs.append((str(source.absolute()), str(target.absolute())))
         job = {
             "program": str(files.program.absolute()),

@@ -81,6 +81,19 @@ def test_outputs_that_would_fill_this_process(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "b.npz").exists()
 
 
+def test_a_disk_that_is_full_in_the_middle_leaves_no_half_of_an_output(tmp_path, monkeypatch, capsys):
+    def half(file, *_, **__):
+        file.write(b"PK half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(reference, "_run", lambda *args: [np.zeros(3)])
+    monkeypatch.setattr(reference, "_limit_memory", lambda: None)
+    monkeypatch.setattr(np, "savez", half)
+    reference.main({"program": "p", "parameters": "q", "trials": [("a", str(tmp_path / "b.npz"))]})
+    assert "No space left on device" in capsys.readouterr().out
+    assert not (tmp_path / "b.npz").exists()
+
+
 def test_an_error_of_the_network_alone_is_one_line(tmp_path, monkeypatch):
     def failing(self, x0):
         raise ValueError("first\nsecond")
