@@ -42,6 +42,11 @@ def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
     if files.is_json and paddle.__version__.startswith("2."):  # its predictor crashes on one
         _warn(files, f"Paddle {paddle.__version__} doesn't run programs of Paddle 3")
         return
+    try:
+        str(files.parameters.absolute()).encode("utf-8")
+    except UnicodeEncodeError:
+        _warn(files, "its path isn't UTF-8, as Paddle needs it; move the folder")
+        return
     trials = [usual_values(network.feeds, *trial) for trial in TRIALS]
     outputs, said = predicted(files, trials)
     for values, expected in zip(trials, outputs):
