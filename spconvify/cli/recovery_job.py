@@ -16,6 +16,7 @@ from spconvify.cli.inputs import parse_inputs
 from spconvify.cli.output import note, progress_bar, stderr, working
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.recovery_summary import Metrics, Summary
+from spconvify.cli.teacher import naming_program
 from spconvify.data.preparation import Layout
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.recovery.launched import first_process
@@ -58,7 +59,8 @@ class Networks:
             with working(f"reading {source}", quiet):
                 part: Any = {"weights": self.weights, "ignore": self.ignore} if sources else {}
                 arch = None if find_program(source) else self.arch
-                sources.append(open_source(source, arch, **part))
+                with naming_program(source, self.teacher, self.arch):
+                    sources.append(open_source(source, arch, **part))
         if not sources[0].converted:
             raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
         with working("loading Paddle", quiet):

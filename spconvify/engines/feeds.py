@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:  # NumPy takes its time, and the registry of engines is asked 
 
 Shapes = Union[Sequence[int], "Inputs"]  # (N, C, H, W), or what says more
 Values = Union["np.ndarray", Mapping[str, "np.ndarray"]]
+_HEADERS = 1 << 16  # bytes that an .npz has beside the numbers, at most
 
 
 def save_values(values: Values, folder: Path) -> str:
@@ -21,11 +24,38 @@ def save_values(values: Values, folder: Path) -> str:
 
     if isinstance(values, Mapping):  # not by keyword: an input may be called "file"
         path = (folder / "input.npz").absolute()
-        np.savez(path, *values.values(), names=np.array(list(values)))
+        save_arrays(path, values.values(), names=np.array(list(values)))
     else:
         path = (folder / "input.npy").absolute()
         np.save(path, values)
     return str(path)
+
+
+def save_arrays(path: Path, arrays: Iterable[np.ndarray], **named: np.ndarray) -> None:
+    """Write an .npz that is whole, or not there: on a full disk, or where the process is killed.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    import numpy as np
+
+    arrays, part = list(arrays), path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        _reserve(file.fileno(), sum(array.nbytes for array in (*arrays, *named.values())))
+        np.savez(file, *arrays, **named)
+        file.truncate()
+    os.replace(part, path)
+
+
+def _reserve(file: int, size: int) -> None:
+    """Meet a full disk before a ZipFile is open: one that fails prints a traceback at its end."""
+    try:
+        os.posix_fallocate(file, 0, size + _HEADERS)
+    except AttributeError:  # macOS, Windows
+        return
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise
 
 
 def read_values(path: str) -> Values:

@@ -26,7 +26,7 @@ from typing import Any, Callable, TextIO
 import numpy as np
 
 from spconvify.engines import children, registry
-from spconvify.engines.feeds import read_values
+from spconvify.engines.feeds import read_values, save_arrays
 from spconvify.errors import EngineError
 from spconvify.network.random_values import random_values
 
@@ -71,7 +71,7 @@ def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
             yield getattr(run, "how", {})
         elif "save" in question:
             outputs = [np.asarray(output) for output in run()]
-            np.savez(question["save"], *outputs)
+            save_arrays(Path(question["save"]), outputs)
             yield len(outputs)
         elif "kept" in question:
             values = read_values(question["input"])

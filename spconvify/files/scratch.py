@@ -7,6 +7,7 @@ name says that it is spconvify's; whether its maker lives is told by a lock, whi
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -32,6 +33,8 @@ _MARK, _UNLOCKED = ".spconvify-", ".spconvify-unlocked-"
 _RANDOM, _SUFFIX = "[a-z0-9_]{8}", ".tmp"  # as `tempfile` names them
 _LONGEST_NAME = 200  # bytes of the target's own; file systems take 255
 _BLOCK = bytes(4096)
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_ROOM = 1 << 16  # bytes; less than this is none
 
 
 @contextlib.contextmanager
@@ -70,12 +73,19 @@ def scratch_folder(target: Path | None = None) -> Iterator[Path]:
     Whoever has filled it calls `spconvify.files.placing.put_folder`.
 
     Raises:
-        SpconvifyError: if the system has no place for temporary files.
+        SpconvifyError: if the system has no place for temporary files, or no room left there.
         OSError: if the folder can't be made.
     """
     descriptor, folder = _made(target or _temporary() / "spconvify", _make_folder)
     try:
         yield folder
+    except OSError as error:
+        if target is not None or error.errno not in _NO_ROOM or not _is_full(folder):
+            raise
+        raise SpconvifyError(
+            f"can't write temporary files into {folder.parent}: {error.strerror}; make room there, or "
+            "name another folder in TMPDIR"
+        ) from error
     finally:
         _remove(folder)
         os.close(descriptor)
@@ -172,6 +182,15 @@ def _temporary() -> Path:
         raise SpconvifyError(
             f"there is no place for temporary files ({error.strerror}); name a folder in TMPDIR"
         ) from error
+
+
+def _is_full(folder: Path) -> bool:
+    """What failed may have been written elsewhere."""
+    try:
+        (folder / "room").write_bytes(bytes(_ROOM))
+    except OSError as error:
+        return error.errno in _NO_ROOM
+    return False
 
 
 def _remove(path: Path) -> None:

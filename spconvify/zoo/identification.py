@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,11 @@ from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
 from spconvify.zoo.paddleclas_table import identify_paddleclas, stems
 
 _LEAVE_OUT = ("if they are no part of it, leave them out with ", Option("ignore"), "; ")
+_PROGRAM_KEY = re.compile(r"[a-z]\w*_\d+\.")  # conv2d_0.weight: layers of Paddle 3's programs
+_USE_PROGRAM = (
+    "its keys are those of an exported program, whose folder is to be named: ",
+    Option("model_or_arch", "PROGRAM"),
+)
 
 
 def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleClasArchitecture:
@@ -48,7 +54,7 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleCl
     found_elsewhere = identify_paddleclas(shapes) if name is None else None
     if found_elsewhere is not None:
         return found_elsewhere
-    raise _misfit(name, differences[name], fitting) if name else _unknown(differences)
+    raise _misfit(name, differences[name], fitting) if name else _unknown(differences, shapes)
 
 
 def anchors() -> list[str]:
@@ -84,14 +90,15 @@ def _misfit(name: str, differing: Difference, fitting: list[Architecture]) -> Ch
     return CheckpointError(f"the checkpoint doesn't fit {name}: {differing.describe()}; ", *remedy)
 
 
-def _unknown(differences: dict[str, Difference]) -> CheckpointError:
+def _unknown(differences: dict[str, Difference], shapes: Shapes) -> CheckpointError:
     nearest = max(differences, key=lambda name: differences[name].likeness)
     differing = differences[nearest]
     if not differing.common:
+        remedy: Any = _USE_PROGRAM if all(map(_PROGRAM_KEY.match, shapes)) else USE_ARCH
         return CheckpointError(
             "the checkpoint has no key in common with any known architecture "
             f"({differing.describe_unexpected()}); ",
-            *USE_ARCH,
+            *remedy,
         )
     only_more = differing.unexpected and not differing.missing and not differing.misshaped
     return CheckpointError(

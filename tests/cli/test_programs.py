@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import paddle
 import pytest
 from command_line import one_line_error
@@ -62,6 +63,20 @@ def test_a_checkpoint_to_train_on(run, program):
     code, out, error = run("report", "sp.pdparams", "--arch", "net", "--no-latency", "--format", "json")
     assert code == 0, error
     assert json.loads(out)["after"]["macs"] < json.loads(out)["before"]["macs"]
+
+
+def test_a_checkpoint_of_a_program_is_known_by_its_keys_or_its_teacher(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net").mkdir()
+    write(Pyramid(), tmp_path / "net" / "inference", (-1, 3, -1, -1))
+    assert run("convert", "net", "--out", "sp.pdparams")[0] == 0
+    if not paddle.__version__.startswith("2."):  # whose programs keep the network's own names
+        assert "named: --arch PROGRAM" in one_line_error(run("inspect", "sp.pdparams"), 1)
+    np.save("images.npy", np.zeros((8, 16, 16, 3), "uint8"))
+    options = ("--teacher", "net", "--data", "images.npy", "--steps", 1, "--batch-size", 2)
+    error = one_line_error(run("recover", "sp.pdparams", *options), 1)
+    assert "if it was converted from the teacher, name that: --arch net" in error
+    assert run("recover", "sp.pdparams", *options, "--arch", "net")[0] == 0
 
 
 def test_several_inputs(run, tmp_path, monkeypatch):

@@ -186,6 +186,20 @@ def test_no_place_for_temporary_files(monkeypatch):
         pass
 
 
+def test_no_room_for_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    full = OSError(28, "No space left on device")
+    with pytest.raises(OSError, match="No space"), scratch_folder():  # something else is full
+        raise full
+    with pytest.raises(OSError, match="No space"), scratch_folder(tmp_path / "out"):
+        raise full
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(full))
+    said = "can't write temporary files into .*: No space left on device; make room there"
+    with pytest.raises(SpconvifyError, match=said), scratch_folder():
+        raise full
+    assert names(tmp_path) == []
+
+
 def test_many_writers_of_one_file_leave_one_whole_file(tmp_path):
     path, errors = tmp_path / "x.bin", []
 

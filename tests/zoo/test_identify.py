@@ -141,6 +141,12 @@ def test_no_key_in_common():
     )
 
 
+def test_the_keys_of_a_program():
+    keys = {"conv2d_0.weight": (8, 3, 3, 3), "batch_norm2d_0._mean": (8,)}
+    assert message(keys).endswith("whose folder is to be named: model_or_arch='PROGRAM'")
+    assert message({**keys, "fc.weight": (2, 3)}).endswith(CUSTOM)
+
+
 def test_no_parameters():
     assert message({}) == "the checkpoint holds no parameters, so there is no network to identify"
 

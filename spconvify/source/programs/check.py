@@ -13,6 +13,7 @@ import paddle
 
 from spconvify.deploy.equality import differences
 from spconvify.engines import children
+from spconvify.engines.feeds import save_arrays
 from spconvify.errors import CheckpointError, EngineError, NotCheckedWarning
 from spconvify.files.scratch import scratch_folder
 from spconvify.network.failures import first_line, lacks_memory
@@ -41,6 +42,11 @@ def check_network(network: ProgramNetwork, files: ProgramFiles) -> None:
     if files.is_json and paddle.__version__.startswith("2."):  # its predictor crashes on one
         _warn(files, f"Paddle {paddle.__version__} doesn't run programs of Paddle 3")
         return
+    try:
+        str(files.parameters.absolute()).encode("utf-8")
+    except UnicodeEncodeError:
+        _warn(files, "its path isn't UTF-8, as Paddle needs it; move the folder")
+        return
     trials = [usual_values(network.feeds, *trial) for trial in TRIALS]
     outputs, said = predicted(files, trials)
     for values, expected in zip(trials, outputs):
@@ -67,7 +73,7 @@ def predicted(
         pairs = []
         for index, values in enumerate(trials):
             source, target = folder / f"inputs{index}.npz", folder / f"outputs{index}.npz"
-            np.savez(source, *values)
+            save_arrays(source, values)
             pairs.append((str(source.absolute()), str(target.absolute())))
         job = {
             "program": str(files.program.absolute()),

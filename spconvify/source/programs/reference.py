@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import zlib  # noqa: F401 - on Paddle 2.6 importing it after Paddle can crash
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spconvify.engines.feeds import save_arrays
 from spconvify.engines.memory import available
 
 _LEAST_MEMORY = 2 << 30  # bytes; Paddle itself takes some hundred million
@@ -26,13 +28,13 @@ def main(job: dict[str, Any]) -> None:
     for source, target in job["trials"]:
         try:
             outputs = _run(job["program"], job["parameters"], source)
-        except Exception as error:  # whatever Paddle raises
+            if sum(output.size for output in outputs) > _LARGEST_OUTPUTS:
+                shapes = [list(output.shape) for output in outputs]
+                print(f"out of memory: outputs of {shapes}", flush=True)
+                continue
+            save_arrays(Path(target), outputs)
+        except Exception as error:  # whatever Paddle raises, and a full disk
             print(first_line(error), flush=True)
-            continue
-        if sum(output.size for output in outputs) > _LARGEST_OUTPUTS:
-            print(f"out of memory: outputs of {[list(output.shape) for output in outputs]}", flush=True)
-            continue
-        np.savez(target, *outputs)
 
 
 def _run(program: str, parameters: str, source: str) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """A program is run in a process of its own first; what that can't do, this one doesn't try."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -79,6 +80,28 @@ def test_outputs_that_would_fill_this_process(tmp_path, monkeypatch, capsys):
     reference.main({"program": "p", "parameters": "q", "trials": [("a", str(tmp_path / "b.npz"))]})
     assert "out of memory" in capsys.readouterr().out
     assert not (tmp_path / "b.npz").exists()
+
+
+def test_a_disk_that_is_full_in_the_middle_leaves_no_half_of_an_output(tmp_path, monkeypatch, capsys):
+    def half(file, *_, **__):
+        file.write(b"PK half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(reference, "_run", lambda *args: [np.zeros(3)])
+    monkeypatch.setattr(reference, "_limit_memory", lambda: None)
+    monkeypatch.setattr(np, "savez", half)
+    reference.main({"program": "p", "parameters": "q", "trials": [("a", str(tmp_path / "b.npz"))]})
+    assert "No space left on device" in capsys.readouterr().out
+    assert not (tmp_path / "b.npz").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_path_that_paddle_can_not_take_is_named(tmp_path):
+    (tmp_path / "net").mkdir()
+    program = write(ONE_PICTURE[0](), tmp_path / "net" / "net")
+    odd = (tmp_path / "net").rename(tmp_path / "n\udcff")
+    with pytest.warns(NotCheckedWarning, match="its path isn't UTF-8, as Paddle needs it"):
+        spconvify.load(odd / program.name)
 
 
 def test_an_error_of_the_network_alone_is_one_line(tmp_path, monkeypatch):
