@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import paddle
 from spconvify.data.inputs import check_unmasked
 from spconvify.errors import ArgumentError
 from spconvify.network.arguments import parameters_of, positional_names
-from spconvify.network.batches import pictures_in, with_pictures, with_shared
+from spconvify.network.batches import listed, pictures_in, with_pictures, with_shared
 from spconvify.network.input_tensor import InputTensor
 from spconvify.network.inputs import Inputs
 from spconvify.network.structure import ends
@@ -37,10 +38,10 @@ def in_form(batch: Any, model: Any, like: Inputs | None, where: str) -> Inputs |
     Raises:
         ArgumentError: if it lacks an input, or one has another shape.
     """
+    if isinstance(batch, (tuple, list)) and len(batch) and isinstance(batch[0], (Mapping, Inputs)):
+        batch = batch[0]  # what follows are labels
     if isinstance(batch, Inputs):
         return batch
-    if isinstance(batch, (tuple, list)) and len(batch) and isinstance(batch[0], Mapping):
-        batch = batch[0]  # what follows are labels
     if like is None or like.is_plain:
         if model is None or not isinstance(batch, Mapping):
             return None
@@ -50,8 +51,19 @@ def in_form(batch: Any, model: Any, like: Inputs | None, where: str) -> Inputs |
         return _filled(like, _by_name(batch, like, where), where)
     if isinstance(batch, (tuple, list)):
         parts = _in_order(batch, like, model)
+        if parts is None:
+            _check_labels_follow(batch, like, where)
         return None if parts is None else _filled(like, parts, where)
     return None
+
+
+def labels_behind(batch: Any, whole: Inputs | None) -> Any:
+    """The labels in a batch that `in_form` has read as `whole`; None where there are none."""
+    if not isinstance(batch, (tuple, list)) or not len(batch):
+        return None
+    alone = whole is None or isinstance(batch[0], (Mapping, Inputs))
+    inputs = 1 if whole is None or alone else len(whole.tensors)
+    return batch[inputs] if len(batch) > inputs else None
 
 
 def around(pictures: np.ndarray, like: Inputs | None, where: str) -> Any:
@@ -124,10 +136,37 @@ def _in_order(batch: Iterable[Any], like: Inputs, model: Any) -> dict[str, Any] 
     return dict(zip(order, parts)) if fits else None
 
 
+def _check_labels_follow(batch: Sequence[Any], like: Inputs, where: str) -> None:
+    """Refuse what stands behind the pictures if it seems to be one of the other inputs.
+
+    Raises:
+        ArgumentError: for numbers that are no labels, or that fit where the order isn't known.
+    """
+    behind = batch[1] if len(batch) > 1 else None
+    others = [tensor for tensor in like.tensors.values() if len(tensor.shape) < 4]
+    if isinstance(behind, (list, tuple)) and not any(isinstance(part, Arrays) for part in behind):
+        with contextlib.suppress(ValueError):  # boxes, of which each picture has its own number
+            behind = np.asarray(behind)
+    is_batch = isinstance(batch[0], Arrays) and len(batch[0].shape) == 4
+    if not (others and is_batch and isinstance(behind, Arrays)) or len(behind.shape) > 3:
+        return
+    array = _array(behind)
+    by_name_only = len(batch) >= len(like.tensors) and any(_fits(behind, other) for other in others)
+    are_no_labels = array.dtype.kind == "f" and not np.array_equal(array, np.floor(array))
+    if are_no_labels or by_name_only:
+        raise ArgumentError(
+            f"{where} is a tuple, and what stands behind its pictures, {array.dtype} "
+            f"{'x'.join(map(str, array.shape))}, is neither labels nor what the network takes in this "
+            f"order, {listed(like)}; give a dictionary of the inputs by name, and labels behind it"
+        )
+
+
 def _fits(part: Any, tensor: InputTensor) -> bool:
     if not isinstance(part, Arrays) or len(part.shape) != len(tensor.shape):
         return False
     is_float = "float" in str(part.dtype)
+    if isinstance(part, np.ndarray) and part.dtype.kind not in "biuf":
+        return False  # names
     alike = is_float == (tensor.dtype is None or "float" in tensor.dtype)
     return alike and (len(tensor.shape) == 4 or tuple(part.shape[1:]) == tensor.sizes[1:])
 

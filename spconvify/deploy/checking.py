@@ -13,6 +13,7 @@ from paddle import nn
 
 from spconvify.deploy.boxes import TRIES, OtherNumberError, has_other_numbers, with_random_pictures
 from spconvify.deploy.equality import Outputs, are_equal, differences, rounding, what_differs
+from spconvify.deploy.evidence import Evidence
 from spconvify.deploy.trials import blind, positive
 from spconvify.engines import Engine, Latency, registry
 from spconvify.engines.feeds import save_values
@@ -37,22 +38,25 @@ def check(
     job: dict[str, Any],
     inputs: Inputs,
     others: Sequence[Inputs] = (),
-) -> tuple[float, Latency, dict[str, Any]]:
+) -> tuple[float | None, Latency, dict[str, Any]]:
     """Run what was exported on the inputs and on the others, in the way in which a server will.
 
     What the engine doesn't need for that is removed from the folder.
 
     Returns:
         The largest error in parts of the output's scale, the latency on `inputs`, and how the engine
-        runs it.
+        runs it. The error is None where all outputs are empty or one number, so that nothing is known.
 
     Raises:
         EngineError: if it doesn't run, or computes something else; names the input if it isn't the
             given one.
+
+    Warns:
+        NotCheckedWarning: if an output is empty on all of them.
     """
     engine = registry.engine(job["engine"])
     first, *rest = _in_order(inputs, others)
-    latency, errors = None, []
+    latency, errors, evidence = None, [], Evidence()
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(scratch_folder())
         stack.enter_context(evaluating(model))
@@ -69,9 +73,10 @@ def check(
                     worker.load_kept(how, save_values(now.values(), place))
                 if now is inputs:
                     latency = Latency.of(worker.run(worker.warm_up(_SECONDS)))
-                errors.append(_error(model, fused, now, worker, how, place, engine))
+                errors.append(_error(model, fused, now, worker, how, place, engine, evidence))
     assert latency is not None
-    return max(errors), latency, how
+    evidence.warn("what is exported")
+    return None if evidence.is_none else max(errors), latency, how
 
 
 def _error(
@@ -82,6 +87,7 @@ def _error(
     how: Mapping[str, Any],
     place: Path,
     engine: Engine,
+    evidence: Evidence,
 ) -> float:
     """How far the files are off on an input that is loaded, or on other values of it, where rounding
     changes how many boxes there are."""
@@ -95,14 +101,20 @@ def _error(
         worker.save_outputs(place / "outputs.npz")
         found = _read(place / "outputs.npz")
         with contextlib.suppress(OtherNumberError):
-            return _compared(model, fused, inputs.sample(model, seed), found, engine)
-    return _compared(model, fused, inputs.sample(model, TRIES - 1), found, engine)
+            return _compared(model, fused, inputs.sample(model, seed), found, engine, evidence)
+    return _compared(model, fused, inputs.sample(model, TRIES - 1), found, engine, evidence)
 
 
 def _compared(
-    model: nn.Layer, fused: nn.Layer, image: Sample, found: Sequence[np.ndarray], engine: Engine
+    model: nn.Layer,
+    fused: nn.Layer,
+    image: Sample,
+    found: Sequence[np.ndarray],
+    engine: Engine,
+    evidence: Evidence,
 ) -> float:
     expected = arrays(forward(model, image))
+    evidence.add(expected)
 
     def rounded() -> Mapping[str, float] | None:
         return rounding(model, image, expected, arrays(forward(fused, image)))

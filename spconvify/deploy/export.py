@@ -88,6 +88,10 @@ def export(
             wanted.
         EngineError: if the engine isn't installed, can't run the network, or computes something else, or
             if weights aren't finite.
+
+    Warns:
+        NotCheckedWarning: if an output is empty on all that the files were run on, as a detector's boxes
+            may be.
     """
     if not registry.engine(engine).exports:
         usable = " or ".join(registry.exporting())
@@ -133,7 +137,7 @@ def _manifest(
     free: Inputs,
     engine: EngineName,
     threads: int,
-    error: float,
+    error: float | None,
     latency: Latency,
     deleted_passes: list[str],
 ) -> Manifest:

@@ -21,6 +21,7 @@ from spconvify.deploy.equality import (
     largest_error,
     what_differs,
 )
+from spconvify.deploy.evidence import Evidence
 from spconvify.deploy.folding import fold_into_convolution
 from spconvify.deploy.fusible import Fusible, find_fusible
 from spconvify.deploy.trials import Trial, find_trials
@@ -73,7 +74,26 @@ def fuse(
             layer is unknown.
         ConversionError: if the network isn't deterministic, the fused network's outputs differ (see
             `spconvify.deploy.equality`), or their sizes depend on the values; `model` is as it was.
+
+    Warns:
+        NotCheckedWarning: if an output is empty on all that was tried, as a detector's boxes may be.
     """
+    found, evidence = fused_copy(model, engine, forms, input_shape, example)
+    evidence.warn("the fused network")
+    if inplace and type(found) is type(model):
+        vars(model).update(vars(found))
+        return model
+    return found
+
+
+def fused_copy(
+    model: nn.Layer,
+    engine: EngineName,
+    forms: Mapping[str, str] | None = None,
+    input_shape: Any = None,
+    example: Any = None,
+) -> tuple[nn.Layer, Evidence]:
+    """`fuse`, out of place, and what its check was on."""
     check_model(model)
     _check_eval(model)
     registry.engine(engine)  # or it is refused, before anything is done
@@ -89,10 +109,7 @@ def fuse(
                 f"the fused network's {wrong}. A layer may be used in a way "
                 "that folding can't see; deploy it unfused with paddle.jit.save, and report it"
             )
-    if inplace and type(fused) is type(model):
-        vars(model).update(vars(fused))
-        return model
-    return fused
+    return fused, Evidence(trial.expected for trial in trials)
 
 
 def _fused(

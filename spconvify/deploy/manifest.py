@@ -28,7 +28,9 @@ class Manifest:
     params: int
     macs: int
     latency: Latency
-    error: float  # largest difference from the network in Python, in parts of the output's scale
+    # Largest difference from the network in Python, in parts of the output's scale; None where all
+    # outputs were empty or one number, so that nothing was compared.
+    error: float | None
     inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)  # by name, if there are several
     free_axes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of each: those of any size
     checksums: Mapping[str, str] = field(default_factory=dict)  # sha256 by name

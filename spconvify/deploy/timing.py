@@ -7,7 +7,7 @@ from typing import Any
 from paddle import nn
 
 from spconvify.deploy.checking import check_dtype
-from spconvify.deploy.fuse import fuse
+from spconvify.deploy.fuse import fused_copy
 from spconvify.deploy.latencies import Timing
 from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
@@ -91,4 +91,4 @@ def fuse_for_deployment(
 
     with evaluating(model):
         forms = choice.forms if choice else None
-        return fuse(model, engine=engine, forms=forms, input_shape=input_shape, example=example)
+        return fused_copy(model, engine, forms, input_shape, example)[0]

@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 
 from spconvify.deploy.channel_order import has_scattered_channels, put_side_by_side
-from spconvify.deploy.fuse import fuse
+from spconvify.deploy.fuse import fused_copy
 from spconvify.deploy.fusible import Fusible, find_fusible
 from spconvify.deploy.surroundings import Surroundings, input_shape
 from spconvify.deploy.times_cache import Times, TimesCache
@@ -183,7 +183,7 @@ def _confirm(
         return True
     with evaluating(model):
         networks: Mapping[str, nn.Layer] = {
-            name: fuse(model, engine=setting.engine, forms=forms, input_shape=inputs)
+            name: fused_copy(model, setting.engine, forms, inputs)[0]
             for name, forms in (("default", defaults), ("chosen", choice.forms))
         }
     found = measure(

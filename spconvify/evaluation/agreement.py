@@ -12,7 +12,7 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.comparable import Comparable
 from spconvify.evaluation.kinds import KINDS, Kinds, is_pyramid, possible_kinds, said_kinds, shared_out
-from spconvify.evaluation.tallies import NO_MASK, Distance, Equal, LargestClass, Masks
+from spconvify.evaluation.tallies import NO_MASK, NOT_A_NUMBER, Distance, Equal, LargestClass, Masks
 from spconvify.network.batches import Batch, shape_of, size_of
 from spconvify.network.outputs import Frame
 from spconvify.network.run import trying
@@ -62,7 +62,7 @@ class OutputAgreement:
     @property
     def unknown(self) -> bool:
         """Whether there was nothing to compare, which says nothing about the converted network."""
-        return self.problem in (_EMPTY, _NO_TENSOR, NO_MASK)
+        return self.problem in (_EMPTY, _NO_TENSOR, NO_MASK, NOT_A_NUMBER)
 
     @property
     def text(self) -> str:

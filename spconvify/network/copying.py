@@ -100,8 +100,9 @@ def _are_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 
 def _absolute(array: np.ndarray) -> float:
     """What rounding may be off by, of numbers of this size."""
-    finite = np.abs(array[np.isfinite(array)]) if array.dtype.kind in "fc" else array[:0]
-    return 1e-4 * float(finite.max()) if finite.size else 0.0
+    if array.dtype.kind not in "fc":
+        return 0.0
+    return 1e-4 * float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
 def _culprit(model: nn.Layer) -> str:

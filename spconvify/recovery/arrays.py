@@ -33,6 +33,25 @@ def as_pair(data: Any, name: str = "the training data") -> tuple[np.ndarray, np.
     return images, labels
 
 
+def as_several(data: Any, name: str = "the training data") -> list[np.ndarray] | None:
+    """Images (N, C, H, W) and what goes with them, three arrays or more; None for batches of images.
+
+    Raises:
+        ArgumentError: if one has another number of rows, or is masked.
+    """
+    if not isinstance(data, (tuple, list)) or len(data) < 3:
+        return None
+    if not all(isinstance(part, (np.ndarray, paddle.Tensor)) for part in data):
+        return None
+    if len(data[0].shape) != 4 or all(len(part.shape) == 4 for part in data):
+        return None
+    found = [as_array(part, name) for part in data]
+    if any(array.shape[:1] != (len(found[0]),) for array in found):
+        listed = " and ".join("x".join(map(str, array.shape)) or "a scalar" for array in found)
+        raise ArgumentError(f"{name}: arrays of {listed} don't have a row for each image")
+    return found
+
+
 def _are_images_too(labels: np.ndarray, images: np.ndarray) -> bool:
     """Whether these are a second batch and no labels: of the same shape, or floats of another size."""
     if labels.shape[1:] == images.shape[1:]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 import paddle
 
-from spconvify.calibration.structured import around, in_form
+from spconvify.calibration.structured import around, in_form, labels_behind
 from spconvify.data.inputs import check_floats
 from spconvify.errors import ArgumentError
 from spconvify.network.batches import pictures_in, pictures_of, shape_of, taken, with_pictures
 from spconvify.network.inputs import Inputs
-from spconvify.recovery.arrays import as_array, as_pair, length_of
+from spconvify.recovery.arrays import as_array, as_pair, as_several, length_of
 from spconvify.recovery.fingerprint import checksum, of_augment, of_batches, of_dataset
 from spconvify.recovery.indexed import Indexed
 
@@ -42,8 +42,9 @@ class Batches:
     """The batches of a training run, by epoch; the same ones for the same seed.
 
     Args:
-        data: an array of images (N, C, H, W), a pair (images, labels) of arrays, or a
-            ``paddle.io.Dataset`` of images or (image, label) pairs: these are shuffled anew every epoch
+        data: an array of images (N, C, H, W), a pair (images, labels) of arrays, a tuple of all that
+            the network takes, with or without labels behind it, or a ``paddle.io.Dataset`` of images
+            or such tuples of one image: these are shuffled anew every epoch
             and cut into batches of `batch_size`. Or any iterable of batches that can be gone through
             again, as a ``paddle.io.DataLoader``: it is taken as it comes, epoch after epoch.
         batch_size: images in a batch.
@@ -92,7 +93,7 @@ class Batches:
         if not isinstance(self._data.images, np.ndarray):
             return of_dataset(self._data.images)
         text = f"{len(self._data)} images ({checksum(self._data.images):08x})"
-        labels = self._data.labels
+        labels = self._data.behind
         return text if labels is None else f"{text} with labels ({checksum(labels):08x})"
 
     def describe_beside(self) -> str:
@@ -166,9 +167,9 @@ class Batches:
 def _source(data: Any) -> Any:
     if isinstance(data, (np.ndarray, paddle.Tensor)):
         return Indexed(as_array(data, "the training data"))
-    pair = as_pair(data)
-    if pair is not None:
-        return Indexed(*pair)
+    found = as_pair(data) or as_several(data)
+    if found is not None:
+        return Indexed(*found)
     if isinstance(data, paddle.io.Dataset) and not isinstance(data, paddle.io.IterableDataset):
         return Indexed(data)
     if not hasattr(data, "__iter__"):
@@ -187,15 +188,15 @@ def checked(raw: Any, number: int, name: str = "the training data", form: Form =
     Raises:
         ArgumentError: if it isn't images (N, C, H, W), with or without labels, all of them finite.
     """
-    labels, where = None, f"{name}: batch {number}"
+    where = f"{name}: batch {number}"
     whole = in_form(raw, form.model, form.like, where)
+    behind = labels_behind(raw, whole)
+    labels = None if behind is None else _one_each(as_array(behind, f"{where}: labels"))
     if whole is not None and not whole.is_plain:
-        behind = raw[1] if _has_labels(raw) else None
-        return Batch(whole, None if behind is None else as_array(behind, f"{where}: labels"))
+        return Batch(whole, labels)
     if whole is not None:
-        raw = (whole.first.array(), raw[1]) if _has_labels(raw) else whole.first.array()
-    if isinstance(raw, (tuple, list)) and raw:
-        labels = raw[1] if len(raw) > 1 else None
+        raw = whole.first.array()
+    elif isinstance(raw, (tuple, list)) and raw:
         raw = raw[0]
     try:
         images = as_array(raw, where)
@@ -210,9 +211,9 @@ def checked(raw: Any, number: int, name: str = "the training data", form: Form =
         raise ArgumentError(f"{where} is {shape}; it must be (images, channels, H, W)")
     if not np.isfinite(images).all():
         raise ArgumentError(f"{where} holds NaN or infinity; leave those images out")
-    labels = None if labels is None else as_array(labels, f"{where}: labels")
     return Batch(around(images, form.like, where), labels)
 
 
-def _has_labels(raw: Any) -> bool:
-    return isinstance(raw, (tuple, list)) and len(raw) == 2 and isinstance(raw[0], Mapping)
+def _one_each(labels: np.ndarray) -> np.ndarray:
+    """(N, 1) as (N,)."""
+    return labels.reshape(-1) if labels.shape[1:] == (1,) else labels

@@ -13,6 +13,7 @@ from paddle import nn
 
 from spconvify.checkpoint.apply import state_of
 from spconvify.files.regular import open_regular
+from spconvify.network.inputs import Inputs
 from spconvify.recovery.arrays import length_of
 
 _ROWS = 256  # of an array at a time: one that is mapped from a disk needn't fit into memory
@@ -25,6 +26,8 @@ def checksum(value: Any, start: int = 0) -> int:
     """Of arrays, tensors and plain values, alone or in lists, tuples and dictionaries: all of them."""
     if isinstance(value, paddle.Tensor):
         value = value.astype("float32").numpy() if "bfloat16" in str(value.dtype) else value.numpy()
+    if isinstance(value, Inputs):
+        value = {name: tensor.array() for name, tensor in value.tensors.items()}
     if isinstance(value, Mapping):
         value = [part for item in value.items() for part in item]
     if isinstance(value, (list, tuple)):

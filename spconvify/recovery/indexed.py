@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,17 +15,21 @@ from spconvify.recovery.arrays import as_array
 class Indexed:
     """Images that can be taken in any order: arrays, or a map-style dataset."""
 
-    def __init__(self, images: Any, labels: Any = None):
-        self.images, self.labels = images, labels
+    def __init__(self, images: Any, *behind: Any):
+        self.images, self._behind = images, behind
+
+    @property
+    def behind(self) -> Any:
+        """Labels, or all that stands behind the images; None where nothing does."""
+        return self._behind if len(self._behind) > 1 else next(iter(self._behind), None)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, rows: np.ndarray) -> Any:
-        """A batch of these, with labels or None behind it."""
+        """A batch of these, with what goes with them, labels for one, behind it."""
         if isinstance(self.images, np.ndarray):
-            labels = None if self.labels is None else self.labels[rows]
-            return (self.images[rows], labels)
+            return tuple(array[rows] for array in (self.images, *self._behind))
         items = [self.images[int(row)] for row in rows]
         if isinstance(items[0], Mapping):
             return _collated(items)
@@ -32,8 +37,9 @@ class Indexed:
             return (_stacked(items), None)
         if isinstance(items[0][0], Mapping):
             return (_collated([item[0] for item in items]), _labels([item[1] for item in items]))
-        labels = _labels([item[1] for item in items]) if len(items[0]) > 1 else None
-        return (_stacked([item[0] for item in items]), labels)
+        images, *behind = zip(*items)
+        labels = [_labels(list(behind[0]))] if behind else []
+        return (_stacked(list(images)), *labels, *map(_if_arrays, behind[1:]))
 
 
 def _collated(items: list[Any]) -> Any:
@@ -58,13 +64,20 @@ def _stacked(values: list[Any]) -> np.ndarray:
     return np.stack(arrays)
 
 
+def _if_arrays(values: Any) -> Any:
+    """What else a dataset gives for each image; None for what makes no array, as boxes or names."""
+    with contextlib.suppress(ArgumentError):
+        return _labels(list(values))
+    return None
+
+
 def _labels(values: list[Any]) -> np.ndarray:
     """(N,) or (N, ...); of several shapes, as boxes are, they are nothing that label_weight takes."""
     arrays = [as_array(value, "the labels of the training data") for value in values]
-    if all(array.size == 1 for array in arrays):
-        return np.concatenate([array.reshape(-1) for array in arrays])
     if len({array.shape for array in arrays}) == 1:
         return np.stack(arrays)
+    if all(array.size == 1 for array in arrays):
+        return np.concatenate([array.reshape(-1) for array in arrays])
     labels = np.empty(len(arrays), object)
     labels[:] = arrays
     return labels

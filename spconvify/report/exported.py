@@ -28,10 +28,16 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     of = given if manifest.dynamic_size else f"batch {manifest.input_shape[0]}"
     where = f"{of}, {threads}, {manifest.facts['processor']}"
     yield f"  {'latency':<18} {median(manifest.latency)} ({interval(manifest.latency)}), {where}"
-    yield f"  {'checked':<18} largest error {manifest.error:.1e} of the output's scale"
+    yield f"  {'checked':<18} {_checked(manifest.error)}"
     engine, how = registry.engine(manifest.engine), {"deleted_passes": manifest.deleted_passes}
     for index, line in enumerate(engine.load_hint(folder, list(manifest.files), how)):
         yield f"  {'' if index else 'load':<18} {line}"
+
+
+def _checked(error: float | None) -> str:
+    if error is None:
+        return "not compared: all outputs were empty or one number"
+    return f"largest error {error:.1e} of the output's scale"
 
 
 def _dense_again(manifest: Manifest) -> str:

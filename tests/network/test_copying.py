@@ -80,3 +80,22 @@ def test_in_place_it_can_be_done():
     assert type(slim.b).__name__ == "SPConv2D"
     first, second = (slim(paddle.randn([1, 3, 16, 16])).numpy() for _ in range(2))
     assert np.abs(first - second).max() > 0
+
+
+class Counts(nn.Layer):
+    """Beside its map, how many numbers of it are large: an integer without an axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2D(3, 8, 3, padding=1), nn.Conv2D(8, 8, 3, padding=1)
+        self.eval()
+
+    def forward(self, x):
+        y = self.b(F.relu(self.a(x)))
+        return {"map": y, "count": (y > 0.5).astype("int32").sum()}
+
+
+def test_a_whole_number_without_an_axis_is_compared():
+    assert (
+        spconvify.fuse(Counts(), input_shape=IMAGES.shape)(paddle.to_tensor(IMAGES))["count"].ndim == 0
+    )
