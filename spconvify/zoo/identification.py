@@ -50,7 +50,7 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleCl
     for found in fitting:
         if name in (None, found.name):
             others = tuple(other.name for other in fitting if other is not found)
-            return replace(found, ambiguous_with=others)
+            return replace(found, ambiguous_with=others + _like(found))
     found_elsewhere = identify_paddleclas(shapes) if name is None else None
     if found_elsewhere is not None:
         return found_elsewhere
@@ -83,6 +83,13 @@ def _fitting(name: str, differing: Difference) -> Architecture | None:
     return Architecture(
         name, symbols.get(NUM_CLASSES, 0), symbols[IN_CHANNELS], width=symbols.get(WIDTH)
     )
+
+
+def _like(found: Architecture) -> tuple[str, ...]:
+    """Networks that people make of known ones, and whose shapes don't tell them from `found`."""
+    if found.name == "resnet18_small" and found.width == 64:
+        return ("a resnet18 that got a 3x3 stem",)  # which may have its stride, or its pooling
+    return ()
 
 
 def _misfit(name: str, differing: Difference, fitting: list[Architecture]) -> CheckpointError:

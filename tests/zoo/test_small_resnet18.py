@@ -63,3 +63,11 @@ def test_by_its_name_it_has_the_usual_width():
     found = zoo.find("resnet18_small")
     assert found.input_shape == (1, 1, 28, 28)
     assert found.build().conv1.weight.shape == [32, 1, 3, 3]
+
+
+def test_a_resnet18_with_another_stem_may_be_something_else():
+    network = paddle.vision.models.resnet18()
+    network.conv1 = paddle.nn.Conv2D(3, 64, 3, stride=2, padding=1, bias_attr=False)
+    found = zoo.identify({key: tuple(value.shape) for key, value in network.state_dict().items()})
+    assert found.name == "resnet18_small"
+    assert found.ambiguous_with == ("a resnet18 that got a 3x3 stem",)
