@@ -15,6 +15,7 @@ import foreign_networks
 import paddle
 from foreign_networks import NETWORKS
 from network_checks import (
+    ROOT,
     TOLERANCE,
     check_fused,
     check_runs,
@@ -90,7 +91,7 @@ def check(name: str, packages: Path, out: Path, checks: Sequence[str]) -> None:
                 continue
             start = time.perf_counter()
             said = _judged(_steps(foreigner, key))
-            for folder in (packages, place):  # which are elsewhere the next time
+            for folder in (packages, place, ROOT):  # which are elsewhere the next time
                 said = said.replace(f"{folder}/", "")
             row["checks"][key] = said
             row["seconds_of"][key] = round(time.perf_counter() - start)

@@ -42,7 +42,8 @@ def save_arrays(path: Path, arrays: Iterable[np.ndarray], **named: np.ndarray) -
     arrays, part = list(arrays), path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         _reserve(file.fileno(), sum(array.nbytes for array in (*arrays, *named.values())))
-        np.savez(file, *arrays, **named)
+        whole: Any = named  # NumPy's stubs take the names for settings
+        np.savez(file, *arrays, **whole)
         file.truncate()
     os.replace(part, path)
 
