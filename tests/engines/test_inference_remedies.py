@@ -193,6 +193,7 @@ ACTIVATIONS = {
 }
 
 
+@on_paddle_3  # Paddle 2's engine computes something else here, and the check of the export says so
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_behind_convolutions_and_behind_joined_ones(tmp_path, name):
     model = nets.trained(convert(Activated(ACTIVATIONS[name]), input_shape=SHAPE))
