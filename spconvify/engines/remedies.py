@@ -52,8 +52,8 @@ def load_fastest(usual: Way, values: Values, threads: int) -> Loaded:
             return loaded
         remedies.append(usual)
     except Exception:  # whatever Paddle raises
-        remedies += [_without(usual, _CONCAT_PASS), _without(usual, _PLACEMENT_PASS, _CONCAT_PASS)]
-        best = _fastest(remedies, values, threads)
+        joined = [_without(usual, _CONCAT_PASS), _without(usual, _PLACEMENT_PASS, _CONCAT_PASS)]
+        best = _fastest(remedies, values, threads) or _fastest(joined, values, threads)
         if best is None:
             raise
         return best
