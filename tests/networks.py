@@ -10,6 +10,13 @@ def conv(in_channels=8, out_channels=8, **options):
     return nn.Conv2D(in_channels, out_channels, 3, **{"padding": 1, **options})
 
 
+# BatchNorms, of so many channels, that normalise by each batch's own statistics in eval mode too.
+NORMS_OF_OWN_STATISTICS = {
+    "trainable": lambda channels: nn.BatchNorm(channels, trainable_statistics=True),
+    "not global": lambda channels: nn.BatchNorm2D(channels, use_global_stats=False),
+}
+
+
 class PlainNet(nn.Layer):
     """Stem, two convertible convolutions (one strided, one with a bias), a 1x1 and a head."""
 

@@ -46,15 +46,9 @@ def test_a_network_that_is_not_deterministic_is_called_that(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "norm",
-    [
-        pytest.param(lambda: nn.BatchNorm(8, trainable_statistics=True), id="trainable"),
-        pytest.param(lambda: nn.BatchNorm2D(8, use_global_stats=False), id="not global"),
-    ],
-)
+@pytest.mark.parametrize("norm", nets.NORMS_OF_OWN_STATISTICS)
 def test_batch_norms_of_own_statistics_are_named_where_an_engine_ignores_them(tmp_path, norm):
-    model = nn.Sequential(nn.Conv2D(3, 8, 3), norm())
+    model = nn.Sequential(nn.Conv2D(3, 8, 3), nets.NORMS_OF_OWN_STATISTICS[norm](8))
     model[1]._mean.set_value(paddle.full([8], 3.0))
     with pytest.raises(EngineError, match=r"off by .*'1' normalises by each batch's own statistics"):
         export(model, tmp_path / "out", (1, 3, 8, 8), tune=False)

@@ -6,6 +6,7 @@ import numpy as np
 import paddle
 import pytest
 from exported_networks import Indices, Padded, Recurrent, Rounding, Shared, write
+from networks import NORMS_OF_OWN_STATISTICS
 from paddle import nn
 
 import spconvify
@@ -38,16 +39,10 @@ def test_an_operator_that_cannot_be_a_layer_is_no_damage(tmp_path):
         spconvify.load(write(Recurrent(), tmp_path / "net", (-1, 4, 12, 14)))
 
 
-@pytest.mark.parametrize(
-    "norm",
-    [
-        pytest.param(lambda: nn.BatchNorm(4, trainable_statistics=True), id="trainable"),
-        pytest.param(lambda: nn.BatchNorm2D(4, use_global_stats=False), id="not global"),
-    ],
-)
+@pytest.mark.parametrize("norm", NORMS_OF_OWN_STATISTICS)
 def test_batch_norms_of_own_statistics_are_refused(tmp_path, norm):
     """Paddle's predictor heeds them or not, as it finds a convolution before them or not."""
-    model = nn.Sequential(nn.Conv2D(4, 4, 3), norm())
+    model = nn.Sequential(nn.Conv2D(4, 4, 3), NORMS_OF_OWN_STATISTICS[norm](4))
     with pytest.raises(CheckpointError, match="batch_norm that normalises by each batch's own"):
         spconvify.load(write(model, tmp_path / "net", (-1, 4, 12, 14)))
 
