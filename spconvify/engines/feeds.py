@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
+
+from spconvify.files.scratch import NO_ROOM
 
 if TYPE_CHECKING:  # NumPy takes its time, and the registry of engines is asked before anything is run
     import numpy as np
@@ -55,7 +56,7 @@ def _reserve(file: int, size: int) -> None:
     except AttributeError:  # macOS, Windows
         return
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise
 
 

@@ -33,7 +33,7 @@ _MARK, _UNLOCKED = ".spconvify-", ".spconvify-unlocked-"
 _RANDOM, _SUFFIX = "[a-z0-9_]{8}", ".tmp"  # as `tempfile` names them
 _LONGEST_NAME = 200  # bytes of the target's own; file systems take 255
 _BLOCK = bytes(4096)
-_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # of a disk, a file, a user's share
 _ROOM = 1 << 16  # bytes; less than this is none
 
 
@@ -80,7 +80,7 @@ def scratch_folder(target: Path | None = None) -> Iterator[Path]:
     try:
         yield folder
     except OSError as error:
-        if target is not None or error.errno not in _NO_ROOM or not _is_full(folder):
+        if target is not None or error.errno not in NO_ROOM or not _is_full(folder):
             raise
         raise SpconvifyError(
             f"can't write temporary files into {folder.parent}: {error.strerror}; make room there, or "
@@ -189,7 +189,7 @@ def _is_full(folder: Path) -> bool:
     try:
         (folder / "room").write_bytes(bytes(_ROOM))
     except OSError as error:
-        return error.errno in _NO_ROOM
+        return error.errno in NO_ROOM
     return False
 
 
