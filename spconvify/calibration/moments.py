@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-_PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 _BLOCK_ROWS = 4096  # rows of one float32 product; the sum over blocks is kept in float64
 
 
@@ -34,7 +34,7 @@ class Geometry:
         widths = [(0, 0), self._pad_widths(x.shape[1]), self._pad_widths(x.shape[2]), (0, 0)]
         if not any(map(any, widths)):
             return x
-        return np.pad(x, widths, mode=_PAD_MODES[self.padding_mode])  # type: ignore[call-overload]
+        return np.pad(x, widths, mode=PAD_MODES[self.padding_mode])  # type: ignore[call-overload]
 
     def pooled(self, x: np.ndarray) -> np.ndarray:
         """(N, H, W, C) as the 1x1 convolutions see it: cropped, then averaged over the stride."""
@@ -45,6 +45,10 @@ class Geometry:
         for axis in (1, 2):
             x = _pair_means(x, axis)
         return x
+
+    def rows(self, x: np.ndarray, where: tuple[np.ndarray, ...]) -> np.ndarray:
+        """See `feature_rows`."""
+        return feature_rows(x, self, where)
 
     def _pad_widths(self, size: int) -> tuple[int, int]:
         if self.padding != "SAME":

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spconvify.calibration.capture import Call
-from spconvify.calibration.moments import Geometry, Positions, feature_rows
+from spconvify.calibration.effort import FULL, Effort
+from spconvify.calibration.moments import Geometry, Positions
 from spconvify.calibration.output_path import OutputPath
 from spconvify.calibration.sample import BUDGET, Sampler, Wanted
+from spconvify.calibration.windows import Windows
 
 
 @dataclass
@@ -42,11 +44,12 @@ class Observations:
         seed: of the sample.
         budget: most feature values to keep, see `Sampler`.
         image_means: also keep every image's mean features.
+        effort: how many positions are enough.
     """
 
     def __init__(
         self,
-        geometry: Geometry,
+        geometry: Geometry | Windows,
         images: int,
         path: OutputPath,
         *,
@@ -54,10 +57,12 @@ class Observations:
         seed: int = 0,
         budget: int = BUDGET,
         image_means: bool = False,
+        effort: Effort = FULL,
     ):
         self.geometry, self.path = geometry, path
         self._images, self._calls = images, calls
         self._seed, self._budget, self._image_means = seed, budget, image_means
+        self._effort = effort
         self._sampler: Sampler | None = None
         self.parts: list[Part] = []
 
@@ -76,6 +81,7 @@ class Observations:
                 seed=self._seed,
                 taps=len(self.geometry.taps),
                 budget=self._budget,
+                effort=self._effort,
             )
         self.take(self._sampler.batch([call for call, _ in pairs]), current)
 
@@ -94,7 +100,7 @@ class Observations:
             shortcuts = (wanted.addend[chosen], current.addend[where])
         target = self.path.outward(wanted.output[chosen], shortcuts[0])
         x = _input(current)
-        features = feature_rows(x, self.geometry, where)
+        features = self.geometry.rows(x, where)
         images, number = np.unique(image, return_inverse=True)
         part = Part(features, target, shortcuts[1], number, left_out=left_out)
         if self._image_means:
@@ -147,7 +153,7 @@ def _input(call: Call) -> np.ndarray:
     return call.input
 
 
-def _means(x: np.ndarray, geometry: Geometry, height: int, width: int) -> Iterator[np.ndarray]:
+def _means(x: np.ndarray, geometry: Geometry | Windows, height: int, width: int) -> Iterator[np.ndarray]:
     where = Positions().choose(1, height, width, 0)
     for image in x:
-        yield feature_rows(image[None], geometry, where).mean(0)
+        yield geometry.rows(image[None], where).mean(0)

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spconvify.calibration.capture import Call
+from spconvify.calibration.effort import FULL, Effort
 from spconvify.calibration.moments import Positions
 
 # Feature values kept per layer (512 MiB of float32): memory doesn't grow with the images.
 BUDGET = 2**27
-
-# More positions than these (all in all for an input channel, and in an image) tell nothing new, as
-# neighbours are alike. There are at most 5 unknowns for an output and an input channel at ratio 1/2.
-ROWS_PER_CHANNEL = 384
-FEWEST_PER_IMAGE = 128
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,7 @@ class Sampler:
         seed: of the sample.
         taps: features of a channel, besides the pooled one.
         budget: most feature values to keep.
+        effort: how many positions are enough.
     """
 
     def __init__(
@@ -54,10 +51,11 @@ class Sampler:
         seed: int = 0,
         taps: int = 9,
         budget: int = BUDGET,
+        effort: Effort = FULL,
     ):
         maps = max(images, 1) * max(calls, 1)
         most = max(1, budget // (channels * (taps + 1) * maps))
-        enough = max(FEWEST_PER_IMAGE, -(-ROWS_PER_CHANNEL * channels // maps))
+        enough = max(effort.fewest_per_image, -(-effort.rows_per_channel * channels // maps))
         self._positions = Positions(min(most, enough), seed)
         self._images = max(images, 1)
         self._first = self._seen = 0  # images and calls so far

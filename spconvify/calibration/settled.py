@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from spconvify.network.graph import data_format_of
 from spconvify.network.replacement import Replacement
 
 # Bytes of outputs that are kept. A ResNet-18 gives 10 MiB for an image of 224x224, a VGG-16 50 MiB.
@@ -91,8 +92,8 @@ class SettledOutputs:
             if size is None or not first or not isinstance(given, paddle.Tensor):
                 return forward(*args, **kwargs)
             count, *area = size
-            channels_first = fitted.data_format == "NCHW"
-            shape = [fitted.out_channels, *area] if channels_first else [*area, fitted.out_channels]
+            outputs = _outputs(fitted)
+            shape = [outputs, *area] if data_format_of(fitted) == "NCHW" else [*area, outputs]
             return paddle.zeros([count, *shape], given.dtype)
 
         return close
@@ -132,9 +133,8 @@ class SettledOutputs:
 
     def _price(self, key: int) -> float:
         """Multiply-accumulates for a value, nearly: weights for a channel."""
-        layer: Any = self._layers[key]
-        outputs = layer.out_channels if isinstance(layer, Replacement) else layer._out_channels
-        return sum(weight.size for weight in layer.parameters()) / outputs
+        layer = self._layers[key]
+        return sum(weight.size for weight in layer.parameters()) / _outputs(layer)
 
 
 class _Recall:
@@ -156,6 +156,10 @@ class _Recall:
             output = self._forward(*args, **kwargs)
             self._outputs.keep(self._layer, place, given, output)
         return output
+
+
+def _outputs(layer: Any) -> int:
+    return int(layer.out_channels if isinstance(layer, Replacement) else layer._out_channels)
 
 
 def _outside_replacements(model: nn.Layer) -> Iterator[nn.Layer]:

@@ -8,6 +8,7 @@ from functools import partial
 from paddle import nn
 
 from spconvify.calibration.capture import Watched, capture_all
+from spconvify.calibration.effort import FULL, Effort
 from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.sample import Sampler, Wanted
 from spconvify.calibration.trace import Calls
@@ -30,6 +31,7 @@ class Targets:
         calls: name -> how it is used.
         images: calibration images.
         seed: of the samples.
+        effort: how many positions are looked at.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Targets:
         calls: Mapping[str, Calls],
         images: CalibrationImages,
         seed: int = 0,
+        effort: Effort = FULL,
     ):
         self._original, self._images, self._seed = original, images, seed
+        self._effort = effort
         self._convolutions = {name: convolutions[name] for name in calls}
         self._calls = calls
         self._rows: dict[str, list[list[Wanted]]] | None = None
@@ -70,4 +74,6 @@ class Targets:
 
     def _sampler(self, name: str) -> Sampler:
         channels = self._convolutions[name]._in_channels
-        return Sampler(channels, self._images.count, self._calls[name].number, seed=self._seed)
+        return Sampler(
+            channels, self._images.count, self._calls[name].number, seed=self._seed, effort=self._effort
+        )

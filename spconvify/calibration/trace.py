@@ -26,12 +26,13 @@ class Tail:
     """The operators behind a convolution, as far as each takes the result of the one before alone.
 
     A BatchNorm in eval mode, then the addition of another tensor (a shortcut, or a parameter), then an
-    activation that clips; each may be missing.
+    activation that clips; each may be missing. `shared` says that the BatchNorm runs elsewhere too.
     """
 
     norm: nn.Layer | None = None
     adds: bool = False
     clip: tuple[float, float] | None = None
+    shared: bool = False
 
     def path(self, outputs: int) -> OutputPath:
         """The same as numbers, for a convolution with `outputs` channels."""
@@ -72,14 +73,18 @@ def _tail(tensor: Any, graph: Graph, data_format: str) -> Tail:
     norm, adds = None, False
     while (operation := graph.only_consumer(tensor)) is not None:
         if operation.name in _CLIPS:
-            return Tail(norm, adds, _CLIPS[operation.name])
+            return Tail(norm, adds, _CLIPS[operation.name], _runs_elsewhere(norm, graph))
         if norm is None and not adds and uses_statistics(operation, data_format):
             norm, tensor = operation.layers[-1], operation.result[0]
         elif operation.name == "add" and not adds and addend(operation, tensor) is not None:
             adds, tensor = True, operation.result
         else:
             break
-    return Tail(norm, adds)
+    return Tail(norm, adds, shared=_runs_elsewhere(norm, graph))
+
+
+def _runs_elsewhere(norm: nn.Layer | None, graph: Graph) -> bool:
+    return norm is not None and graph.norm_calls(norm) > 1
 
 
 def addend(operation: Operation, tensor: Any) -> Any:

@@ -119,11 +119,12 @@ def _replace(model: nn.Layer, values: Mapping[str, paddle.Tensor]) -> None:
                     continue
                 value = values[full]
                 if table is layer._parameters:
-                    value = _parameter_like(tensor, value)
+                    value = parameter_like(tensor, value)
                 table[key] = value
 
 
-def _parameter_like(old: Any, value: paddle.Tensor) -> Any:
+def parameter_like(old: Any, value: paddle.Tensor) -> Any:
+    """A parameter with another value, and the settings of an old one."""
     zero = nn.initializer.Constant(0.0)  # the default one knows no bfloat16
     new = paddle.create_parameter(value.shape, _dtype_of(value), default_initializer=zero)
     new.set_value(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable
 
 from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.network.copying import check_copy, copied
-from spconvify.network.replacement import Replacement
 from spconvify.network.static_functions import forget_programs
 from spconvify.operators import inits
 from spconvify.surgery.expectation import Expectation
@@ -25,7 +25,7 @@ def apply_plan(
     inplace: bool = False,
     input_shape: Any = None,
     verify: bool = True,
-    fit: Callable[[nn.Layer, dict[str, Replacement]], None] | None = None,
+    fit: Callable[[nn.Layer, dict[str, nn.Layer]], None] | None = None,
 ) -> nn.Layer:
     """Carry out every change of `plan` and check, with one forward, that nothing else changed.
 
@@ -39,8 +39,8 @@ def apply_plan(
         inplace: change `model` instead of a copy.
         input_shape: (N, C, H, W) of the check's input, or `Inputs`; None tries usual sizes.
         verify: run that check; a network whose weights are yet to come can't.
-        fit: called at the end with the converted network and its new layers by site name; if it raises,
-            all changes are undone too.
+        fit: called at the end with the converted network and what stands at the plan's sites, by
+            name; if it raises, all changes are undone too.
 
     Raises:
         ArgumentError: if the plan names a site that the model hasn't, or that isn't eligible.
@@ -51,16 +51,19 @@ def apply_plan(
     if not inplace:
         model = copied(model)
         sites = planned_sites(model, plan)
-    watched = [(site.layer, before.layer) for site, before in zip(sites.values(), originals.values())]
+    swapped = [name for name in sites if any(name in change.swapped for change in plan.changes)]
+    watched = [(sites[name].layer, originals[name].layer) for name in swapped]
     # Of the original: hooks and closures of a copy may still be the original's.
     expectation = Expectation(original, watched if verify else [], input_shape)
     if not inplace:
         check_copy(original, model, expectation.samples)
-    places, new = Places(model), dict[str, Replacement]()
+    places, new = Places(model), dict[str, nn.Layer]()
     try:
         for change in plan.changes:
-            new.update(change.carry_out(sites, places, inits.find(init).start))
-        expectation.check(places.root, {name: new[name] for name in sites if name in new})
+            made = change.carry_out(sites, places, inits.find(init).start)
+            new.update(made)
+            sites.update({name: replace(sites[name], layer=layer) for name, layer in made.items()})
+        expectation.check(places.root, {name: new[name] for name in swapped})
         if fit is not None:
             fit(places.root, new)
     except BaseException:
@@ -78,12 +81,14 @@ def planned_sites(model: nn.Layer, plan: Plan) -> dict[str, Site]:
     """
     found = {site.name: site for site in find_sites(model)}
     planned: dict[str, Site] = {}
+    roles = set[tuple[str, str]]()
     for change in plan.changes:
-        for name in change.sites:
+        for role, name in change.roles:
             if name not in found:
                 raise ArgumentError(f"the plan's site {name!r} isn't a convolution of this network")
-            if name in planned:
+            if (role, name) in roles:
                 raise ArgumentError(f"the plan has site {name!r} twice; leave out one of them")
+            roles.add((role, name))
             reason = change.why_not(found[name])
             if reason:
                 raise ArgumentError(f"the plan's site {name!r} isn't eligible: {reason}")

@@ -8,16 +8,18 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from spconvify.calibration.effort import FULL, Effort
 from spconvify.calibration.images import CalibrationImages
 from spconvify.calibration.settled import SettledOutputs
 from spconvify.calibration.targets import REMEDY, Targets
-from spconvify.calibration.task import Task, Unfitted
+from spconvify.calibration.task import Kept, Task, Unfitted
 from spconvify.calibration.trace import Calls, trace
 from spconvify.caution import warn
+from spconvify.network.edges import walk
 from spconvify.network.inputs import Inputs
-from spconvify.network.replacement import Replacement
 from spconvify.network.run import evaluating, run
 from spconvify.operators import inits, registry
+from spconvify.operators.dense import fit_dense
 from spconvify.progress import Progress, nothing
 from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.sites import find_sites
@@ -29,13 +31,15 @@ class CalibrationWarning(UserWarning):
 
 def calibrate(
     original: nn.Layer,
-    replacements: Mapping[str, Replacement],
+    to_fit: Mapping[str, nn.Layer],
     converted: nn.Layer,
     batches: Iterable[Any],
     *,
     init: str = "lstsq",
     seed: int = 0,
     progress: Progress = nothing,
+    kept: Mapping[str, Kept] | None = None,
+    effort: Effort = FULL,
 ) -> FitReport:
     """Give the new layers of a converted network the weights that reproduce the original best.
 
@@ -43,20 +47,22 @@ def calibrate(
     original network has there, so that it makes up for the errors before it. A shortcut that is added
     behind the layer's BatchNorm is found from the operators that run, and the layer is fitted to
     the sum, less the drifted shortcut. A ReLU behind it is taken into account: negative values only
-    have to stay negative. An SPConv's channels are chosen anew. With fusion
-    "gap" the same fit sets both BatchNorms so that the gate's mean is 1/2, and its rounds take back
-    what the gate does. The original network runs once over the images, the converted one once for
-    every layer, only as far as that, and with what its convolutions gave before. Deterministic for a
-    seed.
+    have to stay negative. An SPConv's channels are chosen anew. A dense convolution among the layers is
+    fitted in the same way, from where it is. With fusion "gap" the same fit sets both BatchNorms so that
+    the gate's mean is 1/2, and its rounds take back what the gate does. The original network runs once
+    over the images, the converted one once for every layer, only as far as that, and with what its
+    convolutions gave before. Deterministic for a seed.
 
     Args:
         original: the dense network.
-        replacements: site name -> the new layer, already in place in `converted`.
+        to_fit: site name -> the layer, already in place in `converted`.
         converted: the network to fit, changed in place.
         batches: images, see `CalibrationImages`.
         init: the init that fits, by name.
         seed: of the sample of positions on large maps.
         progress: called with (done, total, text) before every layer, and at the end.
+        kept: site name -> which of its channels are left, where some are gone.
+        effort: how much is looked at, and how long every fit goes on.
 
     Returns:
         The relative reconstruction error of every layer that was fitted: the share of the variance
@@ -70,31 +76,44 @@ def calibrate(
             the weights they have), and where the images are too few to determine the weights.
     """
     images = CalibrationImages.of(batches)
-    layers = {site.name: site.layer for site in find_sites(original) if site.name in replacements}
+    layers = {site.name: site.layer for site in find_sites(original) if site.name in to_fit}
+    norms = _norms(original, converted)
     errors, few = FitReport(), dict[str, str]()
     with evaluating(original), evaluating(converted), paddle.no_grad():
         calls = _trace(
             original, layers, Inputs.of(images.first(2))
         )  # in one alone, what is added to all would be a shortcut
-        targets = Targets(original, layers, calls, images, seed)
-        settled = SettledOutputs(converted, replacements.values())
+        targets = Targets(original, layers, calls, images, seed, effort)
+        settled = SettledOutputs(converted, to_fit.values())
         for done, (name, use) in enumerate(calls.items()):
             progress(done, len(calls), f"fitting {name}")
-            layer = replacements[name]
+            layer = to_fit[name]
             operator = registry.operator_of(layer)
-            assert operator is not None, "a plan's layers are an operator's"
             task = Task(
-                original, converted, layers[name], layer, use, images, seed, name, targets, settled
+                original,
+                converted,
+                layers[name],
+                layer,
+                use,
+                images,
+                seed,
+                name,
+                targets,
+                settled,
+                (kept or {}).get(name, Kept()),
+                effort,
+                None if use.tail.shared else norms.get(id(use.tail.norm)),
             )
             try:
-                found = inits.find(init).fit(operator, task)
+                found = inits.find(init).fit(operator, task) if operator else fit_dense(task)
                 errors[name], too_few = found.error, found.few
             except Unfitted as reason:
                 too_few = reason.few
                 errors.copied[name] = str(reason)
                 if reason.error is not None:
                     errors[name] = reason.error
-                _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
+                had = "copied weights" if operator else "weights that it has"
+                _warn(f"layer {name!r}: {reason}; so it keeps the {had}")
             settled.settle(layer)
             if too_few:
                 few[name] = too_few
@@ -103,11 +122,20 @@ def calibrate(
         name, text = next(iter(few.items()))
         others = f" and {len(few) - 1} others" if len(few) > 1 else ""
         _warn(f"layer {name!r}{others}: {text}; give more calibration images")
-    missing = [name for name in replacements if name not in calls]
+    missing = [name for name in to_fit if name not in calls]
     if missing:
         _warn(f"never reached by the calibration images, so not fitted: {', '.join(map(repr, missing))}")
         errors.copied.update(dict.fromkeys(missing, "never reached by the calibration images"))
     return errors
+
+
+def _norms(original: nn.Layer, converted: nn.Layer) -> dict[int, nn.Layer]:
+    """The converted network's layers, by the id of the original's that stand at one place alone."""
+    names: dict[int, list[str]] = {}
+    for edge in walk(original):
+        names.setdefault(id(edge.layer), []).append(edge.name)
+    present = {edge.name: edge.layer for edge in walk(converted)}
+    return {key: present[own[0]] for key, own in names.items() if len(own) == 1 and own[0] in present}
 
 
 def _trace(original: nn.Layer, layers: Mapping[str, nn.Layer], inputs: Inputs) -> dict[str, Calls]:

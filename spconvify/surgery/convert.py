@@ -19,7 +19,6 @@ from spconvify.network.copying import copied, faithful_copy
 from spconvify.network.examples import form_of, given_inputs
 from spconvify.network.finite import check_finite
 from spconvify.network.inputs import Inputs
-from spconvify.network.replacement import Replacement
 from spconvify.operators import inits, registry
 from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
@@ -179,9 +178,18 @@ def carry_out(
     to_fit, left_out = images.split(seed)
     where = "that the weights were fitted to" if left_out is None else "left out of the fit"
 
-    def fit(converted: nn.Layer, new: dict[str, Replacement]) -> None:
+    def fit(converted: nn.Layer, new: dict[str, nn.Layer]) -> None:
         check_inputs(original, images.pictures, beside=images.beside)
-        found = calibrate(original, new, converted, to_fit, init=init, seed=seed, progress=progress)
+        found = calibrate(
+            original,
+            plan.fitted(new),
+            converted,
+            to_fit,
+            init=init,
+            seed=seed,
+            progress=progress,
+            kept=plan.kept,
+        )
         report.update(found)
         report.copied = found.copied
         report.agreement = agreement(original, converted, left_out or to_fit, where, kinds)

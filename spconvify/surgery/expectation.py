@@ -17,7 +17,7 @@ from spconvify.network.failures import first_line
 from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.operations import Operation, watching
 from spconvify.network.outputs import flatten
-from spconvify.network.replacement import ReplacedConvError, Replacement
+from spconvify.network.replacement import ReplacedConvError
 from spconvify.network.run import NoUsualInputError, run_usual, trying
 
 
@@ -94,7 +94,7 @@ class Expectation:
         shapes = [tuple(tensor.shape) for tensor in outputs]
         return _Run(shapes, all(map(_is_finite, outputs)), used, {*called, *forwarded})
 
-    def check(self, converted: nn.Layer, replacements: Mapping[str, Replacement]) -> None:
+    def check(self, converted: nn.Layer, replacements: Mapping[str, nn.Layer]) -> None:
         """Run the converted network; `replacements` by site name, in the order of `convs`.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paddle import nn
 
-from spconvify.network.edges import Edge, replaceable
+from spconvify.network.edges import Edge, replaceable, walk
 
 
 class Places:
@@ -17,14 +17,22 @@ class Places:
         for edge in replaceable(model):
             self._edges.setdefault(id(edge.layer), []).append(edge)
         self._changed: list[Edge] = []
+        self._new: list[nn.Layer] = []  # alive, so that their ids stay theirs
 
     def put(self, old: nn.Layer, new: nn.Layer) -> None:
-        """Put `new` wherever `old` was at the beginning."""
-        for edge in self._edges.get(id(old), []):
+        """Put `new` wherever `old` was at the beginning, or was put since."""
+        edges = self._edges.get(id(old), [])
+        for edge in edges:
             self._changed.append(edge)
             edge.put(new)
-        if old is self._before:
+        self._edges[id(new)] = edges
+        self._new.append(new)
+        if old is self.root:
             self.root = new
+
+    def layers(self) -> dict[str, nn.Layer]:
+        """Every layer that the network has now, by its structured name; not those in replacements."""
+        return {edge.name: edge.layer for edge in walk(self.root)}
 
     def undo(self) -> None:
         """Put everything back."""

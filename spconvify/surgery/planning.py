@@ -10,6 +10,7 @@ from typing import Any
 
 from paddle import nn
 
+from spconvify.calibration.task import Kept
 from spconvify.errors import ArgumentError
 from spconvify.operators import registry
 from spconvify.operators.recognised import Shapes
@@ -19,7 +20,7 @@ from spconvify.operators.spconv.settings import (
     DEFAULT_RATIO,
     SPConvSettings,
 )
-from spconvify.surgery.changes import KINDS, Change, Replace, change_from
+from spconvify.surgery.changes import KINDS, Change, Narrow, Replace, change_from
 from spconvify.surgery.sites import Site, find_sites
 
 FORMAT = "spconvify-plan-2"
@@ -51,6 +52,21 @@ class Plan:
     def sites(self) -> dict[str, Any]:
         """Site name -> settings of everything that is replaced, as a dictionary of its own."""
         return {change.site: change.settings for change in self.changes if isinstance(change, Replace)}
+
+    @property
+    def kept(self) -> dict[str, Kept]:
+        """Site name -> which of its channels are left, for those that are narrowed."""
+        found: dict[str, Kept] = {}
+        for change in self.changes:
+            if isinstance(change, Narrow):
+                for role, name in change.roles:
+                    found[name] = replace(found.get(name, Kept()), **{role: change.keep})
+        return found
+
+    def fitted(self, layers: Mapping[str, nn.Layer]) -> dict[str, nn.Layer]:
+        """Of the `layers` by site name those that a fit to images determines."""
+        names = {name for change in self.changes for name in change.fitted}
+        return {name: layer for name, layer in layers.items() if name in names}
 
     def __len__(self) -> int:
         return len(self.changes)

@@ -56,7 +56,7 @@ def reached_part(
         UnreachedWarning: names the sites that are left alone.
         MergeFirstWarning: names the first block with branches that should be merged beforehand.
     """
-    planned = plan.sites
+    planned = {name for change in plan.changes for name in change.sites}
     layers = {site.name: site.layer for site in find_sites(model) if site.name in planned}
     few = islice(images or (), _BATCHES)
     called = _called(model, list(layers.values()), Inputs.given(input_shape, model), few)

@@ -8,8 +8,9 @@ from paddle import nn
 
 import spconvify
 from spconvify.calibration.capture import Call, capture
+from spconvify.calibration.effort import FULL
 from spconvify.calibration.images import CalibrationImages
-from spconvify.calibration.sample import FEWEST_PER_IMAGE, ROWS_PER_CHANNEL, Sampler
+from spconvify.calibration.sample import Sampler
 from spconvify.calibration.targets import Targets
 from spconvify.calibration.trace import trace
 from spconvify.network.inputs import Inputs
@@ -75,7 +76,7 @@ def test_the_original_network_runs_as_often_whatever_the_number_of_layers():
     ("channels", "count", "per_image"), [(2, 10, 128), (32, 10, 1229), (4, 1, 1536)]
 )
 def test_enough_positions_are_taken_not_all(channels, count, per_image):
-    assert per_image == max(FEWEST_PER_IMAGE, -(-ROWS_PER_CHANNEL * channels // count))
+    assert per_image == max(FULL.fewest_per_image, -(-FULL.rows_per_channel * channels // count))
     calls = [call((count, 40, 40, 2))]
     rows = Sampler(channels, count).batch(calls)[0]
     assert len(rows.output) == count * per_image

@@ -52,7 +52,7 @@ class Fitter:
         observations = Observations(
             Geometry(spconv.stride, spconv.padding, spconv.dilation, padding_mode),
             task.images.count,
-            task.calls.tail.path(spconv.out_channels),
+            task.path,
             image_means=spconv.fusion == "gap",
         )
         for wanted, current in task.rows_by_batch():
@@ -70,6 +70,8 @@ class Fitter:
         self, found: Reconstruction, observations: Observations, kernel: np.ndarray, bias: np.ndarray
     ) -> None:
         """Refuse a fit that does worse than the copied weights on rows that it hasn't seen."""
+        if not self._task.effort.trial:
+            return
         if not found.trials:
             raise Unfitted("a single position can't be divided into one to fit and one to check")
         copied = judge_copy(observations, kernel, bias, self._spconv)
@@ -96,6 +98,9 @@ class Fitter:
             groups=spconv.groups,
             per_group=spconv.representative // spconv.groups,
             gap=gap,
+            proposals=self._task.effort.proposals,
+            rounds=self._task.effort.rounds,
+            trial=self._task.effort.trial,
             intercept=gap or spconv.conv1x1.bias is not None,
         )
 

@@ -21,7 +21,10 @@ ROUNDS = 8
 
 @dataclass(frozen=True)
 class Request:
-    """What is fitted: sizes of the split, fusion, and how long to search and refine."""
+    """What is fitted: sizes of the split, fusion, and how long to search and refine.
+
+    `trial` is whether the strength of the ridge is tried on rows that are left out.
+    """
 
     groups: int
     per_group: int
@@ -29,6 +32,7 @@ class Request:
     intercept: bool = True
     proposals: int = PROPOSALS
     rounds: int = ROUNDS
+    trial: bool = True
     ridge: float = RIDGE
 
 
@@ -113,15 +117,17 @@ def _group(
         uncertain = first + np.array([c for c in range(moments.channels) if c not in taken])
     parts, path = observations.select(columns, own), observations.path.part(own)
     part, prior = moments.part(columns, own), prior[columns, own]
-    tried = trial(
-        parts,
-        path,
-        prior,
-        uncertain,
-        intercept=request.intercept,
-        ridge=request.ridge,
-        rounds=request.rounds,
-    )
+    tried = None
+    if request.trial:
+        tried = trial(
+            parts,
+            path,
+            prior,
+            uncertain,
+            intercept=request.intercept,
+            ridge=request.ridge,
+            rounds=request.rounds,
+        )
     strength = tried.strength if tried else None
     if strength is None:
         strength = usual_ridge(part, prior, request.ridge)
