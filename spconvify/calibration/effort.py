@@ -11,7 +11,7 @@ class Effort:
 
     Attributes:
         rows_per_channel: positions for an input channel, of all images. More than these tell nothing
-            new, as neighbours are alike; there are at most 9 unknowns for an output and an input channel.
+            new, as neighbours are alike; an output has at most 9 unknowns for an input channel.
         fewest_per_image: positions that an image gives at least, if it has so many.
         proposals: exchanges that the search of the channels tries.
         rounds: of the refinement to what the activation lets through.

@@ -65,6 +65,16 @@ class OutputAgreement:
         return self.problem in (_EMPTY, _NO_TENSOR, NO_MASK, NOT_A_NUMBER)
 
     @property
+    def points_lost(self) -> float:
+        """See `Agreement.points_lost`."""
+        if self.problem:
+            return 0.0 if self.unknown else 100.0
+        share = self.iou if self.same is None else self.same
+        if share is not None:
+            return 100.0 - share
+        return 100.0 if self.error is None else 100.0 * min(1.0, self.error)
+
+    @property
     def text(self) -> str:
         """The figures and what they are of, without the images."""
         prefix = f"{self.name}: " if self.name else ""
@@ -108,6 +118,12 @@ class Agreement:
     def unknown(self) -> bool:
         """Whether nothing at all could be compared."""
         return all(output.unknown for output in self.outputs)
+
+    @property
+    def points_lost(self) -> float:
+        """Of the output that lost most, in per cent: answers or overlap that aren't the original's any
+        more, or the error. 100 where an output isn't finite, 0 where nothing could be compared."""
+        return max((output.points_lost for output in self.outputs), default=0.0)
 
     @property
     def lines(self) -> list[str]:

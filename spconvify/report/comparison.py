@@ -59,6 +59,9 @@ class Comparison:
     write: Callable[[Option], str] = str  # how an option is named in them
     agreement: Agreement | None = None  # of the outputs, where there were images to compare them on
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by name, where there are several
+    notes: list[str] = field(
+        default_factory=list
+    )  # how the plan was found, and what was done at the end
 
     @property
     def converted(self) -> list[SiteComparison]:
@@ -148,6 +151,7 @@ class Comparison:
             "sites": [vars(site) for site in self.sites],
             "uncounted": self.uncounted,
             "untimed": self.untimed,
+            "notes": self.notes,
         }
 
 

@@ -163,6 +163,8 @@ def captions(comparison: Comparison) -> Iterator[str]:
         yield "¹ pooling, gates, additions and BatchNorm inside the SPConv layers."
     if _of_several_sizes(comparison):
         yield f"MACs are those of the first input, {sizes(comparison.input_shape)}."
+    for line in comparison.notes:
+        yield line[:1].upper() + line[1:] + "."
     if comparison.timings:
         yield "² " + latency_caption(comparison.timings)
         yield "³ speed-up by MACs ratio: 100 % is where time follows the MACs exactly."

@@ -67,7 +67,8 @@ class _Walker:
         if len(outputs) != 1 or not self._plain(producer):
             return None
         layout = data_format_of(self._sites[producer].layer)
-        tensor, norms = outputs[0], []
+        norms: list[str] = []
+        tensor = outputs[0]
         while (operation := self._graph.only_consumer(tensor)) is not None:
             consumer = self._takers.get(id(tensor))
             if consumer is not None and consumer != producer:

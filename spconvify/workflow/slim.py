@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from paddle import nn
@@ -23,14 +24,17 @@ from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 from spconvify.progress import Progress, Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
+from spconvify.report.side import Side
 from spconvify.settings import check_seed
 from spconvify.surgery.convert import carry_out, nothing_to_convert
 from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
 from spconvify.surgery.sites import check_model
+from spconvify.workflow.budget import Budget
 from spconvify.workflow.judging import Judge, images_in_batches
 from spconvify.workflow.timing import Setting, add_timings, only_faster
+from spconvify.workflow.within import BudgetSearch
 
 
 @dataclass
@@ -54,7 +58,7 @@ class Job:
 
     `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed; `shape`
     is the input: (N, C, H, W), or a guess that the calibration images' own size replaces; or `Inputs`.
-    On `others` latency is measured too.
+    On `others` latency is measured too. With a `budget` the plan is searched for.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Job:
     seed: int = 0
     kinds: Kinds = None
     others: Sequence[Any] = ()
+    budget: Budget | None = None
 
 
 def slim(
@@ -92,6 +97,11 @@ def slim(
     device: str = "cpu",
     tune: bool = False,
     only_faster: bool = False,
+    target_macs: float | None = None,
+    target_speedup: float | None = None,
+    max_drop: float | None = None,
+    allow: Iterable[str] | str | None = None,
+    refine: bool | None = None,
     seed: int = 0,
     name: str | None = None,
     progress: Wanted = None,
@@ -129,6 +139,14 @@ def slim(
         device: "cpu" or "gpu:0".
         tune: measure which form of each layer is fastest first.
         only_faster: leave the sites alone where no form is faster than the dense convolution.
+        target_macs: a budget in place of `ratio` and what goes with it: the share of the multiply-
+            accumulates that may be left, in (0, 1). What becomes of every layer is searched for.
+        target_speedup: the same as a factor, measured in `engine`.
+        max_drop: the same as points of top-1 accuracy (of agreement, where `eval_data` has no labels)
+            that may be lost, before `refine`; the network with the fewest MACs, or the fastest in `engine`.
+        allow: what a budget may do to layers: "spconv", "prune" (narrow inner channels), or both.
+        refine: train the network within a budget on the calibration images at the end; None where that
+            takes no more than some ten minutes.
         seed: of the fit's sample, and of the images left out.
         name: what to call the network; its class by default.
         progress: called with (done, total, text); None shows a bar on a terminal and in a notebook, and
@@ -144,11 +162,17 @@ def slim(
     check_seed(seed)
     if only_faster and engine is None:
         raise ArgumentError("only_faster measures: give the engine too")
-    if plan is None:
+    budget = Budget.of(target_macs, target_speedup, max_drop, allow, refine)
+    if budget is not None:
+        _check_budget(budget, plan, calibration, init, engine)
+    elif refine is not None:
+        raise ArgumentError("refine goes with a budget, as target_macs; `recover` trains any network")
+    elif plan is None:
         plan = make_plan(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
-    check_is_plan(plan)
+    if budget is None:
+        check_is_plan(plan)
     given = input_shape if example is None else given_inputs(input_shape, example, model)
     form = form_of(given, model)
     images = None if calibration is None else CalibrationImages(calibration, model, form)
@@ -168,10 +192,29 @@ def slim(
         only_faster=only_faster,
         seed=seed,
         kinds=kinds,
+        budget=budget,
     )
     with showing(progress, "converting") as report:
         own = faithful_copy(model, Inputs.of(shape, model))
         return carry_out_job(own, plan, job, report)
+
+
+def _check_budget(
+    budget: Budget, plan: Plan | None, calibration: Any, init: str | None, engine: Any
+) -> None:
+    """Refuse what a budget can't go with, or goes without.
+
+    Raises:
+        ArgumentError: names it.
+    """
+    if plan is not None:
+        raise ArgumentError("a plan says what becomes of every layer: leave out it or the budget")
+    if calibration is None:
+        raise ArgumentError(f"{budget.text} is searched for on images: give calibration=")
+    if init not in (None, "lstsq"):
+        raise ArgumentError(f"a budget fits layers to images; init {init!r} doesn't")
+    if budget.speedup is not None and engine is None:
+        raise ArgumentError("a speed-up is measured: give the engine too")
 
 
 def check_plan(name: str, plan: Plan) -> None:
@@ -184,20 +227,41 @@ def check_plan(name: str, plan: Plan) -> None:
         raise SpconvifyError(f"{name}: {nothing_to_convert(plan)}")
 
 
-def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> Slimmed:
-    """`slim` for a ready plan; `model` itself is converted, which saves the memory of a second one.
+def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progress) -> Slimmed:
+    """`slim` for a ready plan, or with None for the job's budget; `model` itself is converted, which saves the memory of a second one.
 
     Raises:
         SpconvifyError: if nothing is there to convert, or anything on the way fails.
     """
-    check_plan(job.name, plan)
+    if plan is not None:
+        check_plan(job.name, plan)
     inits.check(job.init, job.calibration)
     shape = job.shape
-    if job.only_faster:
+    if job.only_faster and plan is not None:
         plan = only_faster(job.name, model, plan, shape, job.settings, progress)
     if job.calibration is not None and job.guessed:
         shape = (shape[0], *shape_of(job.calibration.first())[1:])
     cost_before = cost(model, shape)  # says why if the network doesn't run on this
+    judged_before = job.judge.figures(model, "before", progress)
+    search = None
+    notes: list[str] = []
+    if plan is None:
+        assert job.budget is not None and job.calibration is not None, "else there is a plan"
+        setting = job.settings[0] if job.settings else None
+        search = BudgetSearch(
+            job.name,
+            model,
+            cost_before.macs,
+            shape,
+            job.calibration,
+            job.budget,
+            setting,
+            job.seed,
+            progress,
+        )
+        lost = partial(_lost, model, judged_before, job, progress)
+        found = search.find(lost)
+        plan, notes = found.plan, found.notes
     plan = reached_part(model, plan, shape, job.calibration)
     check_plan(job.name, plan)
     sites = site_table(model, plan)
@@ -207,9 +271,9 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
         check_output_kinds(model, job.calibration.first(2), job.kinds)
     elif labelled is not None:
         check_output_kinds(model, taken(labelled[0], slice(2)), job.kinds)
-    judged_before = job.judge.figures(model, "before", progress)
     # Only a latency, and labelled images without others, need the original again: else one is enough.
-    before = faithful_copy(model, Inputs.of(shape, model)) if job.settings or on_labelled else None
+    again = job.settings or on_labelled or search is not None
+    before = faithful_copy(model, Inputs.of(shape, model)) if again else None
     after, report = carry_out(
         model,
         plan,
@@ -221,7 +285,14 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
         progress=progress,
         kinds=job.kinds,
     )
+    if search is not None and before is not None and job.calibration is not None:
+        notes += search.refine(before, after)
+        left_out = job.calibration.split(job.seed)[1]
+        assert left_out is not None, "the search has left some out"
+        report.agreement = agreement(before, after, left_out, "left out of the fit", job.kinds)
+        search.finish()
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
+    comparison.notes += notes
     comparison.add_fit(report)
     if on_labelled and labelled is not None and before is not None:
         batches = CalibrationImages(images_in_batches(labelled[0]))
@@ -230,6 +301,18 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
     comparison.after.take(job.judge.figures(after, "after", progress))
     add_timings(comparison, before, after, [shape, *job.others], job.settings, job.tune, progress)
     return Slimmed(after, comparison, plan)
+
+
+def _lost(original: nn.Layer, before: Side, job: Job, progress: Progress, network: nn.Layer) -> float:
+    """Points of accuracy that a network loses; where there are no labels, of agreement."""
+    if before.top1 is not None:
+        after = job.judge.figures(network, "after", progress).top1
+        assert after is not None, "it was there before"
+        return before.top1 - after
+    assert job.calibration is not None, "a budget has images"
+    left_out = job.calibration.split(job.seed)[1]
+    found = agreement(original, network, left_out or job.calibration, "left out", job.kinds)
+    return found.points_lost
 
 
 def _shape(given: Any, images: CalibrationImages | None, labelled: Any) -> Any:

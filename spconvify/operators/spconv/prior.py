@@ -8,13 +8,16 @@ import numpy as np
 
 from spconvify.calibration.moments import Geometry
 from spconvify.calibration.observations import Observations
+from spconvify.calibration.windows import Windows
 from spconvify.operators.spconv.copy import split_kernel
 from spconvify.operators.spconv.gate import Gate
 from spconvify.operators.spconv.layer import SPConv2D
 from spconvify.operators.spconv.refine import Score, judge
 
 
-def copied_weights(kernel: np.ndarray, geometry: Geometry, split: Sequence[Sequence[int]]) -> np.ndarray:
+def copied_weights(
+    kernel: np.ndarray, geometry: Geometry | Windows, split: Sequence[Sequence[int]]
+) -> np.ndarray:
     """What `copy_weights` makes of a dense kernel (L, C, 3, 3): weights by feature (F, L).
 
     `split` has the representative channels of every group. The features are those of `feature_rows`:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spconvify.calibration.moments import Geometry, Moments
+from spconvify.calibration.windows import Windows
 from spconvify.operators.spconv.cholesky import inverse_spd, solve_spd
 
 # Of the features' mean variance. What the features can't explain is noise to the fit, which few images
@@ -70,7 +71,7 @@ def loaded(gram: np.ndarray, moments: Moments, ridge: float) -> np.ndarray:
 
 def fit_split(
     moments: Moments,
-    geometry: Geometry,
+    geometry: Geometry | Windows,
     groups: Sequence[Sequence[int]],
     *,
     gain: np.ndarray | None = None,
@@ -106,7 +107,7 @@ def as_fit(
     weights: np.ndarray,
     bias: np.ndarray,
     error: float,
-    geometry: Geometry,
+    geometry: Geometry | Windows,
     groups: Sequence[Sequence[int]],
 ) -> Fit:
     """Weights by feature (F, L) -> kernels."""

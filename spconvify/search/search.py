@@ -1,0 +1,219 @@
+"""The search for the choice that keeps most within a budget: tables, then quick fits of whole networks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from paddle import nn
+
+from spconvify.calibration.effort import QUICK
+from spconvify.calibration.images import CalibrationImages
+from spconvify.errors import SpconvifyError
+from spconvify.progress import Progress, nothing
+from spconvify.search.choice import Choice, Problem
+from spconvify.search.costs import Costs
+from spconvify.search.journal import Journal
+from spconvify.search.judge import Judge
+from spconvify.search.plans import plan_for
+from spconvify.search.starts import Weights, cost_of, uniform, weighted_starts
+from spconvify.search.structure import Structure
+from spconvify.search.table import Table
+from spconvify.surgery.apply import apply_plan
+from spconvify.surgery.calibrate import calibrate
+from spconvify.surgery.planning import Plan
+
+TRIES = 24  # random changes of the weights of a table
+FEWER_TRIES = 6  # where a quick fit takes long
+_MUCH = 2e10  # multiply-accumulates of a pass over the images; with more a quick fit takes long
+_FIRST_SPREAD, _LATER_SPREAD = 0.9, 0.5  # standard deviations of the changes' logarithms
+_CHANGED = 0.35  # share of the weights that a change touches
+_BIAS_CHANGED, _BIAS_SPREAD = 0.3, 1.0
+_LOWEST_BIAS, _HIGHEST_BIAS = 0.3, 30.0
+
+
+class OutOfReachError(SpconvifyError):
+    """No choice is as cheap as was asked for; `least` is the lowest cost there is."""
+
+    def __init__(self, message: str, least: float):
+        super().__init__(message)
+        self.least = least
+
+
+@dataclass(frozen=True)
+class Found:
+    """A choice, the distance that a quick fit gave it, its cost, and where it came from."""
+
+    choice: Choice
+    distance: float
+    cost: float
+    origin: str
+
+
+class Search:
+    """For one network and its images; several budgets share the table.
+
+    Args:
+        model: the original network; comes back as it was.
+        structure: of it.
+        to_fit: images that layers are fitted to.
+        left_out: images that networks are judged on.
+        journal: where results are kept.
+        seed: of all random numbers.
+        macs: multiply-accumulates of the network for one image, by which the number of tries is decided.
+        progress: called with (done, total, text).
+    """
+
+    def __init__(
+        self,
+        model: nn.Layer,
+        structure: Structure,
+        to_fit: CalibrationImages,
+        left_out: CalibrationImages,
+        *,
+        journal: Journal | None = None,
+        seed: int = 0,
+        macs: int = 0,
+        progress: Progress = nothing,
+    ):
+        self.structure = structure
+        self._model, self._images, self._seed = model, to_fit, seed
+        self._journal = journal or Journal()
+        self._progress = progress
+        self._distances: dict[str, float] = {}
+        self._judge = Judge(model, left_out)
+        self._tries = TRIES if macs * to_fit.count < _MUCH else FEWER_TRIES
+        self.table = Table(model, structure, to_fit, self._judge, self._journal, seed, progress)
+        self._orders = {name: entry.order for name, entry in self.table.entries.items()}
+
+    def plan(self, choice: Choice) -> Plan:
+        """The changes of a choice."""
+        return plan_for(choice, self.structure, self._orders)
+
+    @property
+    def looked_at(self) -> int:
+        """How many networks have been fitted quickly."""
+        return len(self._distances)
+
+    def least(self, costs: Costs) -> float:
+        """The lowest cost that any choice has."""
+        return Problem.of(self.structure, costs, self.table.damages({}, 1.0)).least
+
+    def cheapest(self, costs: Costs) -> Choice:
+        """The choice of lowest cost."""
+        problem = Problem.of(self.structure, costs, self.table.damages({}, 1.0))
+        choice = problem.choose(problem.least * (1 + 1e-9))
+        assert choice is not None, "its cost is the least one"
+        return choice
+
+    def best(self, costs: Costs, budget: float, *, thorough: bool = True) -> Found:
+        """The choice that a quick fit judges best, within the budget.
+
+        The tables' damages are multiplied by weights, one for each slot and one for what isn't dense;
+        the weights are searched for, since errors of single layers rank networks wrongly. If it isn't
+        `thorough`, only the starts of that are looked at.
+
+        Raises:
+            OutOfReachError: if nothing is as cheap.
+        """
+        problem = Problem.of(self.structure, costs, self.table.damages({}, 1.0))
+        least = problem.least
+        if least > budget:
+            raise OutOfReachError("no choice is as cheap as that", least)
+        starts = weighted_starts(self.table, self.structure)
+        tries = self._tries if thorough else 0
+        total = len(starts) + 2 + tries
+        best: tuple[Found, Weights] | None = None
+        tried = 0
+
+        def look(choice: Choice | None, weights: Weights, origin: str) -> None:
+            nonlocal best, tried
+            self._progress(tried, total, f"trying {origin}" + (_so_far(best[0]) if best else ""))
+            tried += 1
+            if choice is None:
+                return
+            found = Found(
+                choice, self.distance(choice), cost_of(choice, self.structure, problem), origin
+            )
+            if best is None or found.distance < best[0].distance:
+                best = (found, weights)
+
+        for weights in starts:
+            look(self._choose(problem, budget, weights), weights, "mixed choices")
+        for choice in uniform(self.structure, problem, budget):
+            look(choice, starts[0], "the same everywhere")
+        random = np.random.default_rng(self._seed)
+        for number in range(tries):
+            assert best is not None
+            weights = self._changed(best[1], random, number < tries // 2)
+            look(self._choose(problem, budget, weights), weights, "other weights")
+        assert best is not None, "the first start always gives a choice"
+        return best[0]
+
+    def distance(self, choice: Choice) -> float:
+        """That of the quickly fitted network on the images left out."""
+        key = hashlib.sha256(choice.key.encode()).hexdigest()[:16]
+        found = float(self._journal.get(f"distance {key}", lambda: self._fitted(choice)))
+        self._distances[key] = found
+        return found
+
+    def _fitted(self, choice: Choice) -> float:
+        plan = self.plan(choice)
+        if not plan.changes:
+            return 0.0
+        distance = 0.0
+
+        def fit(network: nn.Layer, layers: dict[str, Any]) -> None:
+            nonlocal distance
+            calibrate_quietly(self._model, plan, layers, network, self._images, self._seed)
+            distance = self._judge.distance(network)
+
+        apply_plan(self._model, with_room(plan), fit=fit, verify=False)
+        return distance
+
+    def _choose(self, problem: Problem, budget: float, weights: Weights) -> Choice | None:
+        damages = self.table.damages(weights.by_slot, weights.bias)
+        return problem.with_damages(damages).choose(budget)
+
+    def _changed(self, weights: Weights, random: np.random.Generator, early: bool) -> Weights:
+        spread = _FIRST_SPREAD if early else _LATER_SPREAD
+        by_slot = {}
+        for name in self.structure.slots:
+            factor = np.exp(random.normal(0, spread)) if random.random() < _CHANGED else 1.0
+            by_slot[name] = weights.by_slot.get(name, 1.0) * float(factor)
+        bias = weights.bias
+        if random.random() < _BIAS_CHANGED:
+            bias = float(
+                np.clip(bias * np.exp(random.normal(0, _BIAS_SPREAD)), _LOWEST_BIAS, _HIGHEST_BIAS)
+            )
+        return Weights(by_slot, bias)
+
+
+def with_room(plan: Plan) -> Plan:
+    """The plan with what a fit makes use of."""
+    from spconvify.operators import registry
+
+    return plan.with_settings(lambda _, settings: registry.of_settings(settings).with_room(settings))
+
+
+def calibrate_quietly(
+    model: nn.Layer,
+    plan: Plan,
+    layers: dict[str, nn.Layer],
+    network: nn.Layer,
+    images: Iterable[Any],
+    seed: int,
+) -> None:
+    """A quick fit; what it would warn of is said by the one at the end."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        calibrate(model, plan.fitted(layers), network, images, seed=seed, kept=plan.kept, effort=QUICK)
+
+
+def _so_far(found: Found) -> str:
+    return f" (distance so far {found.distance:.3g})"
