@@ -70,7 +70,7 @@ def convert(
         model: the network; its input is (N, C, H, W), or (N, H, W, C) for NHWC networks.
         ratio: share of the input channels that keep a 3x3, in (0, 1).
         groups: groups of that 3x3.
-        fusion: "gap" (the paper's gate) or "sum" (one linear layer; faster to deploy).
+        fusion: "sum" (one linear layer; faster to deploy) or "gap" (the paper's gate).
         init: "copy" keeps the kernels that stay 3x3 and sums the taps of the others; "lstsq" fits each
             layer to what the original one does on the calibration images, which keeps most of the
             accuracy without training; "none" is Paddle's random initialiser, for training from

@@ -105,7 +105,7 @@ def slim(
         model: the network; its input is (N, C, H, W), or (N, H, W, C) for NHWC networks.
         ratio: share of the input channels that keep a 3x3, in (0, 1).
         groups: groups of that 3x3.
-        fusion: "gap" (the paper's gate) or "sum" (one linear layer; faster to deploy).
+        fusion: "sum" (one linear layer; faster to deploy) or "gap" (the paper's gate).
         init: "lstsq", "copy" or "none", see `spconvify.convert`; by default "lstsq" where there are
             calibration images, else "copy".
         calibration: image batches for "lstsq", as `spconvify.convert` takes them. A quarter is left out
