@@ -25,6 +25,7 @@ from spconvify.progress import Progress, Wanted, showing
 from spconvify.report.comparison import Comparison, common_settings, compared, site_table
 from spconvify.settings import check_seed
 from spconvify.surgery.convert import carry_out, nothing_to_convert
+from spconvify.surgery.copies_judged import warn_of_copies
 from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
@@ -54,7 +55,8 @@ class Job:
 
     `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed; `shape`
     is the input: (N, C, H, W), or a guess that the calibration images' own size replaces; or `Inputs`.
-    On `others` latency is measured too.
+    On `others` latency is measured too. `judge_copies` compares both networks where the weights are only
+    copied and there are no images.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Job:
     seed: int = 0
     kinds: Kinds = None
     others: Sequence[Any] = ()
+    judge_copies: bool = True
 
 
 def slim(
@@ -220,12 +223,15 @@ def carry_out_job(model: nn.Layer, plan: Plan, job: Job, progress: Progress) -> 
         seed=job.seed,
         progress=progress,
         kinds=job.kinds,
+        judge_copies=job.judge_copies and not on_labelled,
     )
     comparison = compared(job.name, shape, cost_before, after, sites, common_settings(plan))
     comparison.add_fit(report)
     if on_labelled and labelled is not None and before is not None:
         batches = CalibrationImages(images_in_batches(labelled[0]))
         comparison.agreement = agreement(before, after, batches, job.judge.labelled_from, job.kinds)
+        if inits.find(job.init).keeps_weights:
+            warn_of_copies(comparison.agreement)
     comparison.before.take(judged_before)
     comparison.after.take(job.judge.figures(after, "after", progress))
     add_timings(comparison, before, after, [shape, *job.others], job.settings, job.tune, progress)
