@@ -319,7 +319,9 @@ def test_copied_weights_are_said_aloud_where_they_are_written(tmp_path):
     shipped = Path(__file__).parents[2] / "examples" / "resnet20_fashion_mnist.pdparams"
     done = fresh("convert", shipped, "--out", tmp_path / "sp.pdparams", "-q", FORCE_COLOR="1")
     assert done.returncode == 0
-    assert "\x1b[1;31mwarning: the network's outputs are no longer the original's: relative" in done.stderr
+    assert (
+        "\x1b[1;31mwarning: the network's outputs are no longer the original's: relative" in done.stderr
+    )
     assert "on 4 images of random numbers" in done.stdout
     done = fresh("report", shipped, "--no-latency")
     assert "no longer" not in done.stderr  # no weights are kept
