@@ -135,7 +135,7 @@ def _all_of_it(model, folder: Path) -> Callable[[], None]:
     other = copy.deepcopy(model)
 
     def work() -> None:
-        slim = spconvify.convert(model, input_shape=(1, 8, 8, 8))
+        slim = spconvify.convert(model, fusion="gap", input_shape=(1, 8, 8, 8))
         spconvify.cost(slim, (1, 8, 8, 8))
         spconvify.save(slim, folder / "x.pdparams")
         spconvify.load(folder / "x.pdparams", other)
@@ -153,7 +153,8 @@ def wide(classes: int, folder: Path, _: str) -> Callable[[], None]:
     spconvify.save(paddle.vision.models.resnet18(num_classes=classes), path)
 
     def work() -> None:
-        slim = spconvify.convert(spconvify.load(path), input_shape=(1, 3, 32, 32), inplace=True)
+        network, shape = spconvify.load(path), (1, 3, 32, 32)
+        slim = spconvify.convert(network, fusion="gap", input_shape=shape, inplace=True)
         spconvify.save(slim, folder / "y.pdparams")
 
     return work

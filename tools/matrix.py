@@ -158,16 +158,18 @@ def round_trip(model: Any, known: Any, folder: Path, shape: tuple[int, ...]) -> 
 
 
 def table(jobs: dict[str, Any]) -> str:
-    """Conv2D layers, eligible ones and their share of the MACs, and costs before and after."""
-    heads = "network, Conv2D, eligible, share of MACs, MACs (G), after, paddle.flops, params (M), after"
-    rows = [[*heads.split(", "), "exported"]]
+    """Conv2D layers, eligible ones, their fusion and share of the MACs, and costs before and after."""
+    heads = "network, Conv2D, eligible, fusion, share of MACs, MACs (G), after, paddle.flops"
+    rows = [[*heads.split(", "), "params (M)", "after", "exported"]]
     for name, job in jobs.items():
         if "error" in job:
-            rows.append([name, "failed", *[""] * 8])
+            rows.append([name, "failed", *[""] * 9])
             continue
         macs = [f"{job[key] / 1e9:.2f}" for key in ("macs", "macs_after")]
         params = [f"{job[key] / 1e6:.2f}" for key in ("params", "params_after")]
-        rows.append([name, *map(str, (job["convolutions"], job["eligible"])), f"{job['share']:.0%}"])
+        fusion = job["fusion"] if job["eligible"] else "–"
+        found = map(str, (job["convolutions"], job["eligible"]))
+        rows.append([name, *found, fusion, f"{job['share']:.0%}"])
         flops = f"{job['paddle_flops'] / 1e9:.2f}" if job["paddle_flops"] else "–"
         export = {True: "right", False: "not the original either"}.get(job.get("exported"), "–")
         rows[-1] += [*macs, flops, *params, export]

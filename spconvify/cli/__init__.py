@@ -22,7 +22,7 @@ from spconvify.cli.shell import Program
 from spconvify.cli.signals import end_in_order, over, signal_that_came
 from spconvify.cli.streams import Streams, outputs
 from spconvify.cli.wording import worded
-from spconvify.errors import ArgumentError, SpconvifyError
+from spconvify.errors import AgreementWarning, ArgumentError, SpconvifyError
 from spconvify.files.placing import keep_umask
 from spconvify.held_signals import deaf_threads
 from spconvify.printable import printable, said
@@ -159,8 +159,9 @@ def _lost(streams: Streams) -> int:
     return 1
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    note(f"warning: {' '.join(str(message).split())}")
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    style = "bold red" if issubclass(category, AgreementWarning) else "dim"
+    note(f"warning: {' '.join(str(message).split())}", style=style)
 
 
 def _explain(problem: BaseException) -> int:

@@ -22,7 +22,7 @@ EPILOG = """
 
   spconvify convert model.pdparams --ratio 0.5 --out sp.pdparams
 
-  spconvify convert model.pdparams --calibration images/ --fusion sum --out sp.pdparams
+  spconvify convert model.pdparams --calibration images/ --out sp.pdparams
 
   spconvify convert w.pdparams --arch my_pkg.nets:build --exclude 'stem.*'
 
@@ -30,7 +30,7 @@ EPILOG = """
 
   spconvify convert w.pdparams --arch nets:build --calibration images/ --eval metrics:miou
 
-  spconvify convert PP-OCRv4_det/ --calibration pages/ --fusion sum --out PP-OCRv4_det-slim/
+  spconvify convert PP-OCRv4_det/ --calibration pages/ --out PP-OCRv4_det-slim/
 """
 
 

@@ -73,6 +73,7 @@ def run(
         data.seed or 0,
         data.kinds,
         others,
+        judge_copies=on_converted is None,  # a report keeps no weights
     )
     with progress_bar("converting", quiet) as progress:
         return carry_out_job(model, plan, job, progress)

@@ -45,7 +45,7 @@ Fusion = Annotated[
     option(
         CONVERSION,
         "--fusion",
-        help="gap: the paper's gate; sum: one linear layer.",
+        help="sum: one linear layer; gap: the paper's gate.",
         autocompletion=completion.fusions,
     ),
 ]

@@ -56,10 +56,10 @@ def error(message: str) -> None:
     stderr.print(Text(f"spconvify: error: {one_line(str(message))}", "red"), soft_wrap=True)
 
 
-def note(message: str, quiet: bool = False) -> None:
+def note(message: str, quiet: bool = False, style: str = "dim") -> None:
     """A line on stderr that isn't a result."""
     if not quiet:
-        stderr.print(Text(printable(message), "dim"), soft_wrap=True)
+        stderr.print(Text(printable(message), style), soft_wrap=True)
 
 
 @contextlib.contextmanager

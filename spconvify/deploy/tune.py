@@ -13,9 +13,10 @@ from paddle import nn
 from spconvify.deploy.channel_order import has_scattered_channels, put_side_by_side
 from spconvify.deploy.fuse import fused_copy
 from spconvify.deploy.fusible import Fusible, find_fusible
-from spconvify.deploy.surroundings import Surroundings, input_shape
+from spconvify.deploy.setting import Setting
+from spconvify.deploy.surroundings import Ends, Surroundings
 from spconvify.deploy.times_cache import Times, TimesCache
-from spconvify.engines import describe, measure, registry
+from spconvify.engines import measure, registry
 from spconvify.engines.registry import EngineName
 from spconvify.network.copying import copied
 from spconvify.network.inputs import Inputs, Sample
@@ -37,17 +38,6 @@ class FormChoice:
     forms: dict[str, str] = field(default_factory=dict)
     slower: list[str] = field(default_factory=list)
     times: dict[str, Times] = field(default_factory=dict)  # by layer; ms in its surroundings
-
-
-@dataclass(frozen=True)
-class _Setting:
-    engine: EngineName
-    threads: int
-    device: str
-
-    def key(self) -> str:
-        facts = describe(self.engine, self.device)
-        return f"{self.engine} {facts['version']}, {facts['processor']}, {self.threads} threads"
 
 
 def choose_forms(
@@ -82,7 +72,7 @@ def choose_forms(
         ArgumentError: if the network doesn't run on the input.
         EngineError: if the engine isn't there or can't run a form.
     """
-    setting, inputs = _Setting(engine, threads, device), Inputs.of(shape, model)
+    setting, inputs = Setting(engine, threads, device), Inputs.of(shape, model)
     choices = choices or TimesCache()
     folds = _with_forms(model, inputs)
     keys = {item.name: f"{setting.key()}, {_shape_key(item, engine)}" for item in folds}
@@ -146,15 +136,16 @@ def _shape_key(item: Fusible, engine: EngineName) -> str:
     )
 
 
-def _time_forms(item: Fusible, setting: _Setting) -> Times:
+def _time_forms(item: Fusible, setting: Setting) -> Times:
     layer: Any = item.layer
     forms = _forms_of(item)
     inner = {name: forms.build(item.folded, name) for name in _forms(item, setting.engine)}
-    networks = {name: Surroundings(form, layer) for name, form in inner.items()}
-    networks[DENSE] = Surroundings(forms.dense(layer), layer)
+    ends = Ends.of(layer)
+    networks = {name: Surroundings(form, ends) for name, form in inner.items()}
+    networks[DENSE] = Surroundings(forms.dense(layer), ends)
     found = measure(
         networks,
-        input_shape(layer, item.input_shape),
+        ends.input_shape(item.input_shape),
         engine=setting.engine,
         threads=setting.threads,
         device=setting.device,
@@ -172,7 +163,7 @@ def _best(times: Times, default: str) -> str:
 def _confirm(
     model: nn.Layer,
     inputs: Inputs,
-    setting: _Setting,
+    setting: Setting,
     choice: FormChoice,
     folds: Sequence[Fusible],
 ) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
@@ -19,6 +20,15 @@ from spconvify.settings import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from paddle import nn
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """One of several networks that are handed over: what `Engine.write` takes, made when it is due."""
+
+    network: Callable[[], nn.Layer]
+    folder: Path
+    input_shape: Shapes
 
 
 class Engine(ABC):
@@ -110,6 +120,21 @@ class Engine(ABC):
         Raises:
             EngineError: if the network can't be handed over; says what in it is to blame.
         """
+
+    def write_all(self, networks: Sequence[HandOver]) -> dict[int, EngineError]:
+        """`write` each of them, where an engine may share some of the work; a network goes once it is
+        written.
+
+        Returns:
+            The errors of those that couldn't be made or written, by their places in the sequence.
+        """
+        problems = {}
+        for place, one in enumerate(networks):
+            try:
+                self.write(one.network(), one.folder, one.input_shape)
+            except EngineError as problem:
+                problems[place] = problem
+        return problems
 
     @abstractmethod
     def load(

@@ -14,6 +14,7 @@ from typing import Any
 
 # What a line begins with that says that the file is right, but plain.
 PLAIN = "spconvify leaves the ONNX file plain: "
+DONE = "spconvify has written the ONNX file"  # a line of its own behind each of several
 # Numbers that Paddle writes as float64, and the converter reads as float32 only: it takes 0 for others,
 # without a word. The end of an operator's name -> those of its attributes.
 _DOUBLES = {
@@ -29,8 +30,17 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def main(job: dict[str, Any]) -> None:
     """Convert the job's "program" and "parameters" to "target", with the operators of "opset".
 
-    "input_shape" is what the file is tried on, see `described`, before its splits are divided.
+    "input_shape" is what the file is tried on, see `described`, before its splits are divided. Instead
+    of all that, "jobs" may be a list of such jobs.
     """
+    for one in job.get("jobs", ()):
+        _convert(one)
+        print(f"\n{DONE}", flush=True)
+    if "jobs" not in job:
+        _convert(job)
+
+
+def _convert(job: dict[str, Any]) -> None:
     import paddle2onnx
 
     program = Path(job["program"])

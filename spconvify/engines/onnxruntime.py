@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.engines import children
-from spconvify.engines.base import Engine
+from spconvify.engines.base import Engine, HandOver
 from spconvify.engines.devices import CPU, gpu_index
 from spconvify.engines.feeds import Shapes, Values, by_name, described
 from spconvify.engines.memory import KEEP_MEMORY
@@ -68,15 +68,38 @@ class OnnxRuntime(Engine):
         """Convert a trace to ONNX. Splits of channels are divided among the convolutions before them
         where that is faster: `onnx_parts`."""
         from spconvify.engines import tracing
-        from spconvify.engines.onnx_converter import PLAIN
 
         tracing.write(network, folder, input_shape)
-        said = _convert(type(network).__name__, folder, input_shape)
-        for line in said.splitlines():
-            if line.startswith(PLAIN):
-                warnings.warn(f"{type(network).__name__}: {line}", PlainFileWarning, stacklevel=2)
+        _warn_of_plain(type(network).__name__, _convert(type(network).__name__, folder, input_shape))
         for file in program_files(folder):
             file.unlink()
+
+    def write_all(self, networks: Sequence[HandOver]) -> dict[int, EngineError]:
+        """The converter takes seconds to start: all traces are converted by one, as long as it lives."""
+        from spconvify.engines import tracing
+
+        problems, traced = {}, {}
+        for place, one in enumerate(networks):
+            try:
+                network = one.network()
+                tracing.write(network, one.folder, one.input_shape)
+                traced[place] = type(network).__name__
+            except EngineError as problem:
+                problems[place] = problem
+        waiting = list(traced)
+        while waiting:
+            done = _convert_all([networks[place] for place in waiting])
+            if done < len(waiting):
+                place = waiting[done]
+                try:  # by itself, for what is wrong with it
+                    _convert(traced[place], networks[place].folder, networks[place].input_shape)
+                except EngineError as problem:
+                    problems[place] = problem
+            waiting = waiting[done + 1 :]
+        for place in traced:
+            for file in program_files(networks[place].folder):
+                file.unlink()
+        return problems
 
     def load(
         self, folder: Path, values: Values, threads: int = 1, device: str = "cpu"
@@ -112,23 +135,50 @@ def _convert(network: str, folder: Path, input_shape: Shapes) -> str:
     """Have the converter write `FILE` of the program in `folder`; what it has printed."""
     from spconvify.engines.onnx_converter import problem_in
 
+    try:
+        code, said = _run_converter(_job(folder, input_shape), folder)
+    except EngineError as problem:
+        raise EngineError(f"{network} can't be written as ONNX: {problem}") from problem
+    if code or not (folder / FILE).exists():
+        raise EngineError(f"{network} can't be written as ONNX: {problem_in(said, code)}")
+    return said
+
+
+def _convert_all(networks: Sequence[HandOver]) -> int:
+    """Have one converter write the file of each of them; how many were done when it came to its end."""
+    from spconvify.engines.onnx_converter import DONE
+
+    jobs = [_job(one.folder, one.input_shape) for one in networks]
+    try:
+        _, said = _run_converter({"jobs": jobs}, networks[0].folder)
+    except EngineError:  # the first by itself will tell
+        return 0
+    _warn_of_plain("a network of several", said)
+    return sum(line.startswith(DONE) for line in said.splitlines())
+
+
+def _run_converter(job: Mapping[str, Any], folder: Path) -> tuple[int, str]:
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return children.run("spconvify.engines.onnx_converter", job, folder, variables)
+
+
+def _job(folder: Path, input_shape: Shapes) -> dict[str, Any]:
     program, parameters = program_files(folder)
-    target = folder / FILE
-    job = {
+    return {
         "program": str(program.absolute()),
         "parameters": str(parameters.absolute()),
-        "target": str(target.absolute()),
+        "target": str((folder / FILE).absolute()),
         "opset": _OPSET,
         "input_shape": described(input_shape),
     }
-    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
-    try:
-        code, said = children.run("spconvify.engines.onnx_converter", job, folder, variables)
-    except EngineError as problem:
-        raise EngineError(f"{network} can't be written as ONNX: {problem}") from problem
-    if code or not target.exists():
-        raise EngineError(f"{network} can't be written as ONNX: {problem_in(said, code)}")
-    return said
+
+
+def _warn_of_plain(network: str, said: str) -> None:
+    from spconvify.engines.onnx_converter import PLAIN
+
+    for line in said.splitlines():
+        if line.startswith(PLAIN):
+            warnings.warn(f"{network}: {line}", PlainFileWarning, stacklevel=3)
 
 
 ENGINE = OnnxRuntime()

@@ -35,6 +35,8 @@ class Worker:
         name: for error messages.
     """
 
+    module = "spconvify.engines.worker"  # what runs there
+
     def __init__(self, job: dict[str, Any], name: str):
         home = registry.home(job["engine"])
         self._name = name
@@ -45,7 +47,7 @@ class Worker:
         variables = environment(job["threads"], job["device"], job["engine"])
         with contextlib.ExitStack() as stack:
             self._process = start(
-                "spconvify.engines.worker",
+                self.module,
                 {**job, "folder": str(folder), "mark": self._mark, "home": home},
                 folder,
                 stack.enter_context(own_temporary(variables)),

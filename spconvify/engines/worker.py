@@ -26,13 +26,22 @@ from typing import Any, Callable, TextIO
 import numpy as np
 
 from spconvify.engines import children, registry
+from spconvify.engines.base import Engine
 from spconvify.engines.feeds import read_values, save_arrays
 from spconvify.errors import EngineError
 from spconvify.network.random_values import random_values
 
+Clock = Callable[[Callable[[], Any]], float]
+Answers = Callable[[dict[str, Any], Iterable[str]], Iterator[Any]]
+
 
 def main(job: dict[str, Any]) -> None:
     """Load the network, then answer until the input ends."""
+    serve(job, answers)
+
+
+def serve(job: dict[str, Any], answers: Answers) -> None:
+    """Say what `answers` gives for a job and the lines of the input."""
     questions, pipe = _own_pipes()
     # What was printed before this, by a sitecustomize say, may have left a line without an end.
     print(file=pipe)
@@ -41,7 +50,7 @@ def main(job: dict[str, Any]) -> None:
             print(job["mark"] + json.dumps({"answer": answer}), file=pipe, flush=True)
     except BaseException as error:  # a network may raise anything, SystemExit too
         traceback.print_exc()
-        print(job["mark"] + json.dumps({"error": _message(error)}), file=pipe, flush=True)
+        print(job["mark"] + json.dumps({"error": message(error)}), file=pipe, flush=True)
         sys.exit(1)
 
 
@@ -57,9 +66,7 @@ def _own_pipes() -> tuple[Iterable[str], TextIO]:
 def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
     """Answer the lines of `questions` with the network of `job`, loaded first."""
     values = read_values(job["input"]) if "input" in job else random_values(job["input_shape"])
-    if job.get("home"):
-        _meet(job["engine"], job["home"])
-    engine = registry.engine(job["engine"])
+    engine = engine_of(job)
     folder, settings = Path(job["folder"]), (job["threads"], job["device"])
     run = engine.load(folder, values, *settings)
     yield "loaded"
@@ -81,36 +88,41 @@ def answers(job: dict[str, Any], questions: Iterable[str]) -> Iterator[Any]:
             yield block(run, question["run"])
 
 
-def _meet(engine: str, home: str) -> None:
-    """Import the module that has registered the engine in the parent."""
-    children.import_as_in_parent(home)
-    if engine not in registry.names():
-        raise EngineError(f"engine {engine!r} isn't registered when its module {home!r} is imported")
+def engine_of(job: dict[str, Any]) -> Engine:
+    """The engine of a job; the module that has registered it in the parent is imported first."""
+    name, home = job["engine"], job.get("home")
+    if home:
+        children.import_as_in_parent(home)
+        if name not in registry.names():
+            raise EngineError(f"engine {name!r} isn't registered when its module {home!r} is imported")
+    return registry.engine(name)
 
 
-def runs_in(run: Callable[[], Any], seconds: float) -> int:
-    """Run for about `seconds`, at least three times; how many runs fit into that time."""
-    times: list[float] = []
-    start = time.perf_counter()
-    while len(times) < 3 or time.perf_counter() - start < seconds:
-        times.append(_milliseconds(run))
-    return max(1, round(1000.0 * seconds / statistics.median(times)))
-
-
-def block(run: Callable[[], Any], runs: int) -> list[float]:
-    """The times of `runs` runs in a row, in ms."""
-    if runs > 1:
-        run()  # not timed: the other network's turn has filled the caches, which slows down the first
-    return [_milliseconds(run) for _ in range(runs)]
-
-
-def _milliseconds(run: Callable[[], Any]) -> float:
+def milliseconds(run: Callable[[], Any]) -> float:
+    """How long one run takes."""
     start = time.perf_counter()
     run()
     return 1000.0 * (time.perf_counter() - start)
 
 
-def _message(error: BaseException) -> str:
+def runs_in(run: Callable[[], Any], seconds: float, time_of: Clock = milliseconds) -> int:
+    """Run for about `seconds`, at least three times; how many runs fit into that time."""
+    times: list[float] = []
+    start = time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - start < seconds:
+        times.append(time_of(run))
+    return max(1, round(1000.0 * seconds / statistics.median(times)))
+
+
+def block(run: Callable[[], Any], runs: int, time_of: Clock = milliseconds) -> list[float]:
+    """The times of `runs` runs in a row, in ms."""
+    if runs > 1:
+        run()  # not timed: the other network's turn has filled the caches, which slows down the first
+    return [time_of(run) for _ in range(runs)]
+
+
+def message(error: BaseException) -> str:
+    """What an error says, with its kind."""
     from spconvify.network.failures import first_line
 
     text = first_line(error)

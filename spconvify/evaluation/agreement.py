@@ -126,13 +126,15 @@ class Agreement:
         return max((output.points_lost for output in self.outputs), default=0.0)
 
     @property
+    def figures(self) -> list[str]:
+        """What was found of every output, and on how many images."""
+        count = f"{self.images} image" + ("s" if self.images != 1 else "")
+        return [f"{output.text} on {count} {self.where}".rstrip() for output in self.outputs]
+
+    @property
     def lines(self) -> list[str]:
         """A line for every output."""
-        count = f"{self.images} image" + ("s" if self.images != 1 else "")
-        return [
-            f"Agreement with the original: {output.text} on {count} {self.where}".rstrip()
-            for output in self.outputs
-        ]
+        return [f"Agreement with the original: {text}" for text in self.figures]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

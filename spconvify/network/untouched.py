@@ -41,6 +41,17 @@ def untouched(model: nn.Layer, random_states: bool = True) -> Iterator[None]:
             restore()
 
 
+@contextlib.contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """Paddle's, NumPy's and Python's random states are afterwards as they were."""
+    restores = list(_random_states())
+    try:
+        yield
+    finally:
+        for restore in restores:
+            restore()
+
+
 def _containers(layers: dict[int, nn.Layer]) -> list[_Restore]:
     """Restore the contents of everything that is reached from the layers' attributes, in place.
 

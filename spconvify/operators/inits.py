@@ -22,10 +22,12 @@ class Init:
     Attributes:
         name: what ``init=`` and ``--init`` take.
         needs_images: whether the layers are fitted to calibration images, one after the other.
+        keeps_weights: whether the converted network is meant to do what the original one does.
     """
 
     name = ""
     needs_images = False
+    keeps_weights = True
 
     def start(self, operator: Operator, layer: Any, conv: Any) -> None:
         """Give the new `layer` its first weights, from the convolution whose place it takes."""
@@ -55,7 +57,7 @@ class LeastSquares(Init):
 class Untouched(Init):
     """Paddle's random weights, for training from scratch."""
 
-    name = "none"
+    name, keeps_weights = "none", False
 
     def start(self, operator: Operator, layer: Any, conv: Any) -> None:
         """Leave them as they are."""

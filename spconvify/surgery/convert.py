@@ -25,6 +25,7 @@ from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, 
 from spconvify.progress import Progress, Wanted, nothing, showing
 from spconvify.surgery.apply import apply_plan, planned_sites
 from spconvify.surgery.calibrate import calibrate
+from spconvify.surgery.copies_judged import Original, warn_of_copies
 from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
@@ -69,7 +70,7 @@ def convert(
         model: the network; its input is (N, C, H, W), or (N, H, W, C) for NHWC networks.
         ratio: share of the input channels that keep a 3x3, in (0, 1).
         groups: groups of that 3x3.
-        fusion: "gap" (the paper's gate) or "sum" (one linear layer; faster to deploy).
+        fusion: "sum" (one linear layer; faster to deploy) or "gap" (the paper's gate).
         init: "copy" keeps the kernels that stay 3x3 and sums the taps of the others; "lstsq" fits each
             layer to what the original one does on the calibration images, which keeps most of the
             accuracy without training; "none" is Paddle's random initialiser, for training from
@@ -107,8 +108,9 @@ def convert(
         MergeFirstWarning: for blocks whose branches should be merged beforehand.
         CalibrationWarning: for layers that keep the copied weights, since a fit would do worse on
             positions that it hasn't seen, or since there was nothing to fit.
-        AgreementWarning: if the outputs of the fitted network are far from the original's on the images
-            left out, or there are none to compare.
+        AgreementWarning: if the outputs of the converted network are far from the original's: on the
+            images left out of the fit, or, with copied weights, on the example or on random numbers;
+            or if there is no output to compare.
     """
     check_model(model)
     inits.check(init, calibration)
@@ -150,8 +152,11 @@ def carry_out(
     seed: int = 0,
     progress: Progress = nothing,
     kinds: Kinds = None,
+    judge_copies: bool = True,
 ) -> tuple[nn.Layer, FitReport]:
     """`convert` for a ready plan; also says what the fit ("lstsq") gave, layer by layer and at the end.
+
+    `judge_copies` False leaves out the comparison without images, of weights that are only copied.
 
     Raises:
         ConversionError: also if the network's own weights aren't finite.
@@ -169,7 +174,17 @@ def carry_out(
         warn(nothing_to_convert(plan), NoEffectWarning)
         return model if inplace else copied(model), report
     if images is None:
-        converted = apply_plan(model, plan, init=init, inplace=inplace, input_shape=input_shape)
+        wanted = judge_copies and inits.find(init).keeps_weights
+        before = Original.of(model, input_shape, inplace) if wanted else None
+
+        def judge(converted: nn.Layer, _: dict[str, Replacement]) -> None:
+            report.agreement = before.agreement(converted) if before else None
+
+        converted = apply_plan(
+            model, plan, init=init, inplace=inplace, input_shape=input_shape, fit=judge
+        )
+        if report.agreement is not None:
+            warn_of_copies(report.agreement)
         return converted, report
     original = model
     if inplace:

@@ -154,7 +154,7 @@ def plan(
         model: the network.
         ratio: share of the input channels that stay representative, in (0, 1).
         groups: groups of the 3x3 convolution.
-        fusion: "gap" or "sum".
+        fusion: "sum" or "gap".
         include: globs over structured names; only sites that match one are converted.
         exclude: globs; sites that match one are left alone.
         ratios: glob -> ratio for the sites that match it; of several matches the last one counts.

@@ -27,6 +27,7 @@ from spconvify.report.comparison import Comparison, common_settings, compared, s
 from spconvify.report.side import Side
 from spconvify.settings import check_seed
 from spconvify.surgery.convert import carry_out, nothing_to_convert
+from spconvify.surgery.copies_judged import warn_of_copies
 from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.reach import reached_part
@@ -59,6 +60,8 @@ class Job:
     `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed; `shape`
     is the input: (N, C, H, W), or a guess that the calibration images' own size replaces; or `Inputs`.
     On `others` latency is measured too. With a `budget` the plan is searched for.
+    On `others` latency is measured too. `judge_copies` compares both networks where the weights are only
+    copied and there are no images.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Job:
     kinds: Kinds = None
     others: Sequence[Any] = ()
     budget: Budget | None = None
+    judge_copies: bool = True
 
 
 def slim(
@@ -115,7 +119,7 @@ def slim(
         model: the network; its input is (N, C, H, W), or (N, H, W, C) for NHWC networks.
         ratio: share of the input channels that keep a 3x3, in (0, 1).
         groups: groups of that 3x3.
-        fusion: "gap" (the paper's gate) or "sum" (one linear layer; faster to deploy).
+        fusion: "sum" (one linear layer; faster to deploy) or "gap" (the paper's gate).
         init: "lstsq", "copy" or "none", see `spconvify.convert`; by default "lstsq" where there are
             calibration images, else "copy".
         calibration: image batches for "lstsq", as `spconvify.convert` takes them. A quarter is left out
@@ -284,6 +288,7 @@ def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progre
         seed=job.seed,
         progress=progress,
         kinds=job.kinds,
+        judge_copies=job.judge_copies and not on_labelled,
     )
     if search is not None and before is not None and job.calibration is not None:
         notes += search.refine(before, after)
@@ -297,6 +302,8 @@ def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progre
     if on_labelled and labelled is not None and before is not None:
         batches = CalibrationImages(images_in_batches(labelled[0]))
         comparison.agreement = agreement(before, after, batches, job.judge.labelled_from, job.kinds)
+        if inits.find(job.init).keeps_weights:
+            warn_of_copies(comparison.agreement)
     comparison.before.take(judged_before)
     comparison.after.take(job.judge.figures(after, "after", progress))
     add_timings(comparison, before, after, [shape, *job.others], job.settings, job.tune, progress)

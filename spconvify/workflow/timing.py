@@ -86,7 +86,7 @@ def only_faster(
     from spconvify.deploy.tune import choose_forms
     from spconvify.surgery.convert import carry_out
 
-    trial, _ = carry_out(model, plan, init=DEFAULT_INIT, input_shape=inputs)
+    trial, _ = carry_out(model, plan, init=DEFAULT_INIT, input_shape=inputs, judge_copies=False)
     slower: set[str] = set()
     for setting in settings:
         where = setting.engine, setting.threads, setting.device

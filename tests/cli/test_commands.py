@@ -28,7 +28,7 @@ def test_convert(run, checkpoint, tmp_path):
     code, text, notes = run("convert", checkpoint, "--ratio", 0.25, "--out", out)
     assert code == 0
     assert "18 of 21 convolutions converted" in text
-    assert "ratio 0.25, 2 groups, gap fusion" in text
+    assert "ratio 0.25, 2 groups, sum fusion" in text
     assert notes == f"saved {out}\n"
     model = load(out)
     assert isinstance(model.layer1[0].conv1, SPConv2D)
@@ -61,12 +61,12 @@ def test_dry_run_writes_nothing(run, checkpoint):
 def test_json_has_every_promised_key(run, checkpoint, tmp_path):
     code, text, _ = run(
         "convert", checkpoint, "--out", tmp_path / "s.pdparams", "--format", "json",
-        "--exclude", "layer1.*", "--ratio-for", "layer3.*=0.25", "--fusion", "sum",
+        "--exclude", "layer1.*", "--ratio-for", "layer3.*=0.25", "--fusion", "gap",
     )  # fmt: skip
     data = json.loads(text)
     assert code == 0
     assert data["input_shape"] == [1, 1, 32, 32]
-    assert (data["ratio"], data["groups"], data["fusion"]) == (None, 2, "sum")  # ratios are the sites'
+    assert (data["ratio"], data["groups"], data["fusion"]) == (None, 2, "gap")  # ratios are the sites'
     assert data["engine"] is data["threads"] is data["speedup"] is None
     assert data["batch"] == 1
     for side in ("before", "after"):
@@ -86,7 +86,9 @@ def test_json_has_every_promised_key(run, checkpoint, tmp_path):
 
 
 def test_report_of_resnet50_is_the_papers(run):
-    data = json.loads(run("report", "resnet50", "--no-latency", "--format", "json")[1])
+    asked = ("report", "resnet50", "--fusion", "gap", "--no-latency", "--format", "json")
+    data = json.loads(run(*asked)[1])
+    assert data["fusion"] == "gap"
     assert f"{data['before']['params'] / 1e6:.2f}" == "25.56"
     assert f"{data['after']['params'] / 1e6:.2f}" == "18.34"
     assert 100 * (1 - data["after"]["macs"] / data["before"]["macs"]) == pytest.approx(28.3, abs=0.5)
@@ -103,13 +105,13 @@ def test_report_times_both_networks(run, checkpoint):
     data = json.loads(text)
     assert data["before"]["latency_ms"] == timing["before_ms"]
     assert data["after"]["latency_ms"] == timing["fused_ms"]
-    assert {form.split("+")[0] for form in timing["forms"].values()} == {"two-parts"}
+    assert {form.split("+")[0] for form in timing["forms"].values()} == {"pointwise-last"}
 
 
 def test_report_of_a_converted_checkpoint_compares_with_its_original(run, checkpoint, tmp_path):
-    run("convert", checkpoint, "--out", tmp_path / "sp.pdparams", "--ratio", 0.25, "--fusion", "sum")
+    run("convert", checkpoint, "--out", tmp_path / "sp.pdparams", "--ratio", 0.25, "--fusion", "gap")
     data = json.loads(run("report", tmp_path / "sp.pdparams", "--no-latency", "--format", "json")[1])
-    assert (data["ratio"], data["fusion"]) == (0.25, "sum")
+    assert (data["ratio"], data["fusion"]) == (0.25, "gap")
     assert data["before"]["params"] > 2 * data["after"]["params"]
 
 
@@ -177,7 +179,7 @@ def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_written(
         (["--ratio", "half"], "Invalid value for '--ratio'"),
         (["--groups", "0"], "groups 0 is less than 1"),
         (["--groups", "4096"], "groups 4096 fits no convolution of this network"),
-        (["--fusion", "add"], "fusion 'add' is unknown; use one of: gap, sum"),
+        (["--fusion", "add"], "fusion 'add' is unknown; use one of: sum, gap"),
         (["--init", "magic"], "init 'magic' is unknown"),
         (["--include", "layer9.*"], "include 'layer9.*' matches no convolution of this network"),
         (["--exclude", "nope"], "exclude 'nope' matches no convolution"),
@@ -301,8 +303,8 @@ def test_piped_output_has_no_colours():
 
 
 def test_python_api_matches_the_command_line(run, checkpoint, tmp_path):
-    run("convert", checkpoint, "--out", tmp_path / "sp.pdparams", "--fusion", "sum")
-    from_python = convert(load(checkpoint), fusion="sum")
+    run("convert", checkpoint, "--out", tmp_path / "sp.pdparams")
+    from_python = convert(load(checkpoint))
     from_file = load(tmp_path / "sp.pdparams")
     for key, value in from_python.state_dict().items():
         np.testing.assert_array_equal(from_file.state_dict()[key].numpy(), value.numpy())
@@ -311,3 +313,16 @@ def test_python_api_matches_the_command_line(run, checkpoint, tmp_path):
 def test_shipped_network_converts(run, tmp_path):
     shipped = Path(__file__).parents[2] / "examples" / "resnet20_fashion_mnist.pdparams"
     assert run("convert", shipped, "--ratio", 0.5, "--out", tmp_path / "sp.pdparams")[0] == 0
+
+
+def test_copied_weights_are_said_aloud_where_they_are_written(tmp_path):
+    shipped = Path(__file__).parents[2] / "examples" / "resnet20_fashion_mnist.pdparams"
+    done = fresh("convert", shipped, "--out", tmp_path / "sp.pdparams", "-q", FORCE_COLOR="1")
+    assert done.returncode == 0
+    assert (
+        "\x1b[1;31mwarning: the network's outputs are no longer the original's: relative" in done.stderr
+    )
+    assert "on 4 images of random numbers" in done.stdout
+    done = fresh("report", shipped, "--no-latency")
+    assert "no longer" not in done.stderr  # no weights are kept
+    assert "random numbers" not in done.stdout

@@ -24,7 +24,7 @@ def done(result):
 
 
 SAVE = ("convert", "net.pdparams", "--quiet", "--format", "json")
-OPTIONS = ("--include", "layer3.*", "--ratio-for", "layer3.2.*=0.25", "--fusion", "sum")
+OPTIONS = ("--include", "layer3.*", "--ratio-for", "layer3.2.*=0.25", "--fusion", "gap")
 
 
 def test_a_plan_gives_the_same_network_again(run, folder):

@@ -121,7 +121,7 @@ def test_half_precision_is_computed_with_in_float32(tmp_path, dtype, converted, 
 
 def test_article_checkpoint_loads(tmp_path):
     """The article's SPConv has a bias on its conv1x1."""
-    article = SPConv2D(8, 8, bias_attr=None)
+    article = SPConv2D(8, 8, fusion="gap", bias_attr=None)
     loaded = load(save(article, tmp_path / "x.pdparams"), nets.conv())
     assert_same(loaded, state(article))
 

@@ -71,9 +71,9 @@ def test_skips_only_the_sites_whose_channels_do_not_fit():
 
 
 def test_json_round_trip():
-    made = plan(nets.PlainNet(), 0.25, fusion="sum", exclude="conv1")
+    made = plan(nets.PlainNet(), 0.25, fusion="gap", exclude="conv1")
     assert Plan.from_json(made.to_json()) == made
-    assert "conv2: ratio 0.25, groups 2, sum" in str(made)
+    assert "conv2: ratio 0.25, groups 2, gap" in str(made)
     assert "conv1: skipped, excluded" in str(made)
 
 
@@ -141,8 +141,8 @@ def test_a_site_twice_is_no_plan():
 
 def test_reads_the_former_format():
     text = """{"format": "spconvify-plan-1", "skipped": {"stem": "excluded"},
-               "sites": {"conv1": {"ratio": 0.25, "groups": 2, "fusion": "sum", "bias": null}}}"""
-    assert Plan.from_json(text) == Plan({"conv1": SPConvSettings(0.25, 2, "sum")}, {"stem": "excluded"})
+               "sites": {"conv1": {"ratio": 0.25, "groups": 2, "fusion": "gap", "bias": null}}}"""
+    assert Plan.from_json(text) == Plan({"conv1": SPConvSettings(0.25, 2, "gap")}, {"stem": "excluded"})
 
 
 def test_refuses_json_with_settings_out_of_range():
@@ -153,7 +153,7 @@ def test_refuses_json_with_settings_out_of_range():
 
 def test_is_read_off_a_converted_network():
     model = nets.PlainNet()
-    made = plan(model, 0.25, fusion="sum")
+    made = plan(model, 0.25, fusion="gap")
     read = plan_of(convert(model, plan=made))
     assert {n: (s.groups, s.fusion) for n, s in read.sites.items()} == {
         n: (s.groups, s.fusion) for n, s in made.sites.items()

@@ -75,7 +75,7 @@ def test_keeps_training_flag(training):
     model = nets.PlainNet()
     model.train() if training else model.eval()
     model.conv2.eval()
-    converted = convert(model)
+    converted = convert(model, fusion="gap")
     assert converted.conv1.bn1.training == converted.conv1.training == training
     assert not converted.conv2.gwc.training
     assert converted.bn.training == training

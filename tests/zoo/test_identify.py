@@ -55,7 +55,9 @@ def test_the_defaults_are_identified(name):
 
 @pytest.mark.parametrize("name", ["resnet18", "vgg11", "vgg16_cifar", "densenet121", "googlenet"])
 @pytest.mark.parametrize(
-    "options", [{}, {"fusion": "sum", "ratio": 0.25}, {"bias_attr": None}], ids=["gap", "sum", "bias"]
+    "options",
+    [{"fusion": "gap"}, {"ratio": 0.25}, {"fusion": "gap", "bias_attr": None}],
+    ids=["gap", "sum", "bias"],
 )
 def test_a_converted_checkpoint_is_identified(name, options):
     shapes = converted(built(name, num_classes=37, in_channels=1), **options)

@@ -26,9 +26,9 @@ class SPConv2D(Replacement):
     Input (N, C, H, W), output (N, L, ceil(H / stride), ceil(W / stride)) with the default padding;
     with ``data_format="NHWC"`` the channels are last. The representative channels go through a
     group-wise 3x3 (`gwc`) and a point-wise 1x1 (`pwc`) convolution, the uncertain rest through a
-    1x1 (`conv1x1`). ``fusion="gap"`` normalises both parts (`bn1`, `bn2`) and adds them with a
-    softmax gate over their global averages; ``fusion="sum"`` adds them as they are, which makes the
-    layer linear. With stride 2 the 1x1 convolutions see the average over 2x2.
+    1x1 (`conv1x1`). ``fusion="sum"`` adds both parts as they are, which makes the layer linear;
+    ``fusion="gap"``, the paper's own, normalises them (`bn1`, `bn2`) and adds them with a softmax gate
+    over their global averages. With stride 2 the 1x1 convolutions see the average over 2x2.
 
     MACs per output pixel, with `r` representative channels: ``r·9L/groups + r·L + (C - r)·L``.
 
@@ -40,7 +40,7 @@ class SPConv2D(Replacement):
             a multiple of `groups`.
         groups: groups of the 3x3 convolution.
         dilation: of the 3x3 convolution; the 1x1 convolutions are unaffected.
-        fusion: "gap" (paper, section 3.3) or "sum".
+        fusion: "sum" or "gap" (paper, section 3.3).
         padding: None keeps the map's size (`dilation` on every side), 0 uses no padding (then the
             1x1 convolutions see the map cropped by `dilation`), "SAME" is TensorFlow's padding, with
             which Paddle ignores the dilation.

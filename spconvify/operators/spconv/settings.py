@@ -8,10 +8,10 @@ from typing import Any
 
 from spconvify.errors import ArgumentError
 
-FUSIONS = ("gap", "sum")
+FUSIONS = ("sum", "gap")
 DEFAULT_RATIO = 0.5
 DEFAULT_GROUPS = 2
-DEFAULT_FUSION = "gap"
+DEFAULT_FUSION = "sum"  # faster in every engine that was measured; the paper's is "gap"
 MOST_GROUPS = 1 << 20
 
 

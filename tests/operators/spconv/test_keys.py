@@ -12,7 +12,7 @@ def shapes_of(layer):
 
 
 def damaged(changes, **options):
-    shapes = shapes_of(nn.Sequential(SPConv2D(8, 12, **options)))
+    shapes = shapes_of(nn.Sequential(SPConv2D(8, 12, fusion="gap", **options)))
     for key, shape in changes.items():
         if shape is None:
             del shapes[key]
@@ -49,7 +49,9 @@ def test_any_split_comes_back_and_becomes_dense_again(data):
 
 
 def test_dense_shapes_leaves_everything_else():
-    network = nn.Sequential(SPConv2D(8, 12, bias_attr=None), nn.BatchNorm2D(12), nn.Linear(12, 2))
+    network = nn.Sequential(
+        SPConv2D(8, 12, fusion="gap", bias_attr=None), nn.BatchNorm2D(12), nn.Linear(12, 2)
+    )
     before = shapes_of(network)
     dense = zoo.dense_shapes(before)
     own = {key for key in before if key.startswith("0.")}

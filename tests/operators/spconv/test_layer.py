@@ -75,10 +75,10 @@ def test_has_the_map_of_the_convolution_it_replaces(padding, stride, size):
 
 
 def test_names_and_biases_are_the_articles():
-    keys = set(SPConv2D(8, 4, bias_attr=None).state_dict())
+    keys = set(SPConv2D(8, 4, fusion="gap", bias_attr=None).state_dict())
     norm = {f"{n}.{k}" for n in ("bn1", "bn2") for k in ("weight", "bias", "_mean", "_variance")}
     assert keys == {"gwc.weight", "pwc.weight", "conv1x1.weight", "conv1x1.bias"} | norm
-    assert set(SPConv2D(8, 4, fusion="sum").state_dict()) == {
+    assert set(SPConv2D(8, 4).state_dict()) == {
         "gwc.weight",
         "pwc.weight",
         "conv1x1.weight",
@@ -112,7 +112,7 @@ def test_representative_channels_are_a_multiple_of_groups(in_channels, ratio, gr
         ({"groups": 8}, "8 input channels can't be split into 8 groups"),
         ({"groups": 3}, "4 output channels can't be split into 3 groups"),
         ({"stride": 3}, "stride 3 isn't 1 or 2"),
-        ({"fusion": "max"}, "fusion 'max' is unknown; use one of: gap, sum"),
+        ({"fusion": "max"}, "fusion 'max' is unknown; use one of: sum, gap"),
         ({"padding": 2}, "padding 2 gives the 3x3 and the 1x1 convolutions maps of different sizes"),
         ({"channels": [0] * 8}, "channels isn't a permutation of the 8 input channels"),
         ({"data_format": "NCL"}, "data_format 'NCL' isn't 'NCHW' or 'NHWC'"),
