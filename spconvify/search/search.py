@@ -1,4 +1,4 @@
-"""The search for the choice that keeps most within a budget: tables, then quick fits of whole networks."""
+"""The search for the choice that keeps most within a budget, by tables and quick fits of networks."""
 
 from __future__ import annotations
 

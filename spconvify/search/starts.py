@@ -1,4 +1,4 @@
-"""Where a search starts: the tables taken at their word, pruning alone, and the same setting everywhere."""
+"""Where a search starts: the tables taken at their word, pruning alone, the same everywhere."""
 
 from __future__ import annotations
 

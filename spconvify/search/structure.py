@@ -1,4 +1,4 @@
-"""What there is to choose: the convolutions, the channels between them, and the chains that both form."""
+"""What there is to choose: convolutions, the channels between them, and the chains that both form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every option would do to its layer alone: from the moments of what the original network feeds it."""
+"""What every option would do to its layer alone: from moments of what the original network feeds it."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class _Maker:
         return moments_of(observations.parts, task.path, slot.channels[0])
 
     def _sensitivity(self, slot: Slot, dense: Moments, order: list[int], path: OutputPath) -> float:
-        """What it does to the outputs if the convolution has half of its inputs and makes the best of it."""
+        """What it does to the outputs if the convolution makes the best of half of its inputs."""
         kept = sorted(order[: max(1, round(len(order) * _SENSITIVITY_SHARE))])
         if len(kept) == len(order):
             return 1.0

@@ -177,7 +177,7 @@ def carry_out(
         wanted = judge_copies and inits.find(init).keeps_weights
         before = Original.of(model, input_shape, inplace) if wanted else None
 
-        def judge(converted: nn.Layer, _: dict[str, Replacement]) -> None:
+        def judge(converted: nn.Layer, _: dict[str, nn.Layer]) -> None:
             report.agreement = before.agreement(converted) if before else None
 
         converted = apply_plan(

@@ -147,7 +147,8 @@ def slim(
             accumulates that may be left, in (0, 1). What becomes of every layer is searched for.
         target_speedup: the same as a factor, measured in `engine`.
         max_drop: the same as points of top-1 accuracy (of agreement, where `eval_data` has no labels)
-            that may be lost, before `refine`; the network with the fewest MACs, or the fastest in `engine`.
+            that may be lost, before `refine`: it gives the network with the fewest MACs, or the fastest
+            in `engine`.
         allow: what a budget may do to layers: "spconv", "prune" (narrow inner channels), or both.
         refine: train the network within a budget on the calibration images at the end; None where that
             takes no more than some ten minutes.
@@ -232,7 +233,8 @@ def check_plan(name: str, plan: Plan) -> None:
 
 
 def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progress) -> Slimmed:
-    """`slim` for a ready plan, or with None for the job's budget; `model` itself is converted, which saves the memory of a second one.
+    """`slim` for a ready plan, or with None for the job's budget; `model` itself is converted, which
+    saves the memory of a second one.
 
     Raises:
         SpconvifyError: if nothing is there to convert, or anything on the way fails.
@@ -250,7 +252,8 @@ def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progre
     search = None
     notes: list[str] = []
     if plan is None:
-        assert job.budget is not None and job.calibration is not None, "else there is a plan"
+        assert job.budget is not None, "else there is a plan"
+        assert job.calibration is not None, "a budget has images"
         setting = job.settings[0] if job.settings else None
         search = BudgetSearch(
             job.name,

@@ -188,8 +188,8 @@ class BudgetSearch:
                     budget = problem.least * 1.02
                     continue
                 raise SpconvifyError(
-                    f"{self._name}: {self._budget.text} can't be had in {timer.label}: the fastest choice "
-                    f"there is makes it {reached:.2f} times as fast"
+                    f"{self._name}: {self._budget.text} can't be had in {timer.label}: the fastest "
+                    f"choice there is makes it {reached:.2f} times as fast"
                 ) from problem
             reached = timer.speedup(found.choice)
             if best is None or abs(reached / target - 1) < abs(best[0] / target - 1):
