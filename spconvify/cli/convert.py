@@ -24,6 +24,8 @@ EPILOG = """
 
   spconvify convert model.pdparams --calibration images/ --out sp.pdparams
 
+  spconvify convert model.pdparams --calibration images/ --target-speedup 1.8 --engine onnxruntime
+
   spconvify convert w.pdparams --arch my_pkg.nets:build --exclude 'stem.*'
 
   spconvify convert model.pdparams --ratio-for 'layer4.*=0.25' --dry-run --per-layer
@@ -73,6 +75,11 @@ def convert(
     exclude: o.Exclude = None,
     ratio_for: o.RatioFor = None,
     plan: o.PlanFile = None,
+    target_macs: o.TargetMacs = None,
+    target_speedup: o.TargetSpeedup = None,
+    max_drop: o.MaxDrop = None,
+    allow: o.Allow = None,
+    refine: o.Refine = None,
     calibration: io.Calibration = None,
     calibration_count: io.CalibrationCount = None,
     eval: io.Eval = None,
@@ -105,6 +112,7 @@ def convert(
     debug: o.Debug = False,
 ) -> None:
     """Replace the dense 3x3 convolutions of a trained network with SPConv."""
+    from spconvify.cli.budget import budget_of, check_budget, with_journal
     from spconvify.cli.conversion_output import ConversionOutput
     from spconvify.cli.data import Data
     from spconvify.cli.job import run
@@ -138,6 +146,9 @@ def convert(
         )
     if not fits and calibration is not None:
         raise ArgumentError(f"--init {init} uses no images; leave out --calibration or --init")
+    budget = budget_of(target_macs, target_speedup, max_drop, allow, refine)
+    if budget is not None:
+        check_budget(budget, calibration, init, plan, only_faster)
     selection = Selection(
         checkpoint,
         arch,
@@ -152,8 +163,9 @@ def convert(
         ignore,
         plan,
     )
+    timed = latency or only_faster or (budget is not None and budget.speedup is not None)
     measurement = Measurement(
-        input, batch, engine if latency or only_faster else None, threads, device, tune, only_faster
+        input, batch, engine if timed else None, threads, device, tune, only_faster
     )
     output = Output(format, per_layer, plot, quiet, force)
     for options in (selection, measurement, data):
@@ -175,7 +187,9 @@ def convert(
     )
     if not dry_run or out is not None:
         target.check(inputs)
-    slimmed = run(selection, measurement, quiet, data)
+    if budget is not None:
+        budget = with_journal(budget, target.path)
+    slimmed = run(selection, measurement, quiet, data, budget=budget)
     end_if_asked()  # before anything is written
     if not dry_run:
         target.write(slimmed.network, measurement, quiet)

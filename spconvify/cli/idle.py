@@ -25,6 +25,7 @@ class Idle:
 
 
 _MEASURING = "engine threads batch device tune"
+_BUDGETS = ("target_macs", "target_speedup", "max_drop")
 _PER_LAYER = Idle(
     "per_layer", lambda v: v["format"] in ("json", "csv"), "json and csv list every layer anyway"
 )
@@ -37,8 +38,13 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
     "convert": (
         Idle(
             _MEASURING,
-            lambda v: not v["latency"] and not v["only_faster"],
-            "nothing is timed without --latency or --only-faster",
+            lambda v: not v["latency"] and not v["only_faster"] and v["target_speedup"] is None,
+            "nothing is timed without --latency, --only-faster or --target-speedup",
+        ),
+        Idle(
+            "ratio groups fusion include exclude ratio_for",
+            lambda v: any(v[name] is not None for name in _BUDGETS),
+            "a budget decides what becomes of every layer",
         ),
         Idle(
             "calibration_count seed",

@@ -13,6 +13,7 @@ from spconvify.report.comparison import SiteComparison, site_table
 from spconvify.source.loading import Source
 
 if TYPE_CHECKING:
+    from spconvify.workflow.budget import Budget
     from spconvify.workflow.slim import Slimmed
 
 
@@ -22,6 +23,7 @@ def run(
     quiet: bool,
     data: Data | None = None,
     on_converted: Callable[[], None] | None = None,
+    budget: Budget | None = None,
 ) -> Slimmed:
     """Convert a network and compare before with after.
 
@@ -44,9 +46,10 @@ def run(
 
     with working(f"building {source.name}", quiet):
         model = source.build()
-        plan = selection.plan(model)
+        plan = selection.plan(model) if budget is None else None
         shape, *others = given.inputs(model, source.architecture.input_shape)
-    check_plan(source.name, plan)
+    if plan is not None:
+        check_plan(source.name, plan)
     data = data or Data()
     form = shape if isinstance(shape, Inputs) else form_of(shape, model)
     if form is not shape and form is not None and form.is_plain:
@@ -73,6 +76,7 @@ def run(
         data.seed or 0,
         data.kinds,
         others,
+        budget=budget,
         judge_copies=on_converted is None,  # a report keeps no weights
     )
     with progress_bar("converting", quiet) as progress:

@@ -13,6 +13,7 @@ from spconvify.engines import registry
 from spconvify.settings import DEFAULT_ENGINE
 
 CONVERSION, IMAGES, MEASUREMENT, OUTPUT = "Conversion", "Images", "Measurement", "Output"
+BUDGET = "Budget"
 ALL_ENGINES = "all"
 
 
@@ -64,6 +65,47 @@ RatioFor = Annotated[
 PlanFile = Annotated[
     Optional[Path],
     option(CONVERSION, "--plan", metavar="FILE", help="Convert what this plan says (see --save-plan)."),
+]
+TargetMacs = Annotated[
+    Optional[float],
+    option(
+        BUDGET,
+        "--target-macs",
+        metavar="SHARE",
+        help="Search for the network with this share of the MACs that keeps most, as 0.4.",
+    ),
+]
+TargetSpeedup = Annotated[
+    Optional[float],
+    option(
+        BUDGET, "--target-speedup", metavar="X", help="The same for one X times as fast in --engine."
+    ),
+]
+MaxDrop = Annotated[
+    Optional[float],
+    option(
+        BUDGET,
+        "--max-drop",
+        metavar="POINTS",
+        help="The same for the least one that loses no more points: of accuracy with --eval, else of "
+        "agreement.",
+    ),
+]
+Allow = Annotated[
+    Optional[str],
+    option(
+        BUDGET,
+        "--allow",
+        help="What a budget may do to layers: spconv, prune (fewer inner channels), or spconv,prune.",
+    ),
+]
+Refine = Annotated[
+    Optional[bool],
+    option(
+        BUDGET,
+        "--refine/--no-refine",
+        help="Train at the end on the calibration images (default: if it takes under ten minutes).",
+    ),
 ]
 SavePlan = Annotated[
     Optional[Path],

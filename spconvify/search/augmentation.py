@@ -23,7 +23,7 @@ def _shifted(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
     down, right = height // _SHIFT, width // _SHIFT
     padded = np.pad(x, ((0, 0), (0, 0), (down, down), (right, right)), mode="edge")
     result = np.empty_like(x)
-    flips = random.random(size=count) < 0.5
+    flips = random.random((count,)) < 0.5
     tops, lefts = random.integers(0, 2 * down + 1, count), random.integers(0, 2 * right + 1, count)
     for index, (flip, top, left) in enumerate(zip(flips, tops, lefts)):
         own = padded[index, :, top : top + height, left : left + width]
@@ -34,7 +34,7 @@ def _shifted(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
 def _mixed(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
     count, _, height, width = x.shape
     other = x[random.permutation(count)]
-    kind, share = random.random(size=count), random.random(size=count)
+    kind, share = random.random((count,)), random.random((count,))
     result = x.copy()
     for index in range(count):
         if kind[index] < _PLAIN:

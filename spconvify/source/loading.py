@@ -41,8 +41,9 @@ class Source:
 
     @property
     def converted(self) -> bool:
-        """Whether the checkpoint is that of a converted network."""
-        return self.state is not None and bool(recognised(shapes_of(self.state)))
+        """Whether the checkpoint is that of a converted network: other layers, or fewer channels."""
+        narrowed = getattr(self.architecture, "narrowed", False)
+        return self.state is not None and (narrowed or bool(recognised(shapes_of(self.state))))
 
     @property
     def is_random(self) -> bool:
@@ -142,7 +143,9 @@ def _filled(model: nn.Layer, state: dict[str, Any], source: str) -> nn.Layer:
     from spconvify.surgery.apply import apply_plan
     from spconvify.surgery.planning import Plan
     from spconvify.surgery.sites import find_sites
+    from spconvify.surgery.take_widths import take_widths
 
+    model = take_widths(model, shapes_of(state))
     sites = find_sites(model)
     already = {site.name for site in sites if operator_of(site.layer)}
     aliases = {alias for site in sites for alias in site.aliases}  # of a layer at several places

@@ -266,6 +266,8 @@ def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progre
             job.seed,
             progress,
         )
+        if search.recalled:
+            progress(0, 1, f"going on with {search.recalled} results of an earlier search")
         lost = partial(_lost, model, judged_before, job, progress)
         found = search.find(lost)
         plan, notes = found.plan, found.notes

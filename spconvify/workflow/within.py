@@ -88,6 +88,7 @@ class BudgetSearch:
             prune="prune" in budget.allow,
             spconv="spconv" in budget.allow,
         )
+        self._journal = Journal(budget.journal, self._about() if budget.journal else "")
         changeable = self._structure.widths or any(
             slot.replaceable for slot in self._structure.slots.values()
         )
@@ -98,11 +99,16 @@ class BudgetSearch:
             self._structure,
             to_fit,
             left_out,
-            journal=Journal(budget.journal, self._about()),
+            journal=self._journal,
             seed=seed,
             macs=macs,
             progress=progress,
         )
+
+    @property
+    def recalled(self) -> int:
+        """How many results an earlier search that was killed has left."""
+        return self._journal.found
 
     def find(self, lost: Callable[[nn.Layer], float]) -> Within:
         """The plan that keeps most within the budget.
@@ -139,8 +145,7 @@ class BudgetSearch:
 
     def finish(self) -> None:
         """What the search has found out isn't needed any more."""
-        if self._budget.journal is not None:
-            self._budget.journal.unlink(missing_ok=True)
+        self._journal.finish()
 
     def _about(self) -> str:
         """What results belong to: weights, images, settings, and the version of the code."""

@@ -26,6 +26,7 @@ class Architecture:
         ambiguous_with: other names that have the same parameters, so that a checkpoint doesn't
             tell them apart; a note for the user.
         width: channels of the first stage, of a network that has any; None is the usual number.
+        narrowed: whether the checkpoint has fewer channels between convolutions than what is built.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Architecture:
     in_channels: int
     ambiguous_with: tuple[str, ...] = ()
     width: int | None = None
+    narrowed: bool = False
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from spconvify.checkpoint.narrowed import channels_gone
 from spconvify.errors import CheckpointError, Option
 from spconvify.operators.recognised import Shapes, join
 from spconvify.operators.registry import dense_shapes, recognised
@@ -47,6 +48,7 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleCl
         entry(name)
     differences = _differences(shapes)
     fitting = [found for found in map(_fitting, differences, differences.values()) if found]
+    fitting = fitting or _narrowed(differences)
     for found in fitting:
         if name in (None, found.name):
             others = tuple(other.name for other in fitting if other is not found)
@@ -83,6 +85,18 @@ def _fitting(name: str, differing: Difference) -> Architecture | None:
     return Architecture(
         name, symbols.get(NUM_CLASSES, 0), symbols[IN_CHANNELS], width=symbols.get(WIDTH)
     )
+
+
+def _narrowed(differences: dict[str, Difference]) -> list[Architecture]:
+    """Architectures that have fewer channels between their convolutions here; the nearest ones first."""
+    found = []
+    for name, differing in differences.items():
+        gone = channels_gone(differing.misshaped.values())  # type: ignore[arg-type]
+        same = replace(differing, misshaped={})
+        architecture = _fitting(name, same) if gone else None
+        if architecture is not None:
+            found.append((gone, replace(architecture, narrowed=True)))
+    return [architecture for _, architecture in sorted(found, key=lambda pair: pair[0])]
 
 
 def _like(found: Architecture) -> tuple[str, ...]:
