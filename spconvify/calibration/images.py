@@ -114,6 +114,17 @@ class CalibrationImages:
         left_out[order[: self.count // 4]] = True
         return self._part(~left_out), self._part(left_out)
 
+    def halves(self, seed: int = 0) -> tuple[CalibrationImages, CalibrationImages]:
+        """Every second image in a seeded order, and the others; both are all of them if there is one."""
+        chosen = np.ones(self.count, dtype=bool) if self._chosen is None else self._chosen
+        own = np.flatnonzero(chosen)
+        if len(own) < 2:
+            return self, self
+        order = np.random.default_rng((seed, 1)).permutation(own)
+        first, second = np.zeros_like(chosen), np.zeros_like(chosen)
+        first[order[::2]], second[order[1::2]] = True, True
+        return self._part(first), self._part(second)
+
     def _part(self, chosen: np.ndarray) -> CalibrationImages:
         part = copy.copy(self)
         part._chosen, part.count = chosen, int(chosen.sum())

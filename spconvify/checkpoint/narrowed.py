@@ -1,4 +1,4 @@
-"""Whether shapes are those of a network with fewer channels between its convolutions. Needs no Paddle."""
+"""Whether shapes are those of a network with fewer channels between convolutions. Needs no Paddle."""
 
 from __future__ import annotations
 

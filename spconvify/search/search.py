@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from paddle import nn
@@ -13,6 +12,7 @@ from paddle import nn
 from spconvify.calibration.effort import QUICK
 from spconvify.calibration.images import CalibrationImages
 from spconvify.errors import SpconvifyError
+from spconvify.operators import registry
 from spconvify.progress import Progress, nothing
 from spconvify.search.choice import Choice, Problem
 from spconvify.search.costs import Costs
@@ -22,7 +22,6 @@ from spconvify.search.plans import plan_for
 from spconvify.search.starts import Weights, cost_of, uniform, weighted_starts
 from spconvify.search.structure import Structure
 from spconvify.search.table import Table
-from spconvify.surgery.apply import apply_plan
 from spconvify.surgery.calibrate import calibrate
 from spconvify.surgery.planning import Plan
 
@@ -59,8 +58,7 @@ class Search:
     Args:
         model: the original network; comes back as it was.
         structure: of it.
-        to_fit: images that layers are fitted to.
-        left_out: images that networks are judged on.
+        images: each half of them is what networks are judged on that were fitted to the other one.
         journal: where results are kept.
         seed: of all random numbers.
         macs: multiply-accumulates of the network for one image, by which the number of tries is decided.
@@ -71,8 +69,7 @@ class Search:
         self,
         model: nn.Layer,
         structure: Structure,
-        to_fit: CalibrationImages,
-        left_out: CalibrationImages,
+        images: CalibrationImages,
         *,
         journal: Journal | None = None,
         seed: int = 0,
@@ -80,13 +77,14 @@ class Search:
         progress: Progress = nothing,
     ):
         self.structure = structure
-        self._model, self._images, self._seed = model, to_fit, seed
+        self._model, self._seed = model, seed
+        halves = images.halves(seed)
+        self._folds = [(first, Judge(model, second)) for first, second in (halves, halves[::-1])]
         self._journal = journal or Journal()
         self._progress = progress
         self._distances: dict[str, float] = {}
-        self._judge = Judge(model, left_out)
-        self._tries = TRIES if macs * to_fit.count < _MUCH else FEWER_TRIES
-        self.table = Table(model, structure, to_fit, self._judge, self._journal, seed, progress)
+        self._tries = TRIES if macs * images.count < _MUCH else FEWER_TRIES
+        self.table = Table(model, structure, images, self._journal, seed, progress)
         self._orders = {name: entry.order for name, entry in self.table.entries.items()}
 
     def plan(self, choice: Choice) -> Plan:
@@ -154,7 +152,7 @@ class Search:
         return best[0]
 
     def distance(self, choice: Choice) -> float:
-        """That of the quickly fitted network on the images left out."""
+        """That of the quickly fitted network on images that it wasn't fitted to."""
         key = hashlib.sha256(choice.key.encode()).hexdigest()[:16]
         found = float(self._journal.get(f"distance {key}", lambda: self._fitted(choice)))
         self._distances[key] = found
@@ -164,15 +162,11 @@ class Search:
         plan = self.plan(choice)
         if not plan.changes:
             return 0.0
-        distance = 0.0
-
-        def fit(network: nn.Layer, layers: dict[str, Any]) -> None:
-            nonlocal distance
-            calibrate_quietly(self._model, plan, layers, network, self._images, self._seed)
-            distance = self._judge.distance(network)
-
-        apply_plan(self._model, with_room(plan), fit=fit, verify=False)
-        return distance
+        distances = []
+        for images, judge in self._folds:
+            fitted = fit_quickly(self._model, plan, images, self._seed)
+            distances.append(judge.distance(fitted))
+        return sum(distances) / len(distances)
 
     def _choose(self, problem: Problem, budget: float, weights: Weights) -> Choice | None:
         damages = self.table.damages(weights.by_slot, weights.bias)
@@ -194,7 +188,6 @@ class Search:
 
 def with_room(plan: Plan) -> Plan:
     """The plan with what a fit makes use of."""
-    from spconvify.operators import registry
 
     return plan.with_settings(lambda _, settings: registry.of_settings(settings).with_room(settings))
 
@@ -208,7 +201,6 @@ def calibrate_quietly(
     seed: int,
 ) -> None:
     """A quick fit; what it would warn of is said by the one at the end."""
-    import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -73,8 +73,7 @@ class Table:
     Args:
         model: the original network.
         structure: of it.
-        images: those that layers are fitted to.
-        judge: of the network's outputs.
+        images: what is looked at.
         journal: where entries are kept.
         seed: of the sample of positions.
         progress: called with (done, total, text).
@@ -85,7 +84,6 @@ class Table:
         model: nn.Layer,
         structure: Structure,
         images: CalibrationImages,
-        judge: Judge,
         journal: Journal,
         seed: int = 0,
         progress: Progress = nothing,
@@ -98,7 +96,7 @@ class Table:
 
             def made(slot: Slot = slot) -> dict[str, Any]:
                 nonlocal maker
-                maker = maker or _Maker(model, structure, images, judge, seed)
+                maker = maker or _Maker(model, structure, images, seed)
                 return maker.entry(slot).to_dict()
 
             self.entries[name] = Entry.from_dict(journal.get(f"table {name}", made))
@@ -136,10 +134,10 @@ class _Maker:
         model: nn.Layer,
         structure: Structure,
         images: CalibrationImages,
-        judge: Judge,
         seed: int,
     ):
-        self._model, self._images, self._judge, self._seed = model, images, judge, seed
+        self._model, self._images, self._seed = model, images, seed
+        self._judge = Judge(model, images)
         layers = {name: slot.conv for name, slot in structure.slots.items()}
         with evaluating(model), paddle.no_grad():
             self._calls: dict[str, Calls] = run(

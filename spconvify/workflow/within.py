@@ -98,7 +98,6 @@ class BudgetSearch:
             model,
             self._structure,
             to_fit,
-            left_out,
             journal=self._journal,
             seed=seed,
             macs=macs,
