@@ -186,25 +186,20 @@ class Search:
         return Weights(by_slot, bias)
 
 
-def with_room(plan: Plan) -> Plan:
-    """The plan with what a fit makes use of."""
+def fit_quickly(model: nn.Layer, plan: Plan, images: CalibrationImages, seed: int) -> nn.Layer:
+    """The network of a plan, fitted as well as a comparison with others needs.
 
-    return plan.with_settings(lambda _, settings: registry.of_settings(settings).with_room(settings))
+    What it would warn of is said by the fit at the end.
+    """
+    plan = plan.with_settings(lambda _, settings: registry.of_settings(settings).with_room(settings))
 
-
-def calibrate_quietly(
-    model: nn.Layer,
-    plan: Plan,
-    layers: dict[str, nn.Layer],
-    network: nn.Layer,
-    images: Iterable[Any],
-    seed: int,
-) -> None:
-    """A quick fit; what it would warn of is said by the one at the end."""
+    def fit(network: nn.Layer, layers: dict[str, nn.Layer]) -> None:
+        to_fit = plan.fitted(layers)
+        calibrate(model, to_fit, network, images, seed=seed, kept=plan.kept, effort=QUICK)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        calibrate(model, plan.fitted(layers), network, images, seed=seed, kept=plan.kept, effort=QUICK)
+        return apply_plan(model, plan, fit=fit, verify=False)
 
 
 def _so_far(found: Found) -> str:
