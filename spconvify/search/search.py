@@ -22,6 +22,7 @@ from spconvify.search.plans import plan_for
 from spconvify.search.starts import Weights, cost_of, uniform, weighted_starts
 from spconvify.search.structure import Structure
 from spconvify.search.table import Table
+from spconvify.surgery.apply import apply_plan
 from spconvify.surgery.calibrate import calibrate
 from spconvify.surgery.planning import Plan
 

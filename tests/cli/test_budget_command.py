@@ -1,0 +1,70 @@
+"""Budgets on the command line: wrong calls before any work, and the main path."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from command_line import one_line_error
+
+from spconvify import load
+from spconvify.search import search as searching
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHIPPED = EXAMPLES / "resnet20_fashion_mnist.pdparams"
+PICTURES = EXAMPLES / "fashion_mnist_calibration.npz"
+IMAGES = ("--calibration", "images.npz")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--target-macs", "0.4"), "--calibration FOLDER"),
+        ((*IMAGES, "--target-macs", "40"), "isn't inside (0, 1)"),
+        ((*IMAGES, "--target-macs", "0.4", "--ratio", "0.5"), "--ratio does nothing here"),
+        ((*IMAGES, "--target-macs", "0.4", "--max-drop", "1"), "--target-macs and --max-drop"),
+        ((*IMAGES, "--target-macs", "0.4", "--engine", "eager"), "--engine does nothing here"),
+        ((*IMAGES, "--target-macs", "0.4", "--allow", "all"), "'all' is unknown"),
+        ((*IMAGES, "--allow", "prune"), "--allow goes with a budget"),
+        ((*IMAGES, "--refine"), "--refine goes with a budget"),
+        ((*IMAGES, "--target-macs", "0.4", "--plan", "p.json"), "leave out it or the budget"),
+        ((*IMAGES, "--target-speedup", "2", "--only-faster"), "--only-faster is what"),
+        ((*IMAGES, "--target-macs", "0.4", "--init", "copy"), "--init copy"),
+    ],
+)
+def test_wrong_calls(run, tmp_path, network, monkeypatch, options, said):
+    (tmp_path / "net.pdparams").write_bytes(network)
+    monkeypatch.chdir(tmp_path)
+    assert said in one_line_error(run("convert", "net.pdparams", *options), 2)
+    assert os.listdir() == ["net.pdparams"]
+
+
+def test_a_network_within_a_budget(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(searching, "TRIES", 0)
+    images = ("--calibration", PICTURES, "--calibration-count", "24", "--format", "json")
+    options = ("--target-macs", "0.6", "--no-refine", "--save-plan", "plan.json")
+    code, text, notes = run("convert", SHIPPED, *images, *options, "--out", "slim.pdparams")
+    assert code == 0, notes
+    data = json.loads(text)
+    assert 0.55 * data["before"]["macs"] < data["after"]["macs"] < 0.61 * data["before"]["macs"]
+    assert sorted(os.listdir()) == ["plan.json", "slim.pdparams"]  # nothing of the search is left
+    code, text, notes = run(
+        "convert", SHIPPED, *images, "--plan", "plan.json", "--out", "again.pdparams"
+    )
+    assert code == 0, notes
+    assert Path("slim.pdparams").read_bytes() == Path("again.pdparams").read_bytes()
+    assert load("slim.pdparams").layer1[0].conv1 is not None
+    code, text, notes = run("report", "slim.pdparams", "--no-latency", "--format", "json")
+    assert code == 0, notes
+    assert json.loads(text)["after"]["macs"] == data["after"]["macs"]
+
+
+def test_what_cannot_be_had_writes_nothing(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(searching, "TRIES", 0)
+    images = ("--calibration", PICTURES, "--calibration-count", "8", "--quiet")
+    result = run("convert", SHIPPED, *images, "--target-macs", "0.01", "--out", "slim.pdparams")
+    assert "can't be had" in result[2].splitlines()[-1]
+    assert result[0] == 1
+    assert [name for name in os.listdir() if not name.endswith(".search")] == []
