@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from paddle import nn
@@ -29,6 +29,7 @@ from spconvify.surgery.planning import Plan
 TRIES = 24  # random changes of the weights of a table
 FEWER_TRIES = 6  # where a quick fit takes long
 _MUCH = 2e10  # multiply-accumulates of a pass over the images; with more a quick fit takes long
+_FEW = 64  # images; with fewer the strength of the ridge has to be tried
 _FIRST_SPREAD, _LATER_SPREAD = 0.9, 0.5  # standard deviations of the changes' logarithms
 _CHANGED = 0.35  # share of the weights that a change touches
 _BIAS_CHANGED, _BIAS_SPREAD = 0.3, 1.0
@@ -196,7 +197,8 @@ def fit_quickly(model: nn.Layer, plan: Plan, images: CalibrationImages, seed: in
 
     def fit(network: nn.Layer, layers: dict[str, nn.Layer]) -> None:
         to_fit = plan.fitted(layers)
-        calibrate(model, to_fit, network, images, seed=seed, kept=plan.kept, effort=QUICK)
+        effort = replace(QUICK, trial=images.count < _FEW)
+        calibrate(model, to_fit, network, images, seed=seed, kept=plan.kept, effort=effort)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

