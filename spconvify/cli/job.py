@@ -9,6 +9,8 @@ from spconvify.cli.inputs import Given
 from spconvify.cli.measurement import Measurement
 from spconvify.cli.output import note, progress_bar, working
 from spconvify.cli.selection import Selection
+from spconvify.engines import registry
+from spconvify.errors import SpconvifyError
 from spconvify.report.comparison import SiteComparison, site_table
 from spconvify.source.loading import Source
 
@@ -37,7 +39,7 @@ def run(
     given = measurement.given
     if on_converted is not None and source.converted:
         on_converted()
-        return _as_it_is(source, measurement, quiet)
+        return _with_skipped(_as_it_is(source, measurement, quiet), measurement)
     from spconvify.calibration.images import CalibrationImages
     from spconvify.network.batches import without_example
     from spconvify.network.examples import example_of, form_of
@@ -80,7 +82,15 @@ def run(
         judge_copies=on_converted is None,  # a report keeps no weights
     )
     with progress_bar("converting", quiet) as progress:
-        return carry_out_job(model, plan, job, progress)
+        return _with_skipped(carry_out_job(model, plan, job, progress), measurement)
+
+
+def _with_skipped(slimmed: Slimmed, measurement: Measurement) -> Slimmed:
+    """With the engines that "all" left out among those without a latency."""
+    slimmed.comparison.failures += [
+        SpconvifyError(f"{registry.label(name)}: ", why) for name, why in measurement.skipped.items()
+    ]
+    return slimmed
 
 
 def _as_it_is(source: Source, measurement: Measurement, quiet: bool) -> Slimmed:

@@ -10,8 +10,8 @@ from spconvify.cli.inputs import Given, parse_inputs
 from spconvify.cli.options import ALL_ENGINES
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.values import parse_batches, parse_threads
-from spconvify.engines import check_engine, usable_engines
-from spconvify.errors import ArgumentError
+from spconvify.engines import check_engine, skipped_engines, usable_engines
+from spconvify.errors import ArgumentError, EngineError
 
 if TYPE_CHECKING:
     from spconvify.workflow.timing import Setting
@@ -63,6 +63,11 @@ class Measurement:
         if self.engine is None:
             return []
         return usable_engines(self.device) if self.engine == ALL_ENGINES else [self.engine]
+
+    @property
+    def skipped(self) -> dict[str, EngineError]:
+        """What "all" doesn't mean, and why."""
+        return skipped_engines(self.device) if self.engine == ALL_ENGINES else {}
 
     @property
     def settings(self) -> list[Setting]:

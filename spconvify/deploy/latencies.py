@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from spconvify.engines import Latency, speedup
+from spconvify.engines import Latency, speedup, speedup_interval, verdict
 
 
 @dataclass
@@ -36,6 +36,11 @@ class Timing:
         return speedup(self.before, self.fused)
 
     @property
+    def verdict(self) -> str:
+        """What the latencies before and fused say of each other, in words."""
+        return verdict(self.before, self.fused)
+
+    @property
     def ratio(self) -> float:
         """Median latency before / fused, whatever the intervals say."""
         return self.before.median / self.fused.median
@@ -51,6 +56,8 @@ class Timing:
             **{f"engine_{key}": value for key, value in self.facts.items()},
             **{f"{name}_ms": getattr(self, name).to_dict() for name in ("before", "after", "fused")},
             "speedup": self.speedup,
+            "speedup_interval": list(speedup_interval(self.before, self.fused)),
+            "verdict": self.verdict,
             "forms": self.forms,
             "slower_than_dense": self.slower,
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from spconvify.engines.base import Engine
-from spconvify.engines.latency import Latency, speedup
+from spconvify.engines.latency import Latency, speedup, speedup_interval, verdict
 from spconvify.engines.measure import measure
 from spconvify.engines.registry import register
-from spconvify.engines.support import check_engine, describe, usable_engines
+from spconvify.engines.support import check_engine, describe, skipped_engines, usable_engines
 
 __all__ = [
     "Engine",
@@ -15,6 +15,9 @@ __all__ = [
     "describe",
     "measure",
     "register",
+    "skipped_engines",
     "speedup",
+    "speedup_interval",
     "usable_engines",
+    "verdict",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from spconvify.engines import registry
 from spconvify.engines.devices import processor
 from spconvify.engines.patience import limit
@@ -36,12 +34,19 @@ def check_threads(threads: int) -> None:
 
 def usable_engines(device: str) -> list[str]:
     """The engines that there are here for `device`: what ``--engine all`` means."""
-    usable = []
+    skipped = skipped_engines(device)
+    return [engine for engine in registry.names() if engine not in skipped]
+
+
+def skipped_engines(device: str) -> dict[str, EngineError]:
+    """The others: each with what it lacks."""
+    skipped = {}
     for engine in registry.names():
-        with contextlib.suppress(EngineError):
+        try:
             check_engine(engine, device)
-            usable.append(engine)
-    return usable
+        except EngineError as problem:
+            skipped[engine] = problem
+    return skipped
 
 
 def describe(engine: EngineName, device: str = "cpu") -> dict[str, str]:

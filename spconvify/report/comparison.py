@@ -37,6 +37,7 @@ class SiteComparison:
     macs_before: int = 0
     macs_after: int = 0
     error: float | None = None  # relative reconstruction error, where the weights were fitted
+    kept: tuple[int, int] | None = None  # input and output channels that are left, where some are gone
     kept_copy: str = ""  # why the fit to images left the copied weights as they are
     form: str | None = None  # of the fused layer, where latency was measured
 
@@ -62,6 +63,11 @@ class Comparison:
     notes: list[str] = field(
         default_factory=list
     )  # how the plan was found, and what was done at the end
+
+    @property
+    def narrowed(self) -> list[SiteComparison]:
+        """The sites that have fewer channels than before."""
+        return [site for site in self.sites if site.kept is not None]
 
     @property
     def converted(self) -> list[SiteComparison]:
@@ -191,9 +197,11 @@ def common_settings(plan: Plan) -> dict[str, Any]:
 def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
     """A row for every convolution of `before`, without costs yet."""
     from spconvify.network.replacement import Replacement
+    from spconvify.surgery.refit import Refit
     from spconvify.surgery.sites import find_sites
 
-    planned, rows = plan.sites, []
+    planned, rows, kept = plan.sites, [], plan.kept
+    refitted = {change.site for change in plan.changes if isinstance(change, Refit)}
     for site in find_sites(before):
         conv: Any = site.layer
         if isinstance(conv, Replacement):
@@ -202,7 +210,12 @@ def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
             channels, stride = (conv._in_channels, conv._out_channels), conv._stride[0]
         settings = planned.get(site.name)
         reason = "" if settings else plan.skipped.get(site.name) or site.reason or "left as it is"
+        if not settings and (site.name in refitted or site.name in kept):
+            reason = "dense, fitted anew"
         row = SiteComparison(site.name, settings is not None, reason, *channels, stride)
+        if site.name in kept:
+            own = (kept[site.name].inputs, kept[site.name].outputs)
+            row.kept = tuple(len(k) if k else c for k, c in zip(own, channels))  # type: ignore[assignment]
         if settings is not None:
             operator = registry.of_settings(settings)
             row.effective_ratio = operator.effective_ratio(channels[0], settings)

@@ -11,9 +11,10 @@ from typing import Callable, Union
 from rich.console import Console
 
 from spconvify.report.comparison import Comparison, SiteComparison
-from spconvify.report.rows import agreement_lines, metric_lines, timing_lines
+from spconvify.report.rows import agreement_lines, metric_lines
 from spconvify.report.terminal import inspect_table, print_table
 from spconvify.report.text import sites_to_markdown, to_csv, to_json, to_markdown
+from spconvify.report.timing_rows import timing_lines
 
 Printed = Union[str, None]  # text that is complete as it is; None: it was printed on the console
 

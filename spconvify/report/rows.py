@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from spconvify.deploy.latencies import Timing
-from spconvify.engines import registry, speedup
 from spconvify.report.comparison import Comparison, SiteComparison
-from spconvify.report.units import (
-    change,
-    factor,
-    interval,
-    median,
-    metric_figures,
-    quantity,
-    verdict,
+from spconvify.report.timing_rows import (
+    latency_caption,
+    latency_rows,
+    of_several_sizes,
+    sizes,
+    too_small,
 )
+from spconvify.report.units import change, factor, metric_figures, quantity
 
 HEADER = ("", "before", "after", "change", "factor")
 HIGH_ERROR = 0.3  # of a layer's output variance; such layers cost most of the accuracy that is lost
 # In the names of operators that multiply and add: one that has no formula makes every factor wrong.
 _PRODUCTS = ("attention", "attn", "conv", "dot", "gemm", "gru", "kron", "linear", "lstm", "matmul")
-TIMING_HEADER = ("engine", "batch", "threads", "before", "not fused", "fused", "factor", "of bound³")
 SITE_HEADER = ("layer", "in", "out", "stride", "params", "MACs", "verdict")
 
 
@@ -31,11 +27,6 @@ def title(comparison: Comparison) -> str:
         return f"{comparison.model} · input {sizes(comparison.input_shape)}"
     named = (f"{name} {sizes(shape)}" for name, shape in comparison.inputs.items())
     return f"{comparison.model} · inputs {', '.join(named)}"
-
-
-def sizes(shape: Sequence[int]) -> str:
-    """1x3x224x224."""
-    return "x".join(map(str, shape))
 
 
 def settings(comparison: Comparison) -> str:
@@ -48,6 +39,8 @@ def settings(comparison: Comparison) -> str:
     if comparison.fusion is not None:
         parts.append(f"{comparison.fusion} fusion")
     parts.append(f"{len(comparison.converted)} of {len(comparison.sites)} convolutions converted")
+    if comparison.narrowed:
+        parts.append(f"{len(comparison.narrowed)} narrowed")
     return "SPConv: " + ", ".join(parts)
 
 
@@ -64,61 +57,7 @@ def summary(comparison: Comparison) -> Iterator[tuple[str, ...]]:
         yield _accuracy(before.top1, after.top1)
     yield from _metrics(comparison)
     if len(comparison.timings) == 1:
-        yield from _latency(comparison.timings[0], comparison.macs_ratio)
-
-
-def _latency(timing: Timing, bound: float) -> Iterator[tuple[str, ...]]:
-    before, after, fused = timing.before, timing.after, timing.fused
-    says = verdict(before, fused, timing.speedup)
-    yield ("latency²", median(before), median(fused), change(before.median, fused.median), says)
-    yield ("  p10–p90", interval(before), interval(fused), "", "")
-    says = verdict(before, after, speedup(before, after))
-    yield ("  not fused", "", median(after), change(before.median, after.median), says)
-    yield ("  share of bound³", "", "", "", share(timing, bound))
-
-
-def timing_header(comparison: Comparison) -> tuple[str, ...]:
-    """The columns of `timings`: with the input's height and width, where several were timed."""
-    engine, *others = TIMING_HEADER
-    return (engine, "input", *others) if _of_several_sizes(comparison) else TIMING_HEADER
-
-
-def _of_several_sizes(comparison: Comparison) -> bool:
-    return len({timing.input_shape[1:] for timing in comparison.timings}) > 1
-
-
-def timings(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """A line for every engine, input, batch and number of threads, as `timing_header` has it."""
-    several = _of_several_sizes(comparison)
-    for timing in comparison.timings:
-        yield (
-            registry.label(timing.engine),
-            *([sizes(timing.input_shape)] if several else []),
-            str(timing.batch),
-            str(timing.threads),
-            median(timing.before),
-            median(timing.after),
-            median(timing.fused),
-            verdict(timing.before, timing.fused, timing.speedup),
-            share(timing, comparison.macs_ratio),
-        )
-
-
-def timing_lines(comparison: Comparison) -> list[str]:
-    """Every timing as one text, where there are several: for formats without a table of them."""
-    if len(comparison.timings) < 2:
-        return []
-    return [
-        f"{registry.label(t.engine)}, input {sizes(t.input_shape)}, "
-        f"{t.threads} thread{'s' * (t.threads > 1)}: {t.before.median:.4g} ms before, "
-        f"{t.fused.median:.4g} ms after"
-        for t in comparison.timings
-    ]
-
-
-def share(timing: Timing, bound: float) -> str:
-    """How much of the MACs ratio the speed-up reaches."""
-    return f"{100.0 * timing.ratio / bound:.0f} %"
+        yield from latency_rows(comparison.timings[0], comparison.macs_ratio)
 
 
 def _accuracy(before: float, after: float) -> tuple[str, ...]:
@@ -161,10 +100,13 @@ def captions(comparison: Comparison) -> Iterator[str]:
     yield "MACs: multiply-accumulates, which the SPConv paper prints as FLOPs."
     if comparison.after.overhead or comparison.before.overhead:
         yield "¹ pooling, gates, additions and BatchNorm inside the SPConv layers."
-    if _of_several_sizes(comparison):
+    if of_several_sizes(comparison):
         yield f"MACs are those of the first input, {sizes(comparison.input_shape)}."
     for line in comparison.notes:
         yield line[:1].upper() + line[1:] + "."
+    small = too_small(comparison.timings)
+    if small:
+        yield small
     if comparison.timings:
         yield "² " + latency_caption(comparison.timings)
         yield "³ speed-up by MACs ratio: 100 % is where time follows the MACs exactly."
@@ -192,29 +134,15 @@ def _is_product(operator: str) -> bool:
     return any(part in operator for part in _PRODUCTS) and "interp" not in operator
 
 
-def latency_caption(timings: list[Timing]) -> str:
-    """What was timed, how and where."""
-    engines = {registry.label(t.engine): t.facts.get("version", "") for t in timings}
-    parts = ["median (p10–p90)", *(f"{engine} {version}".strip() for engine, version in engines.items())]
-    if len(timings) == 1:
-        threads = timings[0].threads
-        parts.append(f"batch {timings[0].batch}")
-        parts.append("1 thread" if threads == 1 else f"{threads} threads")
-    facts = timings[0].facts
-    parts += filter(None, (facts.get("dtype"), timings[0].device, facts.get("processor")))
-    text = ", ".join(parts) + "; BatchNorm is folded on both sides."
-    if any(timing.speedup is None for timing in timings):
-        where = "The intervals overlap" if len(timings) == 1 else "Where the intervals overlap"
-        text += f" {where}: no difference can be claimed."
-    return text
-
-
 def site_row(site: SiteComparison) -> tuple[str, ...]:
     """One convolution, as SITE_HEADER has it."""
     common = (site.name or "(root)", str(site.in_channels), str(site.out_channels), str(site.stride))
-    if not site.eligible:
+    changed = site.eligible or site.kept is not None or site.error is not None
+    if not changed:
         return (*common, quantity(site.params_before), quantity(site.macs_before), site.reason)
-    how = f"ratio {site.effective_ratio:.3g}, groups {site.groups}"
+    how = f"ratio {site.effective_ratio:.3g}, groups {site.groups}" if site.eligible else site.reason
+    if site.kept is not None:
+        how += f", {site.kept[0]} → {site.kept[1]} channels"
     if site.error is not None:
         how += f", error {site.error:.3f}"
     if site.kept_copy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -19,13 +20,20 @@ from spconvify.report.rows import (
     settings,
     site_row,
     summary,
+    title,
+)
+from spconvify.report.timing_rows import (
+    TIMING_HEADER,
+    sizes,
+    threads_text,
     timing_header,
     timings,
-    title,
 )
 from spconvify.report.units import quantity
 
 _UNLIMITED = 10_000
+_LESS = re.compile(r"[\d.]+x")  # of a row that isn't measured: how many times less
+_MEASURED = TIMING_HEADER[3:]  # the columns behind those that say what was timed
 
 
 def print_table(console: Console, comparison: Comparison, per_layer: bool = False) -> None:
@@ -43,7 +51,7 @@ def print_table(console: Console, comparison: Comparison, per_layer: bool = Fals
         table.add_row(*map(_text, (name, *cells)), _coloured(factor), style=style)
     console.print(table)
     if len(comparison.timings) > 1:
-        console.print(_timing_table(comparison))
+        console.print(_timing_table(console, comparison))
     poor = comparison.agreement is not None and comparison.agreement.poor
     for line in agreement_lines(comparison):
         console.print(_text(line, "bold red" if poor else "bold"))
@@ -59,15 +67,37 @@ def _text(text: str, style: str = "") -> Text:
 def _coloured(factor: str) -> Text:
     if "slower" in factor:
         return Text(factor, style="bold red")
-    return Text(factor, style="bold green" if factor and "no " not in factor else "")
+    return Text(factor, style="bold green" if "faster" in factor or _LESS.fullmatch(factor) else "")
 
 
-def _timing_table(comparison: Comparison) -> Table:
+def _timing_table(console: Console, comparison: Comparison) -> Table:
+    """A line for every timing, and the factor's interval under it; where the terminal is too narrow,
+    batch and threads are under the engine's name."""
+    head = timing_header(comparison)
+    rows = [list(map(_text, row)) for row in timings(comparison)]
+    table = _of_timings(head, rows)
+    unlimited = console.options.update(max_width=_UNLIMITED)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        return table
+    where = len(head) - len(_MEASURED)
+    narrow = []
+    for row, timing in zip(rows, comparison.timings):
+        under = f"batch {timing.batch}, {threads_text(timing.threads)}"
+        if "input" in head:
+            under = f"{sizes(timing.input_shape)}\n{under}"
+        narrow.append([row[0].append(f"\n{under}", "dim"), *row[where:]])
+    measured = (column.replace(" ", "\n") for column in head[where:])
+    return _of_timings(("engine", *measured), narrow)
+
+
+def _of_timings(head: Sequence[str], rows: Iterable[Sequence[Text]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in timing_header(comparison):
-        table.add_column(column, justify="left" if column == "engine" else "right")
-    for *cells, factor, share in timings(comparison):
-        table.add_row(*map(_text, cells), _coloured(factor), _text(share))
+    for column in (*head[:-2], head[-1]):  # the interval has none of its own
+        is_name = column == "engine"
+        table.add_column(column, justify="left" if is_name else "right", no_wrap=not is_name)
+    for *cells, factor, interval, share in rows:
+        both = Text("\n").join([_coloured(factor.plain), interval])
+        table.add_row(*cells, both, share)
     return table
 
 

@@ -18,10 +18,9 @@ from spconvify.report.rows import (
     settings,
     site_row,
     summary,
-    timing_header,
-    timings,
     title,
 )
+from spconvify.report.timing_rows import timing_header, timings
 
 # What makes a spreadsheet compute a cell instead of showing it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

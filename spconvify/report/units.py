@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from spconvify.engines import Latency
+from spconvify.engines import Latency, speedup_interval, verdict
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -48,11 +48,22 @@ def _digits(latency: Latency) -> int:
     return 1 if latency.median >= 10 else 2
 
 
-def verdict(before: Latency, after: Latency, speedup: float | None) -> str:
-    """What the latencies say, and nothing more than they say."""
-    if speedup is None:
-        return "no difference"
-    return f"{speedup:.2f}x faster" if speedup > 1 else f"{1 / speedup:.2f}x slower"
+def times(before: Latency, after: Latency) -> str:
+    """What two latencies say of each other, in a few characters."""
+    said, ratio = verdict(before, after), before.median / after.median
+    if said == "slower":
+        return f"{1 / ratio:.2f}x slower"
+    if said in ("faster", "noisy"):
+        return f"{ratio:.2f}x{',' if said == 'noisy' else ''} {said}"
+    return said.removesuffix(" to gain")
+
+
+def times_interval(before: Latency, after: Latency) -> str:
+    """How sure the factor in `times` is."""
+    least, most = speedup_interval(before, after)
+    if verdict(before, after) == "slower":
+        least, most = 1 / most, 1 / least
+    return f"{least:.2f}–{most:.2f}x"
 
 
 def metric_figures(before: float | None, after: float | None) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from command_line import one_line_error
 
 from spconvify import ConversionError, EngineError, save, zoo
 from spconvify.deploy.latencies import Timing
-from spconvify.engines import Latency
+from spconvify.engines import Latency, registry
 from spconvify.errors import Option
 
 WHY = "running the network 'fused' failed: it resizes"
@@ -41,6 +41,31 @@ def test_the_table_says_why(run, checkpoint, one_fails, monkeypatch):
     assert f"No latency in Paddle Inference: {WHY}" in " ".join(text.split())
     assert "18 of 21 convolutions" in text
     assert "2 ms" in text or "2.00 ms" in text
+
+
+@pytest.mark.parametrize("format", ["table", "md", "json"])
+def test_engines_that_are_skipped_are_named_with_the_reason(run, checkpoint, monkeypatch, format):
+    def time_networks(before, after, shape, engine, threads, device, **_):
+        ms = Latency(2.0, 1.9, 2.1, 10)
+        return Timing(engine, threads, shape[0], device, ms, ms, ms)
+
+    def check_installed(self):
+        raise EngineError("it isn't installed; use ", Option("engine", "eager"))
+
+    monkeypatch.setattr("spconvify.deploy.timing.time_networks", time_networks)
+    monkeypatch.setattr(type(registry.engine("onnxruntime")), "check_installed", check_installed)
+    code, text, _ = run("report", checkpoint, "--engine", "all", "--format", format)
+    assert code == 0
+    lines = ["ONNX Runtime: it isn't installed; use --engine eager", "TensorRT: engine tensorrt needs a"]
+    untimed = " ".join(text.split())
+    for line in lines:
+        assert line in untimed
+    if format == "json":
+        names = [timing["engine"] for timing in json.loads(text)["timings"]]
+        assert "onnxruntime" not in names
+        assert {"inference", "eager"} <= set(names)
+    code, text, _ = run("report", checkpoint, "--engine", "eager", "--format", format)
+    assert "TensorRT" not in text  # nobody asked for it
 
 
 @pytest.mark.parametrize("format", ["md", "json", "csv"])

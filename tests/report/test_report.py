@@ -23,7 +23,7 @@ from spconvify.report import (
     to_markdown,
 )
 from spconvify.report.comparison import Comparison, SiteComparison
-from spconvify.report.rows import captions
+from spconvify.report.rows import captions, summary
 from spconvify.report.side import Side
 from spconvify.report.units import change, factor, interval, median, metric_figures, quantity
 from spconvify.surgery.fit_report import FitReport
@@ -62,7 +62,7 @@ def test_table_fits_80_columns_and_says_everything():
     for part in (
         "SPConv: ratio 0.5, 2 groups, gap fusion, 1 of 2 convolutions converted",
         "25.56 M", "18.34 M", "−28.2 %", "4.11 G", "2.94 G", "14.51 M", "102.4 MB",
-        "33.0 ms", "32.0–34.0", "2.00x faster", "Operators not counted: relu.",
+        "33.0 ms", "32.0–34.0", "2.00x faster", "16.0–17.0 1.88–2.12x", "Operators not counted: relu.",
         "not fused 40.0 ms +21.2 % 1.21x slower", "share of bound³ 143 %", "BatchNorm is folded on both",
         "The dense convolution is faster at conv9; --only-faster",
     ):  # fmt: skip
@@ -82,13 +82,95 @@ def test_nothing_is_called_faster_when_the_intervals_overlap():
 def test_a_grid_is_a_table_of_its_own():
     comparison = sample()
     comparison.add(timing((20.0, 19.0, 21.0), (5.0, 4.0, 6.0), engine="eager", threads=2, batch=8))
-    for text in (printed(comparison, 120), to_markdown(comparison)):
-        cells = text.replace("|", " ").split()
-        row = "Paddle eager 8 2 20.0 ms 40.0 ms 5.00 ms 4.00x faster 286 %"
-        assert row in " ".join(cells)
-        assert "Paddle Inference 1 1 33.0 ms 40.0 ms 16.5 ms 2.00x faster 143 %" in " ".join(cells)
+    interval = {"table": "", "md": "3.17–5.25x "}
+    for name, text in (("table", printed(comparison, 120)), ("md", to_markdown(comparison))):
+        cells = " ".join(text.replace("|", " ").split())
+        assert f"Paddle eager 8 2 20.0 ms 40.0 ms 5.00 ms 4.00x faster {interval[name]}286 %" in cells
+        assert "3.17–5.25x" in cells
+        assert "Paddle Inference 1 1 33.0 ms 40.0 ms 16.5 ms 2.00x faster" in cells
         assert "share of bound" not in text
     assert [entry["batch"] for entry in comparison.to_dict()["timings"]] == [1, 8]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("several_sizes", [False, True])
+def test_a_grid_is_whole_on_any_terminal(width, several_sizes):
+    comparison = sample()
+    large = (1, 3, 640, 640) if several_sizes else (1, 3, 32, 32)
+    comparison.timings = [
+        timing((298.4, 290, 301), (101.4, 99, 104), engine="openvino", input_shape=(1, 3, 32, 32)),
+        timing((0.95, 0.9, 1), (0.93, 0.9, 0.98), engine="inference", batch=8, input_shape=large),
+        timing((33, 32, 34), (31, 29, 33), engine="eager", threads=16, input_shape=large),
+    ]
+    text = printed(comparison, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    parts = [
+        "2.94x faster",
+        "2.79–3.04x",
+        "too small",
+        "0.92–1.11x",
+        "1.06x, noisy",
+        "fused",
+        "298.4 ms",
+    ]
+    if width == 80:
+        parts += ["batch 8, 1 thread ", "batch 1, 16 threads"]
+    if several_sizes:
+        parts += ["1x3x32x32 ", "1x3x640x640 "]
+    for part in parts:
+        assert part in text, part
+
+
+WORDS = [
+    ((33, 32, 34), (16.5, 16, 17), "faster", "2.00x faster", "1.88–2.12x"),
+    ((16.5, 16, 17), (33, 32, 34), "slower", "2.00x slower", "1.88–2.12x"),
+    ((33, 32, 34), (31, 29, 33), "noisy", "1.06x, noisy", "0.97–1.17x"),
+    ((33, 32.5, 33.5), (33.2, 32.6, 33.6), "no difference", "no difference", "0.97–1.03x"),
+    ((0.95, 0.9, 1.0), (0.93, 0.9, 0.98), "too small to gain", "too small", "0.92–1.11x"),
+    ((1.45, 1.3, 1.6), (1.6, 1.4, 1.8), "noisy", "0.91x, noisy", "0.72–1.14x"),
+    ((0.95, 0.9, 1.0), (1.9, 1.8, 2.0), "slower", "2.00x slower", "1.80–2.22x"),
+    ((0.95, 0.94, 0.96), (0.5, 0.49, 0.51), "faster", "1.90x faster", "1.84–1.96x"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "verdict", "shown", "interval"), WORDS)
+def test_what_two_latencies_say(before, after, verdict, shown, interval):
+    comparison = sample(before, after)
+    assert comparison.timings[0].verdict == verdict
+    rows = {name.strip(): last for name, *_, last in summary(comparison)}
+    assert (rows["latency²"], rows["p10–p90"]) == (shown, interval)
+    data = comparison.to_dict()["timings"][0]
+    assert data["verdict"] == verdict
+    least, most = data["speedup_interval"]
+    assert least <= data["before_ms"]["median"] / data["fused_ms"]["median"] <= most
+    assert (data["speedup"] is None) == (verdict not in ("faster", "slower"))
+
+
+def test_a_small_network_is_told_that_it_cannot_gain():
+    said = "Too small to gain: 0.95 ms is mostly operators"
+    for after in ((0.93, 0.9, 0.98), (1.9, 1.8, 2.0)):
+        comparison = sample((0.95, 0.9, 1.0), after)
+        for text in (printed(comparison), to_markdown(comparison)):
+            assert said in " ".join(text.split())
+            assert "no difference" not in text
+    for faster in (((0.95, 0.94, 0.96), (0.5, 0.49, 0.51)), ((33, 32, 34), (31, 29, 33))):
+        assert "Too small" not in printed(sample(*faster))
+    several = sample((0.95, 0.9, 1.0), (0.93, 0.9, 0.98))
+    several.add(timing((1.2, 1.1, 1.3), (1.2, 1.1, 1.3)))
+    several.add(timing((33.0, 32.0, 34.0), (16.5, 16.0, 17.0)))
+    assert "Too small to gain: 1.20 ms is mostly operators" in printed(several)
+
+
+def test_only_what_is_faster_is_green():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system="standard")
+    colours = {"faster": "\x1b[1;32m2.00x faster", "slower": "\x1b[1;31m2.00x slower"}
+    for before, after, verdict, shown, _ in WORDS[:5]:
+        print_table(console, sample(before, after))
+        text = console.file.getvalue()
+        console.file.truncate(0)
+        assert f"\x1b[1;32m{shown}" not in text or verdict == "faster"
+        assert colours.get(verdict, shown) in text
 
 
 def test_a_timing_names_the_sites_forms():
