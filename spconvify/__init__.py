@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from spconvify.surgery.reach import MergeFirstWarning, UnreachedWarning
     from spconvify.surgery.sites import Site, find_sites
     from spconvify.workflow.compare import compare
-    from spconvify.workflow.slim import Slimmed, slim
+    from spconvify.workflow.job import Slimmed
+    from spconvify.workflow.slim import slim
 
 __version__ = "0.1.0"
 
@@ -61,7 +62,7 @@ _HOME = {
     "RecoveryError": "errors",
     "SPConv2D": "operators.spconv.layer",
     "Site": "surgery.sites",
-    "Slimmed": "workflow.slim",
+    "Slimmed": "workflow.job",
     "SpconvifyError": "errors",
     "UnreachedWarning": "surgery.reach",
     "compare": "workflow.compare",

@@ -16,7 +16,7 @@ from spconvify.source.loading import Source
 
 if TYPE_CHECKING:
     from spconvify.workflow.budget import Budget
-    from spconvify.workflow.slim import Slimmed
+    from spconvify.workflow.job import Slimmed
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
     from spconvify.network.batches import without_example
     from spconvify.network.examples import example_of, form_of
     from spconvify.network.inputs import Inputs
-    from spconvify.workflow.slim import Job, carry_out_job, check_plan
+    from spconvify.workflow.job import Job, carry_out_job, check_plan
 
     with working(f"building {source.name}", quiet):
         model = source.build()
@@ -98,7 +98,7 @@ def _as_it_is(source: Source, measurement: Measurement, quiet: bool) -> Slimmed:
     from spconvify.network.counting import cost
     from spconvify.report.comparison import common_settings, compared
     from spconvify.surgery.planning import plan_of
-    from spconvify.workflow.slim import Slimmed
+    from spconvify.workflow.job import Slimmed
     from spconvify.workflow.timing import add_timings
 
     with working(f"counting {source.name}", quiet):

@@ -25,18 +25,17 @@ from spconvify.network.run import evaluating, run
 from spconvify.operators.spconv.channels import CHOICE_RIDGE, choose_channels, reduce_problem
 from spconvify.operators.spconv.cholesky import solve_spd
 from spconvify.operators.spconv.eligibility import padding_of
-from spconvify.operators.spconv.exchange import GroupSelection
 from spconvify.operators.spconv.settings import representative_channels
 from spconvify.operators.spconv.solve import fit_split, loaded, relative_error
 from spconvify.operators.spconv.trial import moments_of
 from spconvify.progress import Progress, nothing
+from spconvify.search.inputs_by_worth import dense_columns, greedy_order
 from spconvify.search.journal import Journal
 from spconvify.search.judge import Judge
 from spconvify.search.options import options
 from spconvify.search.structure import Slot, Structure, counts
 
 EFFORT = Effort(rows_per_channel=128, fewest_per_image=32)
-_STEPS = 48  # of the greedy selection of a width's channels
 _SENSITIVITY_SHARE = 0.5  # of a slot's inputs, without which the network's outputs are looked at
 
 
@@ -155,7 +154,7 @@ class _Maker:
                 geometry = _geometry(slot.conv)
                 moments = self._moments(task, geometry, slot)
                 by_option += _by_option(slot, moments, geometry, task.path)
-                dense = moments.part(_dense_columns(slot.channels[0], geometry), slice(None))
+                dense = moments.part(dense_columns(slot.channels[0], geometry), slice(None))
                 del moments
             else:
                 dense = self._moments(task, Windows.of(slot.conv), slot)
@@ -202,32 +201,6 @@ class _Maker:
         return distance / max(error, 1e-6)
 
 
-def greedy_order(moments: Moments, taps: int, gain: np.ndarray) -> tuple[list[int], dict[int, float]]:
-    """A convolution's inputs in the order in which they are worth most, and the error by their number.
-
-    The error is the share of the outputs' variance, weighted by the gain of the BatchNorm behind them,
-    that the best weights for these inputs alone miss.
-    """
-    weight = np.abs(gain)
-    gram = loaded(moments.gram.copy(), moments, CHOICE_RIDGE)
-    channels = len(gram) // taps
-    group = GroupSelection(gram, moments.cross * weight, taps)
-    power = max(float(moments.power @ np.square(weight)), 1e-30)
-    at_once = max(1, channels // _STEPS)
-    curve, explained = {0: 1.0}, 0.0
-    while len(group.chosen) < channels:
-        gains = group.addition_gains()
-        best = np.argsort(-gains, kind="stable")[: min(at_once, channels - len(group.chosen))]
-        first = len(group.chosen)
-        for number, channel in enumerate(best):
-            explained += float(gains[channel])
-            curve[first + number + 1] = max(0.0, 1.0 - explained / power)
-        group.add([int(channel) for channel in best])
-    # What even all of them miss isn't the selection's fault.
-    floor = curve[channels]
-    return list(group.chosen), {count: max(0.0, error - floor) for count, error in curve.items()}
-
-
 def _geometry(conv: Any) -> Geometry:
     padding = padding_of(conv)
     assert padding is not None, "a slot that can be replaced has a padding that SPConv has"
@@ -243,16 +216,3 @@ def _by_option(slot: Slot, moments: Moments, geometry: Geometry, path: OutputPat
         groups = choose_channels(problem, kept // option.groups, 0)
         found.append(fit_split(moments, geometry, groups, gain=gain, ridge=CHOICE_RIDGE).error)
     return found
-
-
-def _dense_columns(channels: int, geometry: Geometry) -> np.ndarray:
-    """Where the features of a dense 3x3 are among an SPConv's, channel by channel its nine taps.
-
-    At stride 1 the centre is the pooled value; at stride 2 the pooled value is none of a dense 3x3's.
-    """
-    taps = len(geometry.taps)
-    own = np.arange(channels)[:, None] * taps + np.arange(taps)
-    if taps == 9:
-        return own.ravel()
-    centre = channels * taps + np.arange(channels)[:, None]
-    return np.hstack([own[:, :4], centre, own[:, 4:]]).ravel()

@@ -11,15 +11,12 @@ import numpy as np
 from paddle import nn
 
 from spconvify.calibration.images import FEWEST_TO_SPLIT, CalibrationImages
-from spconvify.errors import ArgumentError, Option, SpconvifyError
+from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.network.inputs import Inputs
-from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.progress import Progress
-from spconvify.search.choice import Choice
 from spconvify.search.costs import Costs, MacCosts
 from spconvify.search.journal import Journal
 from spconvify.search.judge import Judge
-from spconvify.search.latency import LatencyCosts
 from spconvify.search.refinement import can_refine, refine, takes_long
 from spconvify.search.search import Found, OutOfReachError, Search
 from spconvify.search.structure import Structure
@@ -27,6 +24,7 @@ from spconvify.surgery.convert import carry_out
 from spconvify.surgery.planning import Plan
 from spconvify.workflow.budget import Budget
 from spconvify.workflow.timing import Setting
+from spconvify.workflow.whole_times import WholeTimer
 
 _NEAR = 0.02  # of a target: a measured speed-up that is no farther off will do
 _CORRECTIONS = 4  # of what the layers' times add up to, by the time of whole networks
@@ -43,7 +41,7 @@ class Within:
 
 
 class BudgetSearch:
-    """The search for one network.
+    """The search for one network; `left_out` are the images that nothing is fitted to or judged on.
 
     Args:
         name: of the network, for messages.
@@ -81,7 +79,7 @@ class BudgetSearch:
         self._name, self._model, self._macs, self._shape = name, model, macs, shape
         self._budget, self._setting, self._seed = budget, setting, seed
         self._images, self._progress = images, progress
-        self._to_fit, self._left_out = to_fit, left_out
+        self._to_fit, self.left_out = to_fit, left_out
         self._structure = Structure.of(
             model,
             Inputs.of(shape, model),
@@ -118,12 +116,16 @@ class BudgetSearch:
         Raises:
             SpconvifyError: if it can't be had; it says what can.
         """
-        if self._budget.macs is not None:
-            return self._within_macs(self._budget.macs)
-        if self._budget.speedup is not None:
-            return self._faster(self._budget.speedup)
-        assert self._budget.drop is not None
-        return self._within_drop(self._budget.drop, lost)
+        try:
+            if self._budget.macs is not None:
+                return self._within_macs(self._budget.macs)
+            if self._budget.speedup is not None:
+                return self._faster(self._budget.speedup)
+            assert self._budget.drop is not None
+            return self._within_drop(self._budget.drop, lost)
+        except SpconvifyError:
+            self.finish()  # only a search that was killed goes on
+            raise
 
     def refine(self, original: nn.Layer, network: nn.Layer) -> list[str]:
         """Train the network on the calibration images, if that is wanted and can be."""
@@ -134,7 +136,7 @@ class BudgetSearch:
             return ["not refined: the calibration images aren't pictures alone, all of one size"]
         if wanted is None and takes_long(self._macs):
             return ["not refined, since it would take more than ten minutes; refine=True does it"]
-        judge = Judge(original, self._left_out)
+        judge = Judge(original, self.left_out)
         before, after = refine(
             original, network, self._to_fit, judge, seed=self._seed, progress=self._progress
         )
@@ -175,7 +177,7 @@ class BudgetSearch:
         return f"chosen among {self._search.looked_at} networks, distance {found.distance:.3g}"
 
     def _faster(self, target: float) -> Within:
-        timer = _Timer(self._model, self._shape, self._setting, self._search, self._progress)
+        timer = WholeTimer(self._model, self._shape, self._setting, self._search, self._progress)
         costs = timer.costs(self._structure)
         dense = costs.dense(self._structure)
         budget, found, reached = dense / target, None, 0.0
@@ -213,7 +215,7 @@ class BudgetSearch:
     def _within_drop(self, drop: float, lost: Callable[[nn.Layer], float]) -> Within:
         costs: Costs = MacCosts(self._structure, self._macs)
         if self._setting is not None:
-            timer = _Timer(self._model, self._shape, self._setting, self._search, self._progress)
+            timer = WholeTimer(self._model, self._shape, self._setting, self._search, self._progress)
             costs = timer.costs(self._structure)
         dense = costs.dense(self._structure)
         low, high = self._search.least(costs) / dense, 1.0
@@ -252,53 +254,3 @@ class BudgetSearch:
                 progress=self._progress,
             )
         return network
-
-
-class _Timer:
-    """Times the network and what becomes of it in the engine of a budget."""
-
-    def __init__(
-        self, model: nn.Layer, shape: Any, setting: Setting | None, search: Search, progress: Progress
-    ):
-        from spconvify.engines import registry
-
-        if setting is None:
-            raise ArgumentError("a speed-up is measured: give ", Option("engine"))
-        self._model, self._setting, self._search = model, setting, search
-        self._inputs = Inputs.of(setting.inputs(shape), model)
-        self._progress = progress
-        self.label = registry.label(setting.engine)
-
-    def costs(self, structure: Structure) -> LatencyCosts:
-        """The layers' times, held to the network's own."""
-        from spconvify.deploy.layer_times import LayerTimes
-
-        where = self._setting.engine, self._setting.threads, self._setting.device
-        total = self._measured({"original": self._model})["original"]
-        return LatencyCosts.measured(structure, LayerTimes(*where), total, self._progress)
-
-    def speedup(self, choice: Choice) -> float:
-        """That of a choice, with weights as they come: those don't change the time."""
-        plan = self._search.plan(choice)
-        network, _ = carry_out(self._model, plan, init=DEFAULT_INIT, input_shape=self._inputs.brief)
-        found = self._measured({"original": self._model, "slim": network})
-        return found["original"] / found["slim"]
-
-    def _measured(self, networks: dict[str, nn.Layer]) -> dict[str, float]:
-        from spconvify.deploy.timing import fuse_for_deployment
-        from spconvify.engines import measure
-
-        setting = self._setting
-        fused = {
-            name: fuse_for_deployment(network, self._inputs, setting.engine)
-            for name, network in networks.items()
-        }
-        found = measure(
-            fused,
-            self._inputs.brief,
-            engine=setting.engine,
-            threads=setting.threads,
-            device=setting.device,
-            progress=lambda done, total: self._progress(done, total, f"timing in {self.label}"),
-        )
-        return {name: latency.median for name, latency in found.items()}
