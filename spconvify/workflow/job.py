@@ -34,7 +34,7 @@ from spconvify.workflow.within import BudgetSearch
 
 @dataclass
 class Slimmed:
-    """What `spconvify.slim` gives: the converted network, how it compares with the original, the plan."""
+    """What `spconvify.slim` gives: the converted network, its comparison with the original, the plan."""
 
     network: nn.Layer
     comparison: Comparison
