@@ -109,11 +109,13 @@ def calibrate(
                 errors[name], too_few = found.error, found.few
             except Unfitted as reason:
                 too_few = reason.few
-                errors.copied[name] = str(reason)
+                is_refit = operator is None and task.kept == Kept()  # it is as good as it was
+                if not is_refit:
+                    errors.copied[name] = str(reason)
                 if reason.error is not None:
                     errors[name] = reason.error
-                had = "copied weights" if operator else "weights that it has"
-                _warn(f"layer {name!r}: {reason}; so it keeps the {had}")
+                if not is_refit:
+                    _warn(f"layer {name!r}: {reason}; so it keeps the copied weights")
             settled.settle(layer)
             if too_few:
                 few[name] = too_few
