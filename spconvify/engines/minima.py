@@ -25,9 +25,11 @@ from spconvify.settings import DEFAULT_ENGINE
 if TYPE_CHECKING:
     from paddle import nn
 
-BLOCK_SECONDS = 0.02
-LEAST_ROUNDS, MOST_ROUNDS = 4, 12
-_SETTLED = 1.02  # the next best block's minimum, by the best one's: then another round tells nothing new
+BLOCK_SECONDS = 0.03
+_LEAST_RUNS = 3  # of a block, however long they take
+LEAST_ROUNDS, MOST_ROUNDS = 5, 12
+# Once the minima of the best so many blocks are that close, by the best one, another tells nothing new.
+_AGREEING, _CLOSE = 3, 1.02
 _MOST_DEATHS = 3  # of a process: then it isn't a network's fault
 
 
@@ -54,7 +56,7 @@ def minima(
     """Time every network on random float32 numbers: the minimum in ms, or why it can't be run.
 
     All are loaded into one process, whose thread counts are set before Paddle is loaded, and take turns,
-    a block of runs each, until the best two blocks of a network agree. A network that ends the process
+    a block of runs each, until the best three blocks of a network agree. A network that ends the process
     is left out, and the others go on in another one.
 
     Args:
@@ -62,7 +64,7 @@ def minima(
         engine: what runs them, by name; see `spconvify.engines.registry`.
         threads: CPU threads.
         device: "cpu" or "gpu:0" (synchronised around every run).
-        seconds: of each network's turn; at least one run.
+        seconds: of each network's turn; at least three runs.
         progress: called with (done, total), in parts of networks.
 
     Raises:
@@ -112,8 +114,8 @@ class _HandedOver:
             return True
         if len(self.blocks) < LEAST_ROUNDS:
             return False
-        best, second = sorted(self.blocks)[:2]
-        return second <= _SETTLED * best
+        best = sorted(self.blocks)[:_AGREEING]
+        return best[-1] <= _CLOSE * best[0]
 
     @property
     def found(self) -> Minimum:
@@ -194,6 +196,6 @@ class _Series:
         runs = {one.place: worker.ask(one, warm_up=self._seconds) for one in self._unsettled()}
         for _ in range(MOST_ROUNDS):
             for one in self._unsettled():
-                times = worker.ask(one, run=runs[one.place])
+                times = worker.ask(one, run=max(_LEAST_RUNS, runs[one.place]))
                 one.blocks += [] if times is None else [min(times)]
                 self._told.step(one.is_settled)
