@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from paddle import nn
@@ -19,7 +21,7 @@ from spconvify.search.costs import Costs
 from spconvify.search.journal import Journal
 from spconvify.search.judge import Judge
 from spconvify.search.plans import plan_for
-from spconvify.search.starts import Weights, cost_of, uniform, weighted_starts
+from spconvify.search.starts import BIASES, UNIFORM, Weights, cost_of, uniform, weighted_starts
 from spconvify.search.structure import Structure
 from spconvify.search.table import Table
 from spconvify.surgery.apply import apply_plan
@@ -46,12 +48,16 @@ class OutOfReachError(SpconvifyError):
 
 @dataclass(frozen=True)
 class Found:
-    """A choice, the distance that a quick fit gave it, its cost, and where it came from."""
+    """A choice, the distance that a quick fit gave it, its cost, and where it came from.
+
+    `again` makes the choice of the same origin for another budget; None if there is none.
+    """
 
     choice: Choice
     distance: float
     cost: float
     origin: str
+    again: Callable[[float], Choice | None] = field(compare=False, repr=False)
 
 
 class Search:
@@ -100,11 +106,15 @@ class Search:
 
     def least(self, costs: Costs) -> float:
         """The lowest cost that any choice has."""
-        return Problem.of(self.structure, costs, self.table.damages({}, 1.0)).least
+        return self._problem(costs).least
+
+    def first(self, costs: Costs, budget: float) -> Choice | None:
+        """The choice of the tables as they are, without any fit; None if nothing is as cheap."""
+        return self._choose(self._problem(costs), budget, Weights({}, BIASES[0]))
 
     def cheapest(self, costs: Costs) -> Choice:
         """The choice of lowest cost."""
-        problem = Problem.of(self.structure, costs, self.table.damages({}, 1.0))
+        problem = self._problem(costs)
         choice = problem.choose(problem.least * (1 + 1e-9))
         assert choice is not None, "its cost is the least one"
         return choice
@@ -119,37 +129,38 @@ class Search:
         Raises:
             OutOfReachError: if nothing is as cheap.
         """
-        problem = Problem.of(self.structure, costs, self.table.damages({}, 1.0))
+        problem = self._problem(costs)
         least = problem.least
         if least > budget:
             raise OutOfReachError("no choice is as cheap as that", least)
         starts = weighted_starts(self.table, self.structure)
         tries = self._tries if thorough else 0
-        total = len(starts) + 2 + tries
+        total = len(starts) + len(UNIFORM) + tries
         best: tuple[Found, Weights] | None = None
         tried = 0
 
-        def look(choice: Choice | None, weights: Weights, origin: str) -> None:
+        def look(again: Callable[[float], Choice | None], weights: Weights, origin: str) -> None:
             nonlocal best, tried
             self._progress(tried, total, f"trying {origin}" + (_so_far(best[0]) if best else ""))
             tried += 1
+            choice = again(budget)
             if choice is None:
                 return
-            found = Found(
-                choice, self.distance(choice), cost_of(choice, self.structure, problem), origin
-            )
+            cost = cost_of(choice, self.structure, problem)
+            found = Found(choice, self.distance(choice), cost, origin, again)
             if best is None or found.distance < best[0].distance:
                 best = (found, weights)
 
         for weights in starts:
-            look(self._choose(problem, budget, weights), weights, "mixed choices")
-        for choice in uniform(self.structure, problem, budget):
-            look(choice, starts[0], "the same everywhere")
+            look(partial(self._choose, problem, weights=weights), weights, "mixed choices")
+        for kind in UNIFORM:
+            again = partial(uniform, self.structure, problem, kind=kind)
+            look(again, starts[0], "the same everywhere")
         random = np.random.default_rng(self._seed)
         for number in range(tries):
             assert best is not None
             weights = self._changed(best[1], random, number < tries // 2)
-            look(self._choose(problem, budget, weights), weights, "other weights")
+            look(partial(self._choose, problem, weights=weights), weights, "other weights")
         assert best is not None, "the first start always gives a choice"
         return best[0]
 
@@ -169,6 +180,9 @@ class Search:
             fitted = fit_quickly(self._model, plan, images, self._seed)
             distances.append(judge.distance(fitted))
         return sum(distances) / len(distances)
+
+    def _problem(self, costs: Costs) -> Problem:
+        return Problem.of(self.structure, costs, self.table.damages({}, 1.0))
 
     def _choose(self, problem: Problem, budget: float, weights: Weights) -> Choice | None:
         damages = self.table.damages(weights.by_slot, weights.bias)

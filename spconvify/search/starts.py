@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from spconvify.search.table import Table
 # How much worse an error of an SPConv is than one of the same size elsewhere: later layers repair less.
 BIASES = (1.0, 3.0)
 PRUNING_ALONE = 1e9
+UNIFORM = ("narrowed", "replaced")  # what can be had everywhere
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,18 @@ def weighted_starts(table: Table, structure: Structure) -> list[Weights]:
     return [Weights(by_slot, bias) for by_slot in ({}, alike) for bias in biases]
 
 
-def uniform(structure: Structure, problem: Problem, budget: float) -> Iterator[Choice]:
-    """The same setting wherever it can be: the mildest of every kind that meets the budget."""
-    if structure.widths:
+def uniform(structure: Structure, problem: Problem, budget: float, kind: str) -> Choice | None:
+    """The same wherever it can be, as mild as the budget allows: one of `UNIFORM`; None if it can't."""
+    if kind == "narrowed":
+        if not structure.widths:
+            return None
         share = _mildest(lambda share: _narrowed(structure, share), problem, structure, budget)
-        if share is not None:
-            yield _narrowed(structure, share)
+        return None if share is None else _narrowed(structure, share)
     for settings in SETTINGS:
         choice = _replaced(structure, settings)
         if any(choice.options.values()) and cost_of(choice, structure, problem) <= budget:
-            yield choice
-            break
+            return choice
+    return None
 
 
 def cost_of(choice: Choice, structure: Structure, problem: Problem) -> float:

@@ -13,7 +13,7 @@ from spconvify.search.choice import Problem
 from spconvify.search.costs import MacCosts, states
 from spconvify.search.options import options
 from spconvify.search.plans import plan_for
-from spconvify.search.starts import cost_of, uniform
+from spconvify.search.starts import UNIFORM, cost_of, uniform
 from spconvify.search.structure import Structure, counts
 from spconvify.surgery.apply import apply_plan
 from spconvify.zoo.cifar import CifarResNet
@@ -111,7 +111,8 @@ def test_a_choice_costs_what_the_network_of_its_plan_costs(share):
     structure, costs, problem = problem_of(model, shape)
     orders = {name: list(range(slot.channels[0])) for name, slot in structure.slots.items()}
     chosen = [problem.choose(share * costs.dense(structure))]
-    chosen += uniform(structure, problem, share * costs.dense(structure))
+    chosen += [uniform(structure, problem, share * costs.dense(structure), kind) for kind in UNIFORM]
+    chosen = [choice for choice in chosen if choice is not None]
     assert len(chosen) >= 2
     for choice in chosen:
         new = apply_plan(model, plan_for(choice, structure, orders), input_shape=shape)
