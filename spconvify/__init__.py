@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         NotCheckedWarning,
         PlainFileWarning,
         RecoveryError,
+        SlowerWarning,
         SpconvifyError,
     )
     from spconvify.network.counting import Cost, cost
@@ -61,6 +62,7 @@ _HOME = {
     "RecoveryError": "errors",
     "SPConv2D": "operators.spconv.layer",
     "Site": "surgery.sites",
+    "SlowerWarning": "errors",
     "Slimmed": "workflow.slim",
     "SpconvifyError": "errors",
     "UnreachedWarning": "surgery.reach",
@@ -97,6 +99,7 @@ __all__ = [
     "SPConv2D",
     "Site",
     "Slimmed",
+    "SlowerWarning",
     "SpconvifyError",
     "UnreachedWarning",
     "__version__",
