@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         NotCheckedWarning,
         PlainFileWarning,
         RecoveryError,
+        SlowerWarning,
         SpconvifyError,
     )
     from spconvify.network.counting import Cost, cost
@@ -63,6 +64,7 @@ _HOME = {
     "SPConv2D": "operators.spconv.layer",
     "Site": "surgery.sites",
     "Slimmed": "workflow.job",
+    "SlowerWarning": "errors",
     "SpconvifyError": "errors",
     "UnreachedWarning": "surgery.reach",
     "compare": "workflow.compare",
@@ -98,6 +100,7 @@ __all__ = [
     "SPConv2D",
     "Site",
     "Slimmed",
+    "SlowerWarning",
     "SpconvifyError",
     "UnreachedWarning",
     "__version__",

@@ -84,5 +84,9 @@ class PlainFileWarning(UserWarning):
     """A file for an engine is right, but without what would make it faster there."""
 
 
+class SlowerWarning(UserWarning):
+    """What was exported is slower than the original network would be."""
+
+
 class NotCheckedWarning(UserWarning):
     """A network was converted, and nothing could check that the new layers are really used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -9,7 +10,7 @@ import typer
 
 from spconvify.cli import options as o
 from spconvify.cli import values as v
-from spconvify.errors import ArgumentError, Option
+from spconvify.errors import ArgumentError, Option, SlowerWarning
 from spconvify.settings import DEFAULT_ENGINE
 
 EPILOG = """
@@ -100,7 +101,8 @@ def export(
     with working(f"building {source.name}", quiet):
         model = source.build()
         (shape,) = given.inputs(model, source.architecture.input_shape)
-    with progress_bar("exporting", quiet) as progress:
+    with warnings.catch_warnings(), progress_bar("exporting", quiet) as progress:
+        warnings.simplefilter("ignore", SlowerWarning)  # a line of the result says it
         export(
             model,
             target,

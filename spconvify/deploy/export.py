@@ -11,9 +11,12 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from spconvify.caution import warn
+from spconvify.deploy.against_original import against_original
 from spconvify.deploy.checking import check, check_dtype, naming
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.full_disk import naming_full_disk
+from spconvify.deploy.latencies import AgainstOriginal
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.other_sizes import other_sizes
 from spconvify.deploy.timing import fuse_for_deployment
@@ -23,7 +26,7 @@ from spconvify.engines.measure import hand_over
 from spconvify.engines.process import environment
 from spconvify.engines.registry import EngineName
 from spconvify.engines.support import check_threads
-from spconvify.errors import ArgumentError, EngineError
+from spconvify.errors import ArgumentError, EngineError, SlowerWarning
 from spconvify.files.places import place_of
 from spconvify.files.regular import open_regular
 from spconvify.files.scratch import scratch_folder
@@ -92,6 +95,8 @@ def export(
     Warns:
         NotCheckedWarning: if an output is empty on all that the files were run on, as a detector's boxes
             may be.
+        SlowerWarning: if the files are measurably slower than the original network is, of which every
+            converted layer is a dense convolution again; that is measured only with `tune`.
     """
     if not registry.engine(engine).exports:
         usable = " or ".join(registry.exporting())
@@ -119,9 +124,25 @@ def export(
                 error, latency, how = check(model, fused, job, inputs, others)
             deleted = how.get("deleted_passes", [])
             manifest = _manifest(fused, folder, inputs, free, engine, threads, error, latency, deleted)
+            if tune and manifest.dense_again < len(manifest.forms):  # else it is as fast
+                manifest.against_original = against_original(
+                    model, fused, inputs, engine, threads, report
+                )
             report(1, 1, "putting the files in place")
             put_in_place(folder, place, overwrite, manifest.to_dict())
+    if manifest.against_original is not None:
+        _warn_if_slower(manifest.against_original, engine)
     return target
+
+
+def _warn_if_slower(found: AgainstOriginal, engine: EngineName) -> None:
+    if found.verdict == "slower":
+        before, after = (f"{one.median:.3g} ms" for one in (found.original, found.exported))
+        warn(
+            f"slower than the original in {registry.label(engine)}, {after} instead of {before}: deploy "
+            "that one",
+            SlowerWarning,
+        )
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spconvify.engines import Latency, speedup, speedup_interval, verdict
+from spconvify.engines.latency import Verdict
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Timing:
         return speedup(self.before, self.fused)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """What the latencies before and fused say of each other, in words."""
         return verdict(self.before, self.fused)
 
@@ -61,3 +62,31 @@ class Timing:
             "forms": self.forms,
             "slower_than_dense": self.slower,
         }
+
+
+@dataclass(frozen=True)
+class AgainstOriginal:
+    """Latencies of the original network and of the exported one, which took turns in one engine."""
+
+    original: Latency
+    exported: Latency
+
+    @property
+    def verdict(self) -> Verdict:
+        """What they say of the exported one, in words."""
+        return verdict(self.original, self.exported)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "original_ms": self.original.to_dict(),
+            "exported_ms": self.exported.to_dict(),
+            "speedup": speedup(self.original, self.exported),
+            "speedup_interval": list(speedup_interval(self.original, self.exported)),
+            "verdict": self.verdict,
+        }
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> AgainstOriginal:
+        """What `to_dict` describes."""
+        return cls(*(Latency(**data[key], runs=0) for key in ("original_ms", "exported_ms")))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from spconvify.deploy.latencies import AgainstOriginal
 from spconvify.engines import Latency
 
 _DENSE_AGAIN = "dense"  # the form that is one dense 3x3, see `spconvify.operators.spconv.sum_forms`
@@ -34,6 +35,7 @@ class Manifest:
     inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)  # by name, if there are several
     free_axes: Mapping[str, Sequence[int]] = field(default_factory=dict)  # of each: those of any size
     checksums: Mapping[str, str] = field(default_factory=dict)  # sha256 by name
+    against_original: AgainstOriginal | None = None  # where that was measured
 
     @property
     def dynamic_batch(self) -> bool:
@@ -71,13 +73,14 @@ class Manifest:
             "macs": self.macs,
             "latency_ms": self.latency.to_dict(),
             "max_relative_error": self.error,
+            "against_original": self.against_original and self.against_original.to_dict(),
             **({"checksums": dict(self.checksums)} if self.checksums else {}),
         }
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Manifest:
         """The manifest that `to_dict` describes."""
-        latency = data["latency_ms"]
+        latency, against = data["latency_ms"], data.get("against_original")
         facts = ("version", "processor", "dtype")
         return cls(
             data["spconvify"],
@@ -97,6 +100,7 @@ class Manifest:
             data.get("inputs", {}),
             data.get("free_axes", _of_older(data)),
             data.get("checksums", {}),
+            against and AgainstOriginal.of(against),
         )
 
 

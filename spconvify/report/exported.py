@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from spconvify.deploy.latencies import AgainstOriginal
 from spconvify.deploy.manifest import Manifest
 from spconvify.engines import registry
-from spconvify.report.units import interval, median, quantity
+from spconvify.report.units import interval, median, quantity, times, times_interval
 
 
 def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -28,6 +29,8 @@ def export_lines(folder: Path, manifest: Manifest) -> Iterator[str]:
     of = given if manifest.dynamic_size else f"batch {manifest.input_shape[0]}"
     where = f"{of}, {threads}, {manifest.facts['processor']}"
     yield f"  {'latency':<18} {median(manifest.latency)} ({interval(manifest.latency)}), {where}"
+    if manifest.against_original is not None:
+        yield f"  {'original':<18} {_against_original(manifest.against_original)}"
     yield f"  {'checked':<18} {_checked(manifest.error)}"
     engine, how = registry.engine(manifest.engine), {"deleted_passes": manifest.deleted_passes}
     for index, line in enumerate(engine.load_hint(folder, list(manifest.files), how)):
@@ -38,6 +41,18 @@ def _checked(error: float | None) -> str:
     if error is None:
         return "not compared: all outputs were empty or one number"
     return f"largest error {error:.1e} of the output's scale"
+
+
+def _against_original(found: AgainstOriginal) -> str:
+    """Whether the files are worth anything beside the original."""
+    before, after = found.original, found.exported
+    said = f"{median(before)} ({interval(before)}) by turns with {median(after)} ({interval(after)}): "
+    ratio = f"{times(before, after)} ({times_interval(before, after)})"
+    if found.verdict == "slower":
+        return f"{said}{ratio}; slower than the original: deploy that one"
+    if found.verdict in ("no difference", "too small to gain"):
+        return f"{said}{found.verdict} ({times_interval(before, after)}), and the original is more exact"
+    return said + ratio
 
 
 def _dense_again(manifest: Manifest) -> str:

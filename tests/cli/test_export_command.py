@@ -7,6 +7,8 @@ import pytest
 from command_line import one_line_error
 
 import spconvify
+from spconvify.deploy.tune import FormChoice
+from spconvify.engines import Latency
 from spconvify.zoo.cifar import resnet20
 
 
@@ -97,3 +99,15 @@ def test_a_name_is_exported_only_if_random_weights_are_wanted(run, converted, tm
     assert "--random-weights goes with a name" in error
     assert not os.path.exists("deploy")
     assert run("export", "resnet20", "--random-weights", *options)[0] == 0
+
+
+def test_slower_files_are_said_to_be_that_once(run, converted, tmp_path, monkeypatch):
+    def measure(networks, *_, **__):
+        return {"original": Latency(20, 19, 21, 9), "exported": Latency(30, 29, 31, 9)}
+
+    monkeypatch.setattr("spconvify.deploy.against_original.measure", measure)
+    monkeypatch.setattr("spconvify.deploy.export.choose_forms", lambda *_, **__: FormChoice())
+    code, text, notes = run("export", converted, "--out", tmp_path / "out", "--input", "1,3,32,32")
+    assert code == 0
+    assert "1.50x slower (1.38–1.63x); slower than the original: deploy that one" in text
+    assert "slower" not in notes
