@@ -34,6 +34,7 @@ from spconvify.network.examples import checked_numbers
 from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.norms import without_normalising
 from spconvify.network.outputs import arrays
+from spconvify.network.own_attributes import carry_attributes
 from spconvify.network.static_functions import as_written
 from spconvify.network.untouched import untouched
 from spconvify.operators.forms import Forms
@@ -171,11 +172,14 @@ def _carry_out(
     for item in folds:
         if item.forms is not None:
             form = forms.get(item.name) or item.forms.default(item.folded, registry.engine(engine))
-            replacements[id(item.layer)] = _build(item.name, item.forms, item.folded, form)
+            laid_out = _build(item.name, item.forms, item.folded, form)
+            carry_attributes(item.layer, laid_out)
+            replacements[id(item.layer)] = laid_out
         else:
             fold_into_convolution(item.layer, item.norm)
         if item.norm is not None:
             replacements[id(item.norm)] = without_normalising(item.norm)
+            carry_attributes(item.norm, replacements[id(item.norm)])
     for edge in replaceable(model):
         if id(edge.layer) in replacements:
             edge.put(replacements[id(edge.layer)])

@@ -11,6 +11,7 @@ from paddle import nn
 from spconvify.network.edges import replaceable
 from spconvify.network.inputs import Sample, forward
 from spconvify.network.operations import following
+from spconvify.network.own_attributes import carry_attributes
 from spconvify.network.untouched import untouched
 
 
@@ -22,6 +23,7 @@ class _Marker(nn.Layer):
         self.__dict__["layer"] = layer  # not as a sub-layer: it may be its own parent's
         self.calls, self.read = 0, False
         self.training = layer.training
+        carry_attributes(layer, self)  # what takes the layer's place has them too
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1

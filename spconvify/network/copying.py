@@ -78,17 +78,19 @@ def _computes_the_same(model: nn.Layer, new: nn.Layer, sample: Sample) -> bool:
     found = None  # where only the copy doesn't run, as one whose features go to the original
     with contextlib.suppress(Exception), trying(model), trying(new):  # it may write into the original
         found = arrays(forward(new, sample))
-    if found is not None and _are_same(first, found):
+    if found is not None and are_same(first, found):
         return True
     try:
         with trying(model):
             again = arrays(forward(model, sample))
     except Exception:
         return True
-    return not _are_same(first, again)
+    return not are_same(first, again)
 
 
-def _are_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+def are_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two results of a network, as `spconvify.network.outputs.arrays` gives them, are equal but
+    for rounding."""
     if first.keys() != second.keys():
         return False
     return all(

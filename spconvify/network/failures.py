@@ -39,6 +39,9 @@ _SIZES = re.compile(
     r"|(?<!list index )(?<!tuple index )out of (range|bounds)",
     re.I,
 )
+_PADDLES_KIND = re.compile(
+    r"\([A-Z]\w+\) "
+)  # "(InvalidArgument) …"; "(conv): Conv2D(…" is a layer's text
 # Python's for mistakes in code and for things that aren't there.
 _OF_CODE = (AttributeError, ImportError, NameError, KeyError, OSError, NotImplementedError, TypeError)
 
@@ -144,7 +147,7 @@ def _place(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """The line of an error that says what is wrong: Paddle's come behind a C++ traceback."""
     lines = [line.strip() for line in said(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "Error:" in line or line.startswith("(")]
+    telling = [line for line in lines if "Error:" in line or _PADDLES_KIND.match(line)]
     line = (telling or lines or [""])[0]
     if not line:
         return type(error).__name__

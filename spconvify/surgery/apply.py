@@ -63,7 +63,7 @@ def apply_plan(
             made = change.carry_out(sites, places, inits.find(init).start)
             new.update(made)
             sites.update({name: replace(sites[name], layer=layer) for name, layer in made.items()})
-        expectation.check(places.root, {name: new[name] for name in swapped})
+        expectation.check(places.root, {name: new[name] for name in swapped}, places.pairs)
         if fit is not None:
             fit(places.root, new)
     except BaseException:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import paddle
+import numpy as np
 from paddle import nn
 
 from spconvify.caution import warn
 from spconvify.errors import ConversionError, NotCheckedWarning, Option
+from spconvify.network.copying import are_same
 from spconvify.network.failures import first_line
 from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.operations import Operation, watching
-from spconvify.network.outputs import flatten
+from spconvify.network.outputs import arrays
 from spconvify.network.replacement import ReplacedConvError
 from spconvify.network.run import NoUsualInputError, run_usual, trying
 
@@ -29,6 +30,7 @@ class _Run:
     finite: bool  # whether every output is
     used: set[int]  # which of the watched weights took part in an operator
     called: set[int]  # ids of the layers that were called
+    outputs: Mapping[str, np.ndarray]
 
 
 class Expectation:
@@ -90,12 +92,23 @@ class Expectation:
                     forwarded.add(owners[id(argument)])
 
         with trying(model), watching(note) as called:
-            outputs = list(flatten(forward(model, sample)).values())
-        shapes = [tuple(tensor.shape) for tensor in outputs]
-        return _Run(shapes, all(map(_is_finite, outputs)), used, {*called, *forwarded})
+            outputs = arrays(forward(model, sample))
+        shapes = [array.shape for array in outputs.values()]
+        finite = all(map(_is_finite, outputs.values()))
+        return _Run(shapes, finite, used, {*called, *forwarded}, outputs)
 
-    def check(self, converted: nn.Layer, replacements: Mapping[str, nn.Layer]) -> None:
-        """Run the converted network; `replacements` by site name, in the order of `convs`.
+    def check(
+        self,
+        converted: nn.Layer,
+        replacements: Mapping[str, nn.Layer],
+        pairs: Sequence[tuple[nn.Layer, nn.Layer]],
+    ) -> None:
+        """Run the converted network.
+
+        Args:
+            converted: the network after the surgery.
+            replacements: by site name, in the order of `convs`.
+            pairs: every layer that is gone, with what stands in its place.
 
         Raises:
             ConversionError: if a new layer isn't called though the old one was, an old weight is still
@@ -126,6 +139,31 @@ class Expectation:
         self._check_shapes(before.shapes, after.shapes)
         if before.finite and not after.finite:
             raise ConversionError("the converted network's output isn't finite")
+        self._check_surroundings(converted, pairs, before.outputs)
+
+    def _check_surroundings(
+        self,
+        converted: nn.Layer,
+        pairs: Sequence[tuple[nn.Layer, nn.Layer]],
+        expected: Mapping[str, np.ndarray],
+    ) -> None:
+        """With the old layers' outputs in the new ones' place, all must be as it was before.
+
+        It isn't where a network asks which class a layer has, or for an attribute that not all have.
+        """
+        try:
+            with trying(converted), _standing_in(pairs):
+                found, again = (arrays(forward(converted, self._sample)) for _ in range(2))
+        except Exception as error:
+            raise ConversionError(f"the converted network doesn't run: {first_line(error)}") from error
+        if are_same(expected, found) or not are_same(found, again):  # or its outputs are never the same
+            return
+        raise ConversionError(
+            "the network treats a new layer otherwise than the convolution before it: it computes "
+            "something else even where both give the same. Its code may ask whether a layer is a "
+            "Conv2D, or for one's attribute; exclude such layers with ",
+            Option("exclude", "NAME"),
+        )
 
     def _check_shapes(self, before: list[tuple[int, ...]], after: list[tuple[int, ...]]) -> None:
         """Sizes that depend on the input's values, as a detector's number of boxes, may change."""
@@ -163,5 +201,17 @@ def _differences(
     }
 
 
-def _is_finite(tensor: paddle.Tensor) -> bool:
-    return "float" not in str(tensor.dtype) or bool(paddle.isfinite(tensor).all())
+def _is_finite(array: np.ndarray) -> bool:
+    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
+
+
+@contextlib.contextmanager
+def _standing_in(pairs: Sequence[tuple[nn.Layer, nn.Layer]]) -> Iterator[None]:
+    """Inside, every new layer computes what the old one does."""
+    try:
+        for old, layer in pairs:
+            vars(layer)["forward"] = old.forward
+        yield
+    finally:
+        for _, layer in pairs:
+            vars(layer).pop("forward", None)

@@ -17,7 +17,8 @@ class Places:
         for edge in replaceable(model):
             self._edges.setdefault(id(edge.layer), []).append(edge)
         self._changed: list[Edge] = []
-        self._new: list[nn.Layer] = []  # alive, so that their ids stay theirs
+        # By the id of what was put somewhere: the layer at the beginning, and itself to stay alive.
+        self._pairs: dict[int, tuple[nn.Layer, nn.Layer]] = {}
 
     def put(self, old: nn.Layer, new: nn.Layer) -> None:
         """Put `new` wherever `old` was at the beginning, or was put since."""
@@ -26,9 +27,15 @@ class Places:
             self._changed.append(edge)
             edge.put(new)
         self._edges[id(new)] = edges
-        self._new.append(new)
+        first, _ = self._pairs.get(id(old), (old, old))
+        self._pairs[id(new)] = (first, new)
         if old is self.root:
             self.root = new
+
+    @property
+    def pairs(self) -> list[tuple[nn.Layer, nn.Layer]]:
+        """Every layer of the beginning that is gone, with what stands in its place now."""
+        return list({id(first): (first, new) for first, new in self._pairs.values()}.values())
 
     def layers(self) -> dict[str, nn.Layer]:
         """Every layer that the network has now, by its structured name; not those in replacements."""

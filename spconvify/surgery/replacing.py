@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 from paddle.utils import unique_name
 
+from spconvify.network.own_attributes import carry_attributes
 from spconvify.network.placement import default_dtype, move_beside
 from spconvify.network.replacement import Replacement
 from spconvify.operators import registry
@@ -28,6 +29,7 @@ def replacement(conv: Any, settings: Any, name: str, start: Callable[..., None])
         move_beside(new, conv.weight)
     start(operator, new, conv)
     _inherit(operator, new, conv, name)
+    carry_attributes(conv, new)
     return new
 
 

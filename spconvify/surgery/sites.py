@@ -11,6 +11,7 @@ from paddle import nn
 from spconvify.errors import ArgumentError
 from spconvify.network.edges import held_beside, walk
 from spconvify.network.failures import check_dynamic_mode
+from spconvify.network.own_attributes import parts_of_its_own
 from spconvify.network.replacement import Replacement
 from spconvify.network.static_functions import forward_was_replaced, is_static_call
 from spconvify.operators import registry
@@ -150,6 +151,9 @@ def _identity_reason(conv: nn.Layer, context: _Context) -> str:
     if hooks:
         kinds = ", ".join(sorted({getattr(h, "__name__", type(h).__name__) for h in hooks}))
         return f"its forward hooks would be lost: {kinds}"
+    added = parts_of_its_own(conv)
+    if added:
+        return f"what was added to it would be lost: {', '.join(map(repr, added))}"
     if context.weights.is_tied(conv):
         return "its weight is shared with another layer"
     holder = context.holder(conv)
