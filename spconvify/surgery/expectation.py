@@ -207,11 +207,14 @@ def _is_finite(array: np.ndarray) -> bool:
 
 @contextlib.contextmanager
 def _standing_in(pairs: Sequence[tuple[nn.Layer, nn.Layer]]) -> Iterator[None]:
-    """Inside, every new layer computes what the old one does."""
+    """Inside, every new layer computes what the old one does in eval mode."""
+    modes = [old.training for old, _ in pairs]
     try:
         for old, layer in pairs:
+            old.training = False  # of a BatchNorm that is no part of the network any more
             vars(layer)["forward"] = old.forward
         yield
     finally:
-        for _, layer in pairs:
+        for (old, layer), mode in zip(pairs, modes):
+            old.training = mode
             vars(layer).pop("forward", None)
