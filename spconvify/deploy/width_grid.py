@@ -24,8 +24,6 @@ def between(times: Mapping[Channels, float], channels: Channels) -> float:
         times: ms by (in, out) channels; at least one. `math.inf` for what can't be run.
         channels: (in, out).
     """
-    if channels in times:
-        return times[channels]
     ins, outs = (sorted({pair[axis] for pair in times}) for axis in (0, 1))
 
     def at(inputs: int) -> float:
@@ -48,8 +46,7 @@ def _along(known: Sequence[int], time: Time, wanted: int) -> float:
     line = left + (right - left) * (wanted - low) / (high - low)
     if low < wanted < high:
         return line
-    nearest, its_time = (low, left) if wanted < low else (high, right)
-    return max(line, its_time * wanted / nearest) if wanted < low else max(line, its_time)
+    return max(line, left * wanted / low) if wanted < low else max(line, right)
 
 
 def _corner(times: Mapping[Channels, float], corner: Channels) -> float:

@@ -104,13 +104,18 @@ def test_what_there_is_not():
 def test_building_leaves_the_users_random_numbers_and_names_alone():
     shape = LayerShape.of(nets.conv(16, 16), (1, 16, 8, 8), HALF)
     paddle.seed(3)
-    expected, name = paddle.rand([4]).tolist(), nn.Linear(1, 1).weight.name
+    expected, name = paddle.rand([4]).tolist(), nets.conv().weight.name
     paddle.seed(3)
     for network in (with_layer(shape), *without_layer(shape)):
         network.build("eager")
     assert paddle.rand([4]).tolist() == expected
-    following = nn.Linear(1, 1).weight.name
-    assert int(following.split("_")[1].split(".")[0]) == int(name.split("_")[1].split(".")[0]) + 1
+    following = nets.conv().weight.name
+    assert number_in(following) == number_in(name) + 1
+
+
+def number_in(name):
+    """Of conv2d_12.w_0: 12."""
+    return int(name.split("_")[1].split(".")[0])
 
 
 def ran(network):

@@ -37,6 +37,11 @@ def test_sensible_outside(pair):
     assert low <= between(GRID, pair) <= high
 
 
+def test_measurements_that_point_the_wrong_way_outside():
+    assert between({(8, 8): 1.0, (16, 8): 4.0}, (4, 8)) == 0.5  # by the line: less than nothing
+    assert between({(8, 8): 4.0, (16, 8): 3.0}, (32, 8)) == 3.0
+
+
 def test_grows_with_the_channels():
     numbers = range(1, 130)
     for fixed in (4, 16, 40, 64, 100):
@@ -59,7 +64,7 @@ def test_a_single_one():
 
 
 def test_what_cannot_be_run_has_no_neighbours():
-    times = {(8, 8): 1.0, (16, 8): math.inf}
-    assert between(times, (12, 8)) == math.inf
-    assert between(times, (8, 8)) == 1.0
+    for times in ({(8, 8): 1.0, (16, 8): math.inf}, {(16, 8): 1.0, (8, 8): math.inf}):
+        assert between(times, (12, 8)) == math.inf
+        assert sorted(between(times, pair) for pair in times) == [1.0, math.inf]
     assert between({(8, 8): math.inf}, (4, 4)) == math.inf
