@@ -34,7 +34,7 @@ _ANOTHER_DTYPE = re.compile(
 _NO_HALF = re.compile(r"kernel\b.*\bb?float16", re.I | re.S)
 _NO_MEMORY = re.compile(r"ResourceExhausted|bad_alloc|out of memory", re.I)
 _SIZES = re.compile(
-    r"InvalidArgument|OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
+    r"OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
     r"\b(axis|rank)\b|elements|resolution|pixel|too (small|large)"
     r"|(?<!list index )(?<!tuple index )out of (range|bounds)",
     re.I,
