@@ -39,7 +39,7 @@ _SIZES = re.compile(
     r"|(?<!list index )(?<!tuple index )out of (range|bounds)",
     re.I,
 )
-_PADDLES_KIND = re.compile(r"\([A-Z]\w+\) ")  # "(InvalidArgument) …"; "(conv): Conv2D(…" is a layer's text
+_PADDLES_KIND = re.compile(r"\([A-Z]\w+\) ")  # "(InvalidArgument) …", not a layer's "(conv): …"
 # Python's for mistakes in code and for things that aren't there.
 _OF_CODE = (AttributeError, ImportError, NameError, KeyError, OSError, NotImplementedError, TypeError)
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from spconvify.caution import warn
@@ -149,8 +148,8 @@ class Expectation:
             return
         raise ConversionError(
             "the network treats a new layer otherwise than the convolution before it: it computes "
-            "something else even where both give the same. Its code may ask whether a layer is a Conv2D, "
-            "or for one's attribute; exclude such layers with ",
+            "something else even where both give the same. Its code may ask whether a layer is a "
+            "Conv2D, or for an attribute that it had; exclude such layers with ",
             Option("exclude", "NAME"),
         )
 
@@ -195,7 +194,7 @@ def _is_finite(array: np.ndarray) -> bool:
 
 
 @contextlib.contextmanager
-def _standing_in(pairs: Iterable[tuple[Any, Replacement]]) -> Iterator[None]:
+def _standing_in(pairs: Iterable[tuple[Any, Any]]) -> Iterator[None]:
     """Inside, every new layer computes what the old one does."""
     pairs = list(pairs)
     try:

@@ -57,7 +57,7 @@ def test_a_size_that_the_engine_alone_makes_is_not_the_values_doing(tmp_path, mo
     """As a converter that leaves out what a transposed convolution is to add at the edge."""
     read = checking._read
     monkeypatch.setattr(checking, "_read", lambda path: [array[..., 1:] for array in read(path)])
-    with pytest.raises(EngineError, match=r"is \(1, 4\) instead of \(1, 5\); nothing was written: the eng"):
+    with pytest.raises(EngineError, match=r"is \(1, 4\) instead of \(1, 5\); nothing .*: the engine"):
         export(trained(PlainNet()), tmp_path / "out", SHAPE, tune=False)
 
 

@@ -43,7 +43,7 @@ def test_networks_that_ask_what_a_layer_is_are_refused(way, inplace):
     network = nets.trained(Blocks(way))
     before, x = network.blocks[0], paddle.randn(SHAPE)
     expected = network(x).numpy()
-    with pytest.raises(ConversionError, match="treats a new layer otherwise.*exclude='NAME'"):
+    with pytest.raises(ConversionError, match=r"treats a new layer otherwise.*exclude='NAME'"):
         convert(network, fusion="sum", inplace=inplace, input_shape=SHAPE)
     assert network.blocks[0] is before
     np.testing.assert_array_equal(network(x).numpy(), expected)
@@ -75,10 +75,12 @@ def test_what_was_set_on_a_layer_goes_along(tmp_path):
     x = paddle.randn(SHAPE)
     slim = convert(network, fusion="sum", input_shape=SHAPE)
     slim.eval()
-    assert isinstance(slim.blocks[2], SPConv2D) and slim.blocks[2].gain == 3.0
+    assert isinstance(slim.blocks[2], SPConv2D)
+    assert slim.blocks[2].gain == 3.0
     fused = fuse(slim, input_shape=SHAPE)
     np.testing.assert_allclose(fused(x).numpy(), slim(x).numpy(), atol=1e-4)
-    assert fused.blocks[0].i == 0 and not isinstance(fused.blocks[0], SPConv2D)
+    assert fused.blocks[0].i == 0
+    assert not isinstance(fused.blocks[0], SPConv2D)
     save(slim, tmp_path / "slim.pdparams")
     loaded = load(tmp_path / "slim.pdparams", numbered(Blocks(by_number)))
     loaded.eval()
@@ -98,7 +100,7 @@ def test_layers_with_parts_of_their_own_are_left_alone():
 
 def test_an_error_that_shows_a_layer_is_named():
     network = nets.trained(Blocks(lambda layer, x: layer(x)))
-    scales = {layer: 2.0 for layer in network.blocks}
+    scales = dict.fromkeys(network.blocks, 2.0)
     network.way = lambda layer, x: layer(x) * scales[layer]
     with pytest.raises(ConversionError, match="converted network doesn't run: KeyError: SPConv2D"):
         convert(network, inplace=True, input_shape=SHAPE)
