@@ -17,6 +17,10 @@ from spconvify.network.inputs import Inputs, Sample, forward
 from spconvify.network.outputs import arrays
 
 TRIES = 4  # inputs, until one is found on which rounding changes no number of rows
+WHY = (
+    "its size depends on the values, as the number of a detector's boxes does, so the smallest rounding "
+    "can change it; take the network without that last step"
+)
 _SHIFT = 1.0  # of other values: a standard deviation of those that inputs are normalised to
 
 Outputs = Mapping[str, np.ndarray]

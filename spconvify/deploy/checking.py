@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.deploy.boxes import TRIES, OtherNumberError, has_other_numbers, with_random_pictures
+from spconvify.deploy.boxes import TRIES, WHY, OtherNumberError, has_other_numbers, with_random_pictures
 from spconvify.deploy.equality import Outputs, are_equal, differences, rounding, what_differs
 from spconvify.deploy.evidence import Evidence
 from spconvify.deploy.trials import blind, positive
@@ -124,7 +124,7 @@ def _compared(
     except EngineError as problem:
         named = dict(zip(expected, found)) if len(expected) == len(found) else {}
         if has_other_numbers(model, image, expected, named):
-            raise OtherNumberError(problem) from problem
+            raise OtherNumberError(f"{str(problem).removesuffix(_WRONG)}: {WHY}") from problem
         if norm := norm_of_own_statistics(model):
             raise EngineError(
                 f"{str(problem).removesuffix(_WRONG)}: {norm!r} normalises by "
@@ -197,9 +197,9 @@ def checked_error(
         len(named) == len(expected) and are_equal(expected, named, rounded(), tolerance)
     ):
         return error
+    limit = f" (at most {tolerance:g} is right)" if np.isfinite(error) else ""
     raise EngineError(
-        f"the exported network's {what_differs(expected, named)} (at most {tolerance:g} is right); "
-        f"nothing was written{_WRONG}"
+        f"the exported network's {what_differs(expected, named)}{limit}; nothing was written{_WRONG}"
     )
 
 

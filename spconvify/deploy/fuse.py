@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from spconvify.deploy.boxes import has_other_numbers
+from spconvify.deploy.boxes import WHY, has_other_numbers
 from spconvify.deploy.channel_order import put_side_by_side
 from spconvify.deploy.determinism import check_deterministic
 from spconvify.deploy.equality import (
@@ -154,7 +154,7 @@ def _what_is_wrong(
         except Exception:  # of a network that makes float32 tensors of its own
             right = are_equal(trial.expected, found, None, TOLERANCE)
         if not right and has_other_numbers(model, trial.sample, trial.expected, found):
-            unknown = what_differs(trial.expected, found)  # another input may tell
+            unknown = f"{what_differs(trial.expected, found)}: {WHY}"  # another input may tell
         elif not right:
             return what_differs(trial.expected, found)
         is_compared |= right

@@ -34,14 +34,12 @@ _ANOTHER_DTYPE = re.compile(
 _NO_HALF = re.compile(r"kernel\b.*\bb?float16", re.I | re.S)
 _NO_MEMORY = re.compile(r"ResourceExhausted|bad_alloc|out of memory", re.I)
 _SIZES = re.compile(
-    r"InvalidArgument|OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
+    r"OutOfRange|shape|\bsizes?\b|\bdim|channel|height|width|divisible|multiple|broadcast|"
     r"\b(axis|rank)\b|elements|resolution|pixel|too (small|large)"
     r"|(?<!list index )(?<!tuple index )out of (range|bounds)",
     re.I,
 )
-_PADDLES_KIND = re.compile(
-    r"\([A-Z]\w+\) "
-)  # "(InvalidArgument) …"; "(conv): Conv2D(…" is a layer's text
+_PADDLES_KIND = re.compile(r"\([A-Z]\w+\) ")  # "(InvalidArgument) …", not a layer's "(conv): …"
 # Python's for mistakes in code and for things that aren't there.
 _OF_CODE = (AttributeError, ImportError, NameError, KeyError, OSError, NotImplementedError, TypeError)
 

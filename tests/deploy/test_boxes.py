@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 from detectors import Detector, Thresholded
-from networks import trained
+from networks import PlainNet, trained
 
 from spconvify import EngineError, convert, export, fuse
 from spconvify.deploy import checking
@@ -44,13 +44,21 @@ def test_another_picture_is_taken_where_rounding_changes_the_number(tmp_path, mo
 
     monkeypatch.setattr(checking, "_read", one_less)
     if seeds > 1:
-        with pytest.raises(EngineError, match=r"its size depends on the values.*nothing was written"):
+        with pytest.raises(EngineError, match=r"nothing was written: its size depends on the values"):
             export(model, tmp_path / "out", SHAPE, tune=False)
         assert not list(tmp_path.iterdir())
     else:
         folder = export(model, tmp_path / "out", SHAPE, tune=False)
         assert read_manifest(folder).error < 1e-4
         assert not np.array_equal(reads[0][0], reads[1][0])
+
+
+def test_a_size_that_the_engine_alone_makes_is_not_the_values_doing(tmp_path, monkeypatch):
+    """As a converter that leaves out what a transposed convolution is to add at the edge."""
+    read = checking._read
+    monkeypatch.setattr(checking, "_read", lambda path: [array[..., 1:] for array in read(path)])
+    with pytest.raises(EngineError, match=r"is \(1, 4\) instead of \(1, 5\); nothing .*: the engine"):
+        export(trained(PlainNet()), tmp_path / "out", SHAPE, tune=False)
 
 
 def test_engines_that_have_the_operators(tmp_path):

@@ -58,6 +58,14 @@ def test_another_input_where_it_can_help(model):
     assert message(model).endswith(ANOTHER)
 
 
+def a_setting(self, x):
+    raise ValueError("(InvalidArgument) 'epsilon' in Op(LayerNorm) should be between 0.0 and 0.001")
+
+
+def test_no_input_makes_up_for_a_setting_that_paddle_refuses():
+    assert message(network(a_setting)).endswith("between 0.0 and 0.001")
+
+
 def no_attribute(self, x):
     return self.backbone(x)
 
