@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from spconvify.surgery.planning import Plan
 
 
+_LEFT = "left as it is"
+
+
 @dataclass
 class SiteComparison:
     """One convolution before and after; `eligible` is False where it was left alone, with the reason."""
@@ -177,12 +180,36 @@ def compared(
     inputs = Inputs.of(input_shape)
     cost_after = cost(after, input_shape)
     fill_costs(sites, cost_before, cost_after)
+    _mark_narrowed(sites, after)
     sides = Side.of(cost_before), Side.of(cost_after)
     uncounted = list(cost_after.uncounted)
     comparison = Comparison(name, shape_of(inputs), *sides, **settings, sites=sites, uncounted=uncounted)
     if not inputs.is_plain:
         comparison.inputs = dict(inputs.said)
     return comparison
+
+
+def _mark_narrowed(rows: list[SiteComparison], after: nn.Layer) -> None:
+    """Say which sites have fewer channels than before."""
+    from spconvify.surgery.sites import find_sites
+
+    layers: dict[str, Any] = {site.name: site.layer for site in find_sites(after)}
+    for row in rows:
+        layer = layers.get(row.name)
+        if layer is not None:
+            channels = channels_of(layer)
+            row.kept = None if channels == (row.in_channels, row.out_channels) else channels
+            if row.kept is not None and row.reason == _LEFT:
+                row.reason = "narrowed"
+
+
+def channels_of(layer: Any) -> tuple[int, int]:
+    """Input and output channels of a convolution, or of what stands in its place."""
+    from spconvify.network.replacement import Replacement
+
+    if isinstance(layer, Replacement):
+        return layer.in_channels, layer.out_channels
+    return int(layer._in_channels), int(layer._out_channels)
 
 
 def common_settings(plan: Plan) -> dict[str, Any]:
@@ -204,18 +231,13 @@ def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
     refitted = {change.site for change in plan.changes if isinstance(change, Refit)}
     for site in find_sites(before):
         conv: Any = site.layer
-        if isinstance(conv, Replacement):
-            channels, stride = (conv.in_channels, conv.out_channels), conv.stride
-        else:
-            channels, stride = (conv._in_channels, conv._out_channels), conv._stride[0]
+        channels = channels_of(conv)
+        stride = conv.stride if isinstance(conv, Replacement) else conv._stride[0]
         settings = planned.get(site.name)
-        reason = "" if settings else plan.skipped.get(site.name) or site.reason or "left as it is"
+        reason = "" if settings else plan.skipped.get(site.name) or site.reason or _LEFT
         if not settings and (site.name in refitted or site.name in kept):
             reason = "dense, fitted anew"
         row = SiteComparison(site.name, settings is not None, reason, *channels, stride)
-        if site.name in kept:
-            own = (kept[site.name].inputs, kept[site.name].outputs)
-            row.kept = tuple(len(k) if k else c for k, c in zip(own, channels))  # type: ignore[assignment]
         if settings is not None:
             operator = registry.of_settings(settings)
             row.effective_ratio = operator.effective_ratio(channels[0], settings)

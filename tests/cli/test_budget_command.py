@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from command_line import one_line_error
 
-from spconvify import load
+from spconvify import load, save
 from spconvify.search import search as searching
+from spconvify.surgery.apply import apply_plan
+from spconvify.surgery.changes import Narrow
+from spconvify.surgery.planning import Plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIPPED = EXAMPLES / "resnet20_fashion_mnist.pdparams"
@@ -58,6 +61,17 @@ def test_a_network_within_a_budget(run, tmp_path, monkeypatch):
     code, text, notes = run("report", "slim.pdparams", "--no-latency", "--format", "json")
     assert code == 0, notes
     assert json.loads(text)["after"]["macs"] == data["after"]["macs"]
+
+
+def test_a_report_of_a_narrowed_network_says_so(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = Plan([Narrow("layer1.0.conv1", "layer1.0.conv2", tuple(range(10)), ("layer1.0.bn1",))])
+    save(apply_plan(load(SHIPPED), plan, input_shape=(1, 1, 28, 28)), "narrow.pdparams")
+    code, text, notes = run("report", "narrow.pdparams", "--no-latency", "--per-layer")
+    assert code == 0, notes
+    assert "0 of 21 convolutions converted, 2 narrowed" in text
+    assert "16 → 10 channels" in text
+    assert "10 → 16 channels" in text
 
 
 def test_what_cannot_be_had_writes_nothing(run, tmp_path, monkeypatch):
