@@ -58,7 +58,9 @@ def test_a_network_within_a_budget(run, tmp_path, monkeypatch):
     assert code == 0, notes
     assert Path("slim.pdparams").read_bytes() == Path("again.pdparams").read_bytes()
     assert load("slim.pdparams").layer1[0].conv1 is not None
-    code, text, notes = run("report", "slim.pdparams", "--no-latency", "--format", "json")
+    code, text, notes = run(
+        "report", "slim.pdparams", "--no-latency", "--format", "json", "--input", "1,1,28,28"
+    )
     assert code == 0, notes
     assert json.loads(text)["after"]["macs"] == data["after"]["macs"]
 
