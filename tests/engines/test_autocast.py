@@ -16,14 +16,14 @@ SHAPE = (1, 3, 16, 16)
 class UnderAutocast(nets.PlainNet):
     def forward(self, x):
         with paddle.amp.auto_cast(dtype="bfloat16", level="O1"):
-            return super().forward(x)
+            return nets.PlainNet.forward(self, x)
 
 
 class Casting(nets.PlainNet):
     """Rounds its scores as float16 has them."""
 
     def forward(self, x):
-        return super().forward(x).astype("float16").astype("float32")
+        return nets.PlainNet.forward(self, x).astype("float16").astype("float32")
 
 
 @pytest.mark.filterwarnings("ignore:amp_guard can only be enabled")
