@@ -16,7 +16,11 @@ from spconvify.deploy.against_original import against_original
 from spconvify.deploy.checking import check, check_dtype, naming
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.full_disk import naming_full_disk
+<<<<<<< HEAD
 from spconvify.deploy.latencies import AgainstOriginal
+=======
+from spconvify.deploy.half_precision import naming_half_precision
+>>>>>>> attack
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.other_sizes import other_sizes
 from spconvify.deploy.timing import fuse_for_deployment
@@ -113,7 +117,7 @@ def export(
     free = of_any_size(inputs) if dynamic_size else inputs
     if dynamic_batch:
         free, others = free.with_batch(DYNAMIC), [*others, inputs.with_batch(_OTHER_BATCH)]
-    with showing(progress, "exporting") as report:
+    with showing(progress, "exporting") as report, naming_half_precision(model, inputs):
         choice = choose_forms(model, inputs, engine, threads, measure_them=tune, progress=report)
         fused = fuse_for_deployment(model, inputs, engine, choice, example)
         with scratch_folder(place) as folder:

@@ -8,6 +8,7 @@ from paddle import nn
 
 from spconvify.deploy.checking import check_dtype
 from spconvify.deploy.fuse import fused_copy
+from spconvify.deploy.half_precision import naming_half_precision
 from spconvify.deploy.latencies import Timing
 from spconvify.deploy.tune import FormChoice, choose_forms
 from spconvify.engines import describe, measure
@@ -56,9 +57,10 @@ def time_networks(
     def turn(done: int, total: int) -> None:
         progress(done, total, f"timing in {engine}")
 
-    latency = measure(
-        networks, inputs.brief, engine=engine, threads=threads, device=device, progress=turn
-    )
+    with naming_half_precision(before, inputs):
+        latency = measure(
+            networks, inputs.brief, engine=engine, threads=threads, device=device, progress=turn
+        )
     forms = {
         name: layer.form
         for name, layer in fused.named_sublayers()

@@ -14,6 +14,7 @@ from typing import Any, Callable
 import paddle
 from paddle import nn
 
+from spconvify.engines.autocast import without_autocast
 from spconvify.engines.feeds import Shapes
 from spconvify.engines.program_files import STEM
 from spconvify.errors import EngineError, Option
@@ -86,6 +87,7 @@ def write(network: nn.Layer, folder: Path, input_shape: Shapes) -> None:
             _unchanged(network),
             evaluating(traced),
             _fusible_biases(),
+            without_autocast(),
             _following(network, running),
         ):
             paddle.jit.save(traced, str(folder / STEM), input_spec=spec)

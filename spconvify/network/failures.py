@@ -21,7 +21,7 @@ _SYNC = (
 )
 _HALF = (
     "Paddle computes in half precision on GPUs only, and this is a CPU; cast it with "
-    "network.to(dtype='float32')"
+    "network.to(dtype='float32'), or take the cast out of its forward"
 )
 _MEMORY = "the memory isn't enough for it; free some, or take a smaller batch"
 _ONE_TENSOR = "it is run with one tensor (N, C, H, W); wrap it in a layer that takes one"

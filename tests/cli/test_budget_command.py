@@ -46,7 +46,8 @@ def test_a_network_within_a_budget(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(searching, "TRIES", 0)
     images = ("--calibration", PICTURES, "--calibration-count", "16", "--format", "json")
-    options = ("--target-macs", "0.6", "--no-refine", "--save-plan", "plan.json")
+    budget = ("--target-macs", "0.6", "--allow", "prune", "--no-refine")
+    options = (*budget, "--save-plan", "plan.json")
     code, text, notes = run("convert", SHIPPED, *images, *options, "--out", "slim.pdparams")
     assert code == 0, notes
     data = json.loads(text)
