@@ -16,11 +16,8 @@ from spconvify.deploy.against_original import against_original
 from spconvify.deploy.checking import check, check_dtype, naming
 from spconvify.deploy.folder import MANIFEST, check_folder, put_in_place
 from spconvify.deploy.full_disk import naming_full_disk
-<<<<<<< HEAD
-from spconvify.deploy.latencies import AgainstOriginal
-=======
 from spconvify.deploy.half_precision import naming_half_precision
->>>>>>> attack
+from spconvify.deploy.latencies import AgainstOriginal
 from spconvify.deploy.manifest import Manifest
 from spconvify.deploy.other_sizes import other_sizes
 from spconvify.deploy.timing import fuse_for_deployment
