@@ -39,7 +39,7 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
         Idle(
             _MEASURING,
             lambda v: not v["latency"] and not v["only_faster"] and v["target_speedup"] is None,
-            "nothing is timed without --latency, --only-faster or --target-speedup",
+            "nothing is timed without --latency or --only-faster, or a --target-speedup",
         ),
         Idle(
             "ratio groups fusion include exclude ratio_for",

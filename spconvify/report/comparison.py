@@ -40,9 +40,17 @@ class SiteComparison:
     macs_before: int = 0
     macs_after: int = 0
     error: float | None = None  # relative reconstruction error, where the weights were fitted
-    kept: tuple[int, int] | None = None  # input and output channels that are left, where some are gone
     kept_copy: str = ""  # why the fit to images left the copied weights as they are
     form: str | None = None  # of the fused layer, where latency was measured
+    in_channels_after: int | None = None  # both where channels are gone
+    out_channels_after: int | None = None
+
+    @property
+    def kept(self) -> tuple[int, int] | None:
+        """Input and output channels that are left, where some are gone."""
+        if self.in_channels_after is None or self.out_channels_after is None:
+            return None
+        return self.in_channels_after, self.out_channels_after
 
 
 @dataclass
@@ -198,9 +206,10 @@ def _mark_narrowed(rows: list[SiteComparison], after: nn.Layer) -> None:
         layer = layers.get(row.name)
         if layer is not None:
             channels = channels_of(layer)
-            row.kept = None if channels == (row.in_channels, row.out_channels) else channels
-            if row.kept is not None and row.reason == _LEFT:
-                row.reason = "narrowed"
+            if channels == (row.in_channels, row.out_channels):
+                continue
+            row.in_channels_after, row.out_channels_after = channels
+            row.reason = "narrowed" if row.reason == _LEFT else row.reason
 
 
 def channels_of(layer: Any) -> tuple[int, int]:

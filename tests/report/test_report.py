@@ -200,7 +200,7 @@ def test_per_layer_keeps_names_whole_on_a_narrow_terminal():
 def test_csv_has_a_line_per_site():
     lines = to_csv(sample().sites).splitlines()
     assert lines[0].startswith("name,eligible,reason,in_channels,out_channels,stride,effective_ratio")
-    assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400,,,"
+    assert lines[2] == "conv2,True,,64,64,1,0.5,2,36864,13312,1000,400,,,,,"
 
 
 @pytest.mark.parametrize(
