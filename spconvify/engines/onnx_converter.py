@@ -23,6 +23,14 @@ _DOUBLES = {
     "1.pad3d": ("pad_value",),
     "1.softplus": ("beta", "threshold"),
 }
+_UNNAMED = "Due to the unsupported operators"  # what it says of a program of Paddle 3, without a name
+# Operators that it has, in names of Paddle 3: what is left of a program's may be what it hasn't.
+_USUAL = frozenset(
+    "add batch_norm_ cast concat conv2d conv2d_transpose data depthwise_conv2d divide dropout fetch "
+    "flatten full full_int_array matmul max mean multiply pool2d relu reshape scale shadow_output shape "
+    "shape64 sigmoid slice softmax split split_with_num squeeze subtract sum transpose unsqueeze".split()
+)
+_OPERATOR = re.compile(r'"#":"1\.([a-z0-9_]+)"')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -78,3 +86,12 @@ def problem_in(said: str, code: int) -> str:
     telling = [line for line in lines if "rror" in line or "not support" in line]
     found = next((line for line in named if line), None)
     return found or (telling or lines or [f"paddle2onnx ended with code {code}"])[-1]
+
+
+def among(problem: str, program: Path) -> str:
+    """Which operators of the program a problem may be about, where the converter doesn't say that."""
+    if _UNNAMED not in problem or program.suffix != ".json":
+        return ""
+    kinds = set(_OPERATOR.findall(program.read_text("utf-8", "replace"))) - _USUAL
+    found = sorted(kind for kind in kinds if not kind.startswith("a_"))  # types of attributes
+    return f" It is among {', '.join(found)}" if found else ""

@@ -110,7 +110,7 @@ def _is_for_gpus() -> bool:
 
 def _convert(network: str, folder: Path, input_shape: Shapes) -> str:
     """Have the converter write `FILE` of the program in `folder`; what it has printed."""
-    from spconvify.engines.onnx_converter import problem_in
+    from spconvify.engines.onnx_converter import among, problem_in
 
     program, parameters = program_files(folder)
     target = folder / FILE
@@ -127,7 +127,10 @@ def _convert(network: str, folder: Path, input_shape: Shapes) -> str:
     except EngineError as problem:
         raise EngineError(f"{network} can't be written as ONNX: {problem}") from problem
     if code or not target.exists():
-        raise EngineError(f"{network} can't be written as ONNX: {problem_in(said, code)}")
+        problem = problem_in(said, code)
+        raise EngineError(
+            f"{network} can't be written as ONNX: {problem}{among(problem, program)}; another engine may do"
+        )
     return said
 
 

@@ -25,9 +25,13 @@ class Erfinv(nn.Layer):
         return paddle.erfinv(x)
 
 
+# Of a program of Paddle 3 the converter says no more than that.
+UNSUPPORTED = "unsupported operators" + ".* It is among erfinv;" * (paddle.__version__ >= "3")
+
+
 @pytest.mark.parametrize(
     ("network", "says"),
-    [(Erfinv(), "unsupported operators"), (nn.AdaptiveAvgPool2D(7), "FatalError")],  # which crashes it
+    [(Erfinv(), UNSUPPORTED), (nn.AdaptiveAvgPool2D(7), "FatalError")],  # which crashes it
 )
 def test_what_cannot_be_converted_is_named(network, says, tmp_path, monkeypatch):
     pytest.importorskip("paddle2onnx")
