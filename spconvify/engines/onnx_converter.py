@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spconvify.engines.last_words import telling
+
 # What a line begins with that says that the file is right, but plain.
 PLAIN = "spconvify leaves the ONNX file plain: "
 # Numbers that Paddle writes as float64, and the converter reads as float32 only: it takes 0 for others,
@@ -83,9 +85,9 @@ def problem_in(said: str, code: int) -> str:
     lines = [_COLOURS.sub("", line).strip() for line in said.splitlines()]
     lines = [line for line in lines if line and "warn" not in line.lower()]
     named = [line.partition("[ERROR]")[2].strip() for line in lines if "[ERROR]" in line]
-    telling = [line for line in lines if "rror" in line or "not support" in line]
     found = next((line for line in named if line), None)
-    return found or (telling or lines or [f"paddle2onnx ended with code {code}"])[-1]
+    others = telling(lines) or [line for line in lines if "not support" in line]
+    return found or (others or lines or [f"paddle2onnx ended with code {code}"])[-1]
 
 
 def among(problem: str, program: Path) -> str:

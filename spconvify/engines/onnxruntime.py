@@ -127,10 +127,8 @@ def _convert(network: str, folder: Path, input_shape: Shapes) -> str:
     except EngineError as problem:
         raise EngineError(f"{network} can't be written as ONNX: {problem}") from problem
     if code or not target.exists():
-        problem = problem_in(said, code)
-        raise EngineError(
-            f"{network} can't be written as ONNX: {problem}{among(problem, program)}; another engine may do"
-        )
+        found = problem_in(said, code)
+        raise EngineError(f"{network} can't be written as ONNX: {found}{among(found, program)}")
     return said
 
 
