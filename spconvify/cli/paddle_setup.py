@@ -40,8 +40,8 @@ def load_paddle() -> None:
             import paddle  # noqa: F401
         except OSError as error:
             raise SpconvifyError(
-                f"Paddle can't be loaded: {error}; where that is a folder that it makes in your home, set "
-                "HOME to another one"
+                f"Paddle can't be loaded: {error}; where that is a folder that it makes in your home, "
+                "set HOME to another one"
             ) from error
 
         for number, handler in handlers.items():

@@ -145,7 +145,8 @@ def plan(
 
     Raises:
         ArgumentError: for a ratio, group or fusion that can't be, a glob that matches no convolution, an
-            `include` without any, or groups that fit none of the network's convolutions, if it isn't converted already.
+            `include` without any, or groups that fit none of the network's convolutions, if it isn't
+            converted already.
     """
     SPConvSettings(ratio, groups, fusion).check()
     if not isinstance(ratios, (Mapping, type(None))):
