@@ -66,7 +66,8 @@ def _head(path: Path) -> bytes:
         refuse_folder(path)
     if not path.exists():
         refuse_prefix(path)
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        entries = path.parent.iterdir() if path.parent.is_dir() else ()
+        siblings = [entry.name for entry in entries if not entry.name.startswith(".")]
         near = difflib.get_close_matches(path.name, siblings, 2)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise CheckpointError(f"there is no such file{hint}")

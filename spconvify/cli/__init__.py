@@ -21,6 +21,7 @@ from spconvify.cli.output import error, note, use
 from spconvify.cli.shell import Program
 from spconvify.cli.signals import end_in_order, over, signal_that_came
 from spconvify.cli.streams import Streams, outputs
+from spconvify.cli.values import check_none_is_empty
 from spconvify.cli.wording import worded
 from spconvify.errors import AgreementWarning, ArgumentError, SpconvifyError
 from spconvify.files.placing import keep_umask
@@ -122,6 +123,7 @@ def _leave_threads_behind(code: int) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
+        check_none_is_empty(arguments)
         code = app(arguments, standalone_mode=False)
         if code == _INTERRUPTED:  # newer versions of Typer make this of a Ctrl-C, and say nothing
             return _interrupted()

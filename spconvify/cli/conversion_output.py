@@ -11,7 +11,7 @@ from spconvify.checkpoint.formats import refuse_folder
 from spconvify.cli.measurement import Measurement
 from spconvify.cli.output import progress_bar
 from spconvify.cli.paddle_setup import load_paddle
-from spconvify.cli.values import parse_file
+from spconvify.cli.values import check_has_name, parse_file
 from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES
 from spconvify.errors import ArgumentError, CheckpointError
 from spconvify.files.places import Inputs, place_to_fill
@@ -47,6 +47,8 @@ class ConversionOutput:
         """
         found = find_program(source)
         if out is None:
+            if found is None:
+                check_has_name(Path(source))
             path = _default(Path(source), found.files if found else None)
         else:  # the slash at its end says what is meant
             path = (

@@ -20,7 +20,7 @@ def load_paddle() -> None:
 
     Raises:
         ImportError: if Paddle isn't installed.
-        SpconvifyError: if the current folder was deleted.
+        SpconvifyError: if the current folder was deleted, or Paddle can't write into the home.
     """
     try:
         os.getcwd()  # which Paddle asks for when it is imported
@@ -36,7 +36,13 @@ def load_paddle() -> None:
     # now: that of the spinner, and those of NumPy.
     handlers = {number: signal.getsignal(number) for number in TO_END}
     with deaf_threads():
-        import paddle  # noqa: F401
+        try:
+            import paddle  # noqa: F401
+        except OSError as error:
+            raise SpconvifyError(
+                f"Paddle can't be loaded: {error}; where that is a folder that it makes in your home, "
+                "set HOME to another one"
+            ) from error
 
         for number, handler in handlers.items():
             if handler is not None:  # somebody's in C, which can't be told from Paddle's

@@ -160,6 +160,7 @@ def recover(
     recipe.check()
     parse_inputs(input).one("recover")
     source = Path(student)
+    v.check_has_name(source)
     suffix = source.suffix if source.suffix in SUFFIXES else SUFFIXES[0]
     target = out or source.with_name(f"{source.stem}-recovered{suffix}")
     labelled, metric = v.parse_eval(eval)

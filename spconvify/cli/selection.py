@@ -65,7 +65,7 @@ class Selection:
             self.ratio,
             self.groups,
             fusion=self.fusion,
-            include=self.include,
+            include=self.include or None,
             exclude=self.exclude,
             ratios=parse_ratios(self.ratio_for),
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import typer
 
-from spconvify.errors import ArgumentError
+from spconvify.checkpoint.formats import refuse_folder
+from spconvify.errors import ArgumentError, CheckpointError
 
 # More is a slip of the finger: it would be found out after minutes, or by the machine's memory.
 MOST_THREADS, MOST_IMAGES = 1024, 1 << 20
@@ -26,6 +27,37 @@ def parse_file(text: str, option: str | None = None) -> Path:
     if not text or text.endswith(("/", "\\", "/.", "/..")):
         raise typer.BadParameter(f"{text!r} names a folder; give the name of a file", param_hint=option)
     return Path(text)
+
+
+def check_none_is_empty(arguments: Sequence[str]) -> None:
+    """Refuse an argument without a text, as a shell's variable gives that isn't set.
+
+    As a path it would be the current folder, whose pictures would be read.
+
+    Raises:
+        ArgumentError: names the option.
+    """
+    for before, text in zip(("", *arguments), arguments):
+        name, equals, value = text.partition("=")
+        if text and (not equals or value or not name.startswith("--")):
+            continue
+        name = name or before
+        what = name if name.startswith("-") and "=" not in name else "an argument"
+        raise ArgumentError(f"{what} is empty; is a variable of the shell not set?")
+
+
+def check_has_name(source: Path) -> None:
+    """Refuse a folder that is told by dots or a slash alone: nothing can be called like it.
+
+    Raises:
+        CheckpointError: says what to name.
+    """
+    if source.name:
+        return
+    try:
+        refuse_folder(source)
+    except CheckpointError as error:
+        raise CheckpointError(f"can't read {source}: ", error) from error
 
 
 def parse_ratios(texts: list[str] | None) -> dict[str, float]:

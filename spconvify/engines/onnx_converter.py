@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spconvify.engines.last_words import telling
+
 # What a line begins with that says that the file is right, but plain.
 PLAIN = "spconvify leaves the ONNX file plain: "
 DONE = "spconvify has written the ONNX file"  # a line of its own behind each of several
@@ -24,6 +26,14 @@ _DOUBLES = {
     "1.pad3d": ("pad_value",),
     "1.softplus": ("beta", "threshold"),
 }
+_UNNAMED = "Due to the unsupported operators"  # what it says of a program of Paddle 3, without a name
+# Operators that it has, in names of Paddle 3: what is left of a program's may be what it hasn't.
+_USUAL = frozenset(
+    "add batch_norm_ cast concat conv2d conv2d_transpose data depthwise_conv2d divide dropout fetch "
+    "flatten full full_int_array matmul max mean multiply pool2d relu reshape scale shadow_output shape "
+    "shape64 sigmoid slice softmax split split_with_num squeeze subtract sum transpose unsqueeze".split()
+)
+_OPERATOR = re.compile(r'"#":"1\.([a-z0-9_]+)"')
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -85,6 +95,15 @@ def problem_in(said: str, code: int) -> str:
     lines = [_COLOURS.sub("", line).strip() for line in said.splitlines()]
     lines = [line for line in lines if line and "warn" not in line.lower()]
     named = [line.partition("[ERROR]")[2].strip() for line in lines if "[ERROR]" in line]
-    telling = [line for line in lines if "rror" in line or "not support" in line]
     found = next((line for line in named if line), None)
-    return found or (telling or lines or [f"paddle2onnx ended with code {code}"])[-1]
+    others = telling(lines) or [line for line in lines if "not support" in line]
+    return found or (others or lines or [f"paddle2onnx ended with code {code}"])[-1]
+
+
+def among(problem: str, program: Path) -> str:
+    """Which operators of the program a problem may be about, where the converter doesn't say that."""
+    if _UNNAMED not in problem or program.suffix != ".json":
+        return ""
+    kinds = set(_OPERATOR.findall(program.read_text("utf-8", "replace"))) - _USUAL
+    found = sorted(kind for kind in kinds if not kind.startswith("a_"))  # types of attributes
+    return f" It is among {', '.join(found)}" if found else ""

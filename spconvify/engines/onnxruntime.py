@@ -133,14 +133,16 @@ def _is_for_gpus() -> bool:
 
 def _convert(network: str, folder: Path, input_shape: Shapes) -> str:
     """Have the converter write `FILE` of the program in `folder`; what it has printed."""
-    from spconvify.engines.onnx_converter import problem_in
+    from spconvify.engines.onnx_converter import among, problem_in
 
     try:
         code, said = _run_converter(_job(folder, input_shape), folder)
     except EngineError as problem:
         raise EngineError(f"{network} can't be written as ONNX: {problem}") from problem
     if code or not (folder / FILE).exists():
-        raise EngineError(f"{network} can't be written as ONNX: {problem_in(said, code)}")
+        found = problem_in(said, code)
+        name = among(found, program_files(folder)[0])
+        raise EngineError(f"{network} can't be written as ONNX: {found}{name}")
     return said
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from spconvify.engines import registry
 from spconvify.engines.children import end, own_temporary, start
+from spconvify.engines.last_words import telling
 from spconvify.engines.patience import SLICE_SECONDS, Patience
 from spconvify.engines.registry import EngineName
 from spconvify.errors import EngineError
@@ -149,11 +150,11 @@ class Worker:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - _LAST_BYTES))
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        telling = [line.strip() for line in lines if "Error" in line]
-        if code < 0 and not telling:
+        errors = telling(lines)
+        if code < 0 and not errors:
             hint = " (not enough memory?)" if code == -signal.SIGKILL else ""
             return f"its process was ended by {signal.Signals(-code).name}{hint}"
-        return (telling or lines or [f"its process ended with code {code}"])[-1]
+        return (errors or lines or [f"its process ended with code {code}"])[-1]
 
 
 def environment(

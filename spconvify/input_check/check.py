@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -9,9 +10,10 @@ from paddle import nn
 
 from spconvify.caution import warn
 from spconvify.data.images import in_batches
-from spconvify.errors import InputWarning
+from spconvify.errors import ArgumentError, InputWarning
 from spconvify.input_check.corrections import likely_cause, scaling_cause
 from spconvify.input_check.norm_statistics import NormProbe, first_norms
+from spconvify.network.batches import Batch, pictures_in, size_of
 from spconvify.network.inputs import Inputs
 
 FEW = 16  # images; with fewer the statistics say little
@@ -51,6 +53,21 @@ def check_inputs(
         return
     for problem in problems(model, sample, count, beside):
         warn(f"the {what} images {problem}", InputWarning)
+
+
+def check_batch(model: nn.Layer, images: Batch, what: str) -> None:
+    """`check_inputs` for images that needn't be many: fewer than `FEW` aren't judged.
+
+    Nor are those of networks of several inputs that nothing tells apart.
+
+    Warns:
+        InputWarning: as `check_inputs` does.
+    """
+    if size_of(images) < FEW:
+        return
+    beside = images if isinstance(images, Inputs) else None
+    with contextlib.suppress(ArgumentError):
+        check_inputs(model, [pictures_in(images)], what, beside)
 
 
 def problems(

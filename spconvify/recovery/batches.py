@@ -53,7 +53,8 @@ class Batches:
         form: what the network takes; it may be known later only.
 
     Raises:
-        ArgumentError: if there is no image in it, or it can be gone through only once.
+        ArgumentError: if there is no image in it, it can be gone through only once, or `augment` is no
+            function.
     """
 
     def __init__(
@@ -64,6 +65,11 @@ class Batches:
         augment: Augment | None = None,
         form: Form = NO_FORM,
     ) -> None:
+        if augment is not None and not callable(augment):
+            raise ArgumentError(
+                f"augment {augment!r} isn't a function of the images and a random generator; None "
+                "leaves the images as they are"
+            )
         self.form = form
         self._data, self._size, self._seed, self._augment = _source(data), batch_size, seed, augment
         if isinstance(self._data, Indexed):

@@ -48,6 +48,12 @@ class Evaluation:
         """What a run's checkpoint remembers of it."""
         return of_batches(self._data)
 
+    def first(self) -> Batch:
+        """Images of the first batch, which may be all that there are."""
+        for batch in self._data:
+            return checked(batch, 0, "eval_data", self._form).images
+        raise ArgumentError("eval_data is empty: it holds no image")
+
     def top1(self, student: nn.Layer) -> float:
         """In per cent."""
         right, total = 0.0, 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,8 @@ from paddle import nn
 
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.metric import Metric, is_metric
-from spconvify.input_check.check import FEW, check_inputs
-from spconvify.network.batches import pictures_in, size_of
+from spconvify.input_check.check import check_batch
 from spconvify.network.examples import form_of, given_inputs
-from spconvify.network.inputs import Inputs
 from spconvify.recovery import recipe as defaults
 from spconvify.recovery.batches import Augment, Batches, Form
 from spconvify.recovery.distillation import Distillation, distilling
@@ -188,13 +185,13 @@ def distil(
         progress, tell = None, _nobody
     own = OwnLoss(recipe.loss) if callable(recipe.loss) else None
     ignored = {} if own else check_outputs(student, teacher, images)
-    if size_of(images) >= FEW and processes.rank == 0:
-        beside = images if isinstance(images, Inputs) else None
-        with contextlib.suppress(ArgumentError):  # where nothing tells which input is the picture
-            check_inputs(teacher, [pictures_in(images)], "training", beside)
+    if processes.rank == 0:
+        check_batch(teacher, images, "training")
     metric = Metric.of(eval_data) if is_metric(eval_data) else None
     judged = eval_data is not None and metric is None
     evaluation = Evaluation(eval_data, processes, batches.form) if judged else None
+    if evaluation is not None and processes.rank == 0:
+        check_batch(teacher, evaluation.first(), "evaluation")
     with distilling(student, teacher):
         outputs, maps = None, list[str]()
         if own:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -29,6 +29,8 @@ from spconvify.recovery.recipe import Recipe
 from spconvify.recovery.schedule import Schedule
 from spconvify.recovery.state import RunState, load_run, restore, save_run, snapshot
 from spconvify.recovery.statistics import average_statistics, batches_to_average, statistics_of
+
+_FEWEST_TO_TELL, _RISEN = 4, 2.0  # steps that tell whether the loss rises, and what counts as that
 
 
 class Trainer:
@@ -91,6 +93,11 @@ class Trainer:
                 reporter.close()
         if self._state.best is not None:
             restore(self._student, self._state.best)
+        elif rise := _rise(self._state.losses):
+            tell(
+                f"warning: {rise}, so the student is further from the teacher than it was; try a "
+                f"learning_rate below {self._recipe.learning_rate:g}"
+            )
         return self._state
 
     def _resume(self, tell: Tell) -> None:
@@ -223,6 +230,14 @@ def _labelled_output(loss: Distillation) -> tuple[str, int]:
             + ", or leave label_weight 0"
         )
     return found[0]
+
+
+def _rise(losses: Sequence[float]) -> str:
+    """How far the loss has risen, where that is more than single batches make it; "" if it hasn't."""
+    few = max(1, len(losses) // 10)
+    first, last = (float(np.mean(some)) for some in (losses[:few], losses[-few:]))
+    rose = len(losses) >= _FEWEST_TO_TELL and last > _RISEN * first
+    return f"the loss rose from {first:.3g} to {last:.3g}" if rose else ""
 
 
 def _seed_of(*numbers: int) -> int:

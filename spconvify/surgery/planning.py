@@ -160,8 +160,9 @@ def plan(
         ratios: glob -> ratio for the sites that match it; of several matches the last one counts.
 
     Raises:
-        ArgumentError: for a ratio, group or fusion that can't be, a glob that matches no convolution,
-            or groups that fit none of the network's convolutions, if it isn't converted already.
+        ArgumentError: for a ratio, group or fusion that can't be, a glob that matches no convolution, an
+            `include` without any, or groups that fit none of the network's convolutions, if it isn't
+            converted already.
     """
     SPConvSettings(ratio, groups, fusion).check()
     if not isinstance(ratios, (Mapping, type(None))):
@@ -171,6 +172,8 @@ def plan(
     sites = find_sites(model)
     operator = registry.of_settings(SPConvSettings())
     included, excluded = _globs(include, "include"), _globs(exclude, "exclude")
+    if include is not None and not included:
+        raise ArgumentError("include holds no glob, so nothing would be converted; None converts all")
     own_ratios = _globs(ratios, "ratios")
     _check_globs(sites, {"include": included, "exclude": excluded, "ratio-for": own_ratios})
 

@@ -11,6 +11,7 @@ from spconvify.calibration.images import CalibrationImages
 from spconvify.data.images import in_batches
 from spconvify.errors import ArgumentError
 from spconvify.evaluation.metric import Metric, is_metric
+from spconvify.input_check.check import check_batch
 from spconvify.network.batches import Batch, joined, shape_of
 from spconvify.network.inputs import Inputs
 from spconvify.progress import Progress
@@ -46,10 +47,16 @@ class Judge:
 
         Raises:
             ArgumentError: if the network doesn't run on the images, or the metric fails.
+
+        Warns:
+            InputWarning: if the labelled images don't look like what the original was trained on.
         """
         found = Side(0, 0, 0)
         if self.labelled is not None:
             from spconvify.evaluation.accuracy import top1
+
+            if which == "before":
+                check_batch(network, self.labelled[0], "evaluation")
 
             def report(done: int, total: int) -> None:
                 progress(done, total, f"accuracy {which}")

@@ -47,3 +47,14 @@ def test_no_module_of_the_command_line_loads_paddle_itself():
     code += "; import spconvify.source.loading, spconvify.checkpoint.integrity"
     code += "; sys.exit('paddle' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_home_in_which_paddle_can_make_nothing(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    code = "import sys; from spconvify.cli import main; main(['report', 'resnet18', '--no-latency'])"
+    environment = {**os.environ, "HOME": str(tmp_path / "file")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "error: Paddle can't be loaded: " in last
+    assert "set HOME to another one" in last

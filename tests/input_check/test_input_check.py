@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +13,7 @@ import pytest
 from paddle import nn
 from picture_networks import MEAN, STD, imagenet, pictures, trained
 
-from spconvify import convert, load, recover
+from spconvify import convert, load, recover, slim
 from spconvify.errors import InputWarning
 from spconvify.input_check.check import check_inputs
 from spconvify.input_check.corrections import scaling_cause
@@ -206,7 +205,6 @@ def test_float64_networks():
     assert paddle.float64 == model[0].weight.dtype
 
 
-@pytest.mark.skipif(find_spec("paddleslim") is None, reason="recover needs the extra slim")
 def test_recover_checks_what_the_teacher_sees():
     teacher = trained()
     student = convert(teacher, fusion="sum")
@@ -216,6 +214,24 @@ def test_recover_checks_what_the_teacher_sees():
     with warnings.catch_warnings():
         warnings.simplefilter("error", InputWarning)
         recover(student, teacher, imagenet(pictures(32)), **options)
+
+
+@pytest.mark.parametrize("given", [pictures, lambda count: imagenet(pictures(count))])
+def test_labelled_images_are_checked_as_well(given):
+    model, labels = trained(), np.arange(32) % 3
+    wrong = given is pictures
+    for work in (
+        lambda: slim(model, eval_data=(given(32), labels), fusion="sum", input_shape=(1, 3, 24, 24)),
+        lambda: recover(
+            convert(model, fusion="sum"), model, imagenet(pictures(16)), steps=1, batch_size=16,
+            eval_data=(given(32), labels),
+        ),
+    ):  # fmt: skip
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            work()
+        found = [str(w.message) for w in caught if issubclass(w.category, InputWarning)]
+        assert [text.startswith("the evaluation images aren't what") for text in found] == [True] * wrong
 
 
 class FarOff:

@@ -206,6 +206,14 @@ def test_a_training_that_only_harms_gives_the_start_back():
     assert_same(weights(student), before)
 
 
+def test_a_loss_that_rises_is_told(capsys):
+    options = {"steps": 12, "batch_size": 8, "warmup": 0.0, "progress": False}
+    recover(*pair(), images(64), learning_rate=1.0, **options)
+    assert "the loss rose from" in capsys.readouterr().err
+    recover(*pair(), images(64), learning_rate=1e-3, **options)
+    assert "the loss rose" not in capsys.readouterr().err
+
+
 def test_labels_count_where_they_are_wanted():
     results = []
     for weight in (0.0, 1.0):
@@ -271,6 +279,8 @@ def test_curves_are_logged(tmp_path):
         ({"steps": 0}, "steps 0 is less than 1"),
         ({"eval_every": 0}, "eval_every 0 is less than 1"),
         ({"checkpoint": "run.pdparams"}, "checkpoint run.pdparams must end in .safetensors"),
+        ({"augment": False}, "augment False isn't a function of the images"),
+        ({"augment": "flip"}, "augment 'flip' isn't a function of the images"),
         ({"steps": 1, "eval_data": images()}, "batch 0 is 3x10x10"),
         ({"steps": 1, "eval_data": [images()]}, "eval_data: batch 0 has no labels"),
         ({"steps": 1, "eval_data": []}, "eval_data is empty"),

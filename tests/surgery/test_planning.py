@@ -177,3 +177,9 @@ def test_what_is_no_plan_or_no_ratios():
 def test_globs_that_are_no_text(arguments):
     with pytest.raises(ArgumentError, match=f"{next(iter(arguments))}: .* is no glob"):
         plan(nets.PlainNet(), **arguments)
+
+
+@pytest.mark.parametrize("include", [[], (), iter([])])
+def test_an_empty_include_is_no_wish_for_all(include):
+    with pytest.raises(ArgumentError, match="include holds no glob, so nothing would be converted"):
+        convert(nets.PlainNet(), include=include)
