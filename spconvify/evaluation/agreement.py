@@ -10,7 +10,7 @@ import numpy as np
 from paddle import nn
 
 from spconvify.errors import ArgumentError
-from spconvify.evaluation.comparable import Comparable
+from spconvify.evaluation.comparable import VARIES, Comparable, varies
 from spconvify.evaluation.kinds import KINDS, Kinds, is_pyramid, possible_kinds, said_kinds, shared_out
 from spconvify.evaluation.tallies import NO_MASK, NOT_A_NUMBER, Distance, Equal, LargestClass, Masks
 from spconvify.network.batches import Batch, shape_of, size_of
@@ -103,11 +103,16 @@ class OutputAgreement:
 
 @dataclass
 class Agreement:
-    """Every output of two networks compared on `images` images; `where` says which these are."""
+    """Every output of two networks compared on `images` images; `where` says which these are.
+
+    `varies` says that the original gives something else each time, so that it is far from itself too; it
+    is found out only where the agreement is poor.
+    """
 
     outputs: list[OutputAgreement]
     images: int
     where: str
+    varies: bool = False
 
     @property
     def poor(self) -> bool:
@@ -133,14 +138,16 @@ class Agreement:
 
     @property
     def lines(self) -> list[str]:
-        """A line for every output."""
-        return [f"Agreement with the original: {text}" for text in self.figures]
+        """A line for every output, and one on the original where it varies."""
+        lines = [f"Agreement with the original: {text}" for text in self.figures]
+        return [*lines, VARIES] if self.varies else lines
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
             "images": self.images,
             "where": self.where,
+            "varies": self.varies,
             "outputs": [output.to_dict() for output in self.outputs],
         }
 
@@ -169,14 +176,14 @@ def agreement(
             it is said to be.
     """
     tallies: dict[str, _Tally] = {}
-    images, outputs = 0, Comparable(original, converted)
+    images, outputs, last = 0, Comparable(original, converted), None
     with trying(original), trying(converted):
         for batch in filter(size_of, batches):
             left_out = outputs.left_out
             before, after = outputs(batch)
             if outputs.left_out is not left_out:  # what was counted so far is of other outputs
                 tallies, images = {}, 0
-            images += size_of(batch)
+            images, last = images + size_of(batch), batch
             new = {name: value for name, value in before.items() if name not in tallies}
             if new or not tallies:
                 frame = Frame.of(original, shape_of(batch))
@@ -186,7 +193,9 @@ def agreement(
     if not images:
         raise ArgumentError("there are no images to compare the networks on")
     nothing = [OutputAgreement("", "values", problem=_NO_TENSOR)]
-    return Agreement([tally.result() for tally in tallies.values()] or nothing, images, where)
+    found = Agreement([tally.result() for tally in tallies.values()] or nothing, images, where)
+    found.varies = last is not None and found.poor and varies(original, last)
+    return found
 
 
 def check_output_kinds(original: nn.Layer, images: Batch, kinds: Kinds) -> None:

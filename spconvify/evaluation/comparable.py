@@ -10,13 +10,18 @@ import numpy as np
 from paddle import nn
 
 from spconvify.network.batches import Batch, size_of, taken
+from spconvify.network.copying import are_same
 from spconvify.network.heads import heads, outputs_at
 from spconvify.network.inputs import Inputs
 from spconvify.network.outputs import arrays
-from spconvify.network.run import run
+from spconvify.network.run import run, trying
 
 REMEDY = ("give images of the size, channels and layout that it takes",)
 Arrays = dict[str, np.ndarray]
+VARIES = (
+    "The original's own outputs differ from run to run, as with dropout that is always on: that tells "
+    "more of it than of the conversion"
+)
 
 
 class Comparable:
@@ -79,6 +84,14 @@ def varying_outputs(model: nn.Layer, batch: Batch) -> set[str]:
         for name, array in found.items():
             shapes.setdefault(name, set()).add(array.shape)
     return {name for name, several in shapes.items() if len(several) > 1}
+
+
+def varies(model: nn.Layer, batch: Batch) -> bool:
+    """Whether a second run gives something else than the first."""
+    inputs = Inputs.of(batch)
+    with trying(model):
+        first, second = (arrays(run(model, inputs)) for _ in range(2))
+    return not are_same(first, second)
 
 
 def _is_suspicious(batch: Batch, before: Arrays, after: Arrays) -> bool:

@@ -210,7 +210,8 @@ def carry_out(
         report.agreement = agreement(original, converted, left_out or to_fit, where, kinds)
         text = "; ".join(report.agreement.lines)
         if report.agreement.poor:
-            warn(f"{text}. {POOR_ADVICE}", AgreementWarning)
+            advice = "" if report.agreement.varies else f". {POOR_ADVICE}"
+            warn(f"{text}{advice}", AgreementWarning)
         elif report.agreement.unknown:
             warn(text, AgreementWarning)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 
+import networks as nets
 import numpy as np
 import paddle
 import pytest
 from paddle import nn
 
-from spconvify.errors import ArgumentError
+from spconvify import convert
+from spconvify.errors import AgreementWarning, ArgumentError
 from spconvify.evaluation.agreement import agreement
 
 X = np.random.default_rng(0).standard_normal((8, 3, 6, 6)).astype("float32")
@@ -180,6 +182,29 @@ def test_complex_outputs_have_a_relative_error():
     assert found.error == pytest.approx(0.01, rel=0.1)
     turned = compare(spectrum, lambda x: spectrum(x).conj()).outputs[0]
     assert turned.error > 0.5
+
+
+def test_a_network_that_is_far_from_itself_is_not_called_badly_converted():
+    def noisy(x):
+        return paddle.randn([len(x), 7])
+
+    found = compare(noisy, noisy)
+    assert found.poor
+    assert found.lines[-1].startswith("The original's own outputs differ from run to run")
+    assert found.to_dict()["varies"] is True
+    other = compare(means, lambda x: -means(x))
+    assert other.poor
+    assert len(other.lines) == 1
+
+
+def test_a_fit_of_a_network_that_varies_is_not_blamed():
+    class Dropped(nets.PlainNet):
+        def forward(self, x):
+            return paddle.nn.functional.dropout(nets.PlainNet.forward(self, x), 0.9, training=True)
+
+    images = paddle.randn([24, 3, 8, 8])
+    with pytest.warns(AgreementWarning, match=r"differ from run to run.* than of the conversion$"):
+        convert(nets.trained(Dropped()), fusion="sum", init="lstsq", calibration=[images])
 
 
 def test_a_network_without_outputs():
