@@ -76,7 +76,7 @@ def test_json_has_every_promised_key(run, checkpoint, tmp_path):
     assert set(data["sites"][0]) == {
         "name", "eligible", "reason", "in_channels", "out_channels", "stride", "effective_ratio",
         "groups", "params_before", "params_after", "macs_before", "macs_after", "error", "kept_copy",
-        "form",
+        "form", "in_channels_after", "out_channels_after",
     }  # fmt: skip
     sites = {site["name"]: site for site in data["sites"]}
     assert sites["layer1.0.conv1"]["reason"] == "excluded"
