@@ -24,8 +24,8 @@ import paddle
 from results import Results, machine, markdown
 
 import spconvify
+from spconvify.data.augment import flip_and_shift
 from spconvify.evaluation.accuracy import top1
-from spconvify.recovery.augment import flip_and_shift
 from spconvify.recovery.recipe import DEFAULT_LEARNING_RATE
 from spconvify.recovery.statistics import batches_to_average
 

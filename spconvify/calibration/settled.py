@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from spconvify.network.graph import data_format_of
+from spconvify.network.graph import channels_of, data_format_of
 from spconvify.network.replacement import Replacement
 
 # Bytes of outputs that are kept. A ResNet-18 gives 10 MiB for an image of 224x224, a VGG-16 50 MiB.
@@ -92,7 +92,7 @@ class SettledOutputs:
             if size is None or not first or not isinstance(given, paddle.Tensor):
                 return forward(*args, **kwargs)
             count, *area = size
-            outputs = _outputs(fitted)
+            _, outputs = channels_of(fitted)
             shape = [outputs, *area] if data_format_of(fitted) == "NCHW" else [*area, outputs]
             return paddle.zeros([count, *shape], given.dtype)
 
@@ -134,7 +134,7 @@ class SettledOutputs:
     def _price(self, key: int) -> float:
         """Multiply-accumulates for a value, nearly: weights for a channel."""
         layer = self._layers[key]
-        return sum(weight.size for weight in layer.parameters()) / _outputs(layer)
+        return sum(weight.size for weight in layer.parameters()) / channels_of(layer)[1]
 
 
 class _Recall:
@@ -156,10 +156,6 @@ class _Recall:
             output = self._forward(*args, **kwargs)
             self._outputs.keep(self._layer, place, given, output)
         return output
-
-
-def _outputs(layer: Any) -> int:
-    return int(layer.out_channels if isinstance(layer, Replacement) else layer._out_channels)
 
 
 def _outside_replacements(model: nn.Layer) -> Iterator[nn.Layer]:

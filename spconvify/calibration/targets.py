@@ -55,10 +55,6 @@ class Targets:
             self._rows = self._seen()
         return self._rows.pop(name)
 
-    def is_taken(self, name: str) -> bool:
-        """Whether `take` was called for it already."""
-        return self._rows is not None and name not in self._rows
-
     def _seen(self) -> dict[str, list[list[Wanted]]]:
         names = list(self._convolutions)
         watched = [self._watched(name) for name in names]

@@ -89,7 +89,7 @@ class Training:
 
     def batches(self, data: Data, shape: tuple[int, ...], layout: Layout, quiet: bool) -> Any:
         """The training images."""
-        from spconvify.recovery.augment import flip_and_shift, on_channels_last
+        from spconvify.data.augment import flip_and_shift, on_channels_last
         from spconvify.recovery.batches import Batches
 
         images = self._folder(data, shape, layout, quiet)

@@ -119,6 +119,13 @@ def data_format_of(layer: Any) -> str:
     return layer.data_format if isinstance(layer, Replacement) else layer._data_format
 
 
+def channels_of(layer: Any) -> tuple[int, int]:
+    """Input and output channels of a convolution, or of what stands in its place."""
+    if isinstance(layer, Replacement):
+        return layer.in_channels, layer.out_channels
+    return int(layer._in_channels), int(layer._out_channels)
+
+
 def _is_plain_norm(layer: Any) -> bool:
     """Whether a layer is one of Paddle's BatchNorms, whose forward nobody has replaced."""
     own = any(isinstance(layer, kind) and type(layer).forward is kind.forward for kind in _NORMS)

@@ -9,11 +9,10 @@ import numpy as np
 from spconvify.calibration.observations import Observations
 from spconvify.calibration.task import LayerFit, Task, Unfitted
 from spconvify.calibration.windows import Windows
-from spconvify.network.finite import not_finite
 from spconvify.network.norms import set_value, to_float64
-from spconvify.operators.spconv.refine import GroupFit, GroupRefinement, judge
-from spconvify.operators.spconv.solve import RIDGE, Ridge, usual_ridge
-from spconvify.operators.spconv.trial import Trial, moments_of, trial
+from spconvify.operators.fitting import check_usable, write_finite
+from spconvify.operators.spconv.refine import GroupFit, judge
+from spconvify.operators.spconv.trial import Trial, fit_group, moments_of
 
 
 def fit_dense(task: Task) -> LayerFit:
@@ -51,10 +50,7 @@ class _DenseFitter:
         observations = Observations(Windows.of(self._conv), task.images.count, task.path)
         for wanted, current in task.rows_by_batch():
             observations.take(wanted, current)
-        if not observations.finite:
-            raise Unfitted("what goes through it on the calibration images isn't finite")
-        if not observations.varies:
-            raise Unfitted("its input never changes on the calibration images")
+        check_usable(observations)
         kernel, bias = task.dense()
         prior = kernel.reshape(len(kernel), -1).T.astype(np.float64)
         if observations.rows < 2 * len(prior):
@@ -68,17 +64,15 @@ class _DenseFitter:
 
     def _solved(self, observations: Observations, prior: np.ndarray) -> tuple[GroupFit, Trial | None]:
         parts, path, effort = observations.parts, observations.path, self._task.effort
-        moments = moments_of(parts, path, intercept=self._has_intercept)
-        tried = None
-        if effort.trial:
-            tried = trial(
-                parts, path, prior, intercept=self._has_intercept, rounds=effort.rounds, ridge=RIDGE
-            )
-        strength = tried.strength if tried else None
-        if strength is None:
-            strength = usual_ridge(moments, prior)
-        problem = GroupRefinement(parts, moments, Ridge(strength, prior), path, None)
-        return problem.best(tried.rounds if tried else effort.rounds), tried
+        return fit_group(
+            parts,
+            moments_of(parts, path, intercept=self._has_intercept),
+            path,
+            prior,
+            intercept=self._has_intercept,
+            rounds=effort.rounds,
+            with_trial=effort.trial,
+        )
 
     def _check_better(
         self, observations: Observations, tried: Trial, prior: np.ndarray, bias: np.ndarray
@@ -100,14 +94,13 @@ class _DenseFitter:
     def _write(self, fit: GroupFit) -> None:
         """Assign the weights; what isn't finite in the layer's own dtype is taken back."""
         conv, norm = self._conv, self._task.norm
-        before = {key: value.clone() for key, value in conv.state_dict().items()}
-        set_value(conv.weight, fit.weights.T.reshape(conv.weight.shape))
-        if conv.bias is not None:
-            set_value(conv.bias, fit.bias)
-        bad = not_finite(conv)
-        if bad:
-            conv.set_state_dict(before)
-            raise Unfitted(f"its fitted {bad[0]!r} would not be finite")
+
+        def write() -> None:
+            set_value(conv.weight, fit.weights.T.reshape(conv.weight.shape))
+            if conv.bias is not None:
+                set_value(conv.bias, fit.bias)
+
+        write_finite(conv, write)
         if conv.bias is None and norm is not None:
             set_value(norm._mean, self._mean() - fit.bias)
 

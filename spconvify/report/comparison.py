@@ -199,6 +199,7 @@ def compared(
 
 def _mark_narrowed(rows: list[SiteComparison], after: nn.Layer) -> None:
     """Say which sites have fewer channels than before."""
+    from spconvify.network.graph import channels_of
     from spconvify.surgery.sites import find_sites
 
     layers: dict[str, Any] = {site.name: site.layer for site in find_sites(after)}
@@ -212,15 +213,6 @@ def _mark_narrowed(rows: list[SiteComparison], after: nn.Layer) -> None:
             row.reason = "narrowed" if row.reason == _LEFT else row.reason
 
 
-def channels_of(layer: Any) -> tuple[int, int]:
-    """Input and output channels of a convolution, or of what stands in its place."""
-    from spconvify.network.replacement import Replacement
-
-    if isinstance(layer, Replacement):
-        return layer.in_channels, layer.out_channels
-    return int(layer._in_channels), int(layer._out_channels)
-
-
 def common_settings(plan: Plan) -> dict[str, Any]:
     """ratio, groups and fusion of a plan, each where all of its sites agree, else None."""
     values = {}
@@ -232,6 +224,7 @@ def common_settings(plan: Plan) -> dict[str, Any]:
 
 def site_table(before: nn.Layer, plan: Plan) -> list[SiteComparison]:
     """A row for every convolution of `before`, without costs yet."""
+    from spconvify.network.graph import channels_of
     from spconvify.network.replacement import Replacement
     from spconvify.surgery.refit import Refit
     from spconvify.surgery.sites import find_sites

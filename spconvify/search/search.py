@@ -91,6 +91,7 @@ class Search:
         self._journal = journal or Journal()
         self._progress = progress
         self._distances: dict[str, float] = {}
+        self._last: tuple[Costs, Problem] | None = None
         self._tries = TRIES if macs * images.count < _MUCH else FEWER_TRIES
         self.table = Table(model, structure, images, self._journal, seed, progress)
         self._orders = {name: entry.order for name, entry in self.table.entries.items()}
@@ -182,7 +183,10 @@ class Search:
         return sum(distances) / len(distances)
 
     def _problem(self, costs: Costs) -> Problem:
-        return Problem.of(self.structure, costs, self.table.damages({}, 1.0))
+        """For these costs; the last one is kept, since the arrays of costs take a while."""
+        if self._last is None or self._last[0] is not costs:
+            self._last = (costs, Problem.of(self.structure, costs, self.table.damages({}, 1.0)))
+        return self._last[1]
 
     def _choose(self, problem: Problem, budget: float, weights: Weights) -> Choice | None:
         damages = self.table.damages(weights.by_slot, weights.bias)

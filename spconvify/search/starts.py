@@ -32,9 +32,8 @@ def weighted_starts(table: Table, structure: Structure) -> list[Weights]:
     spconv = any(len(options(slot)) > 1 for slot in structure.slots.values())
     prune = bool(structure.widths)
     biases = [*BIASES, *([PRUNING_ALONE] if prune else [])] if spconv else [1.0]
-    alike = {name: 1.0 / max(entry.sensitivity, 1e-9) for name, entry in table.entries.items()}
     mean = float(np.mean([entry.sensitivity for entry in table.entries.values()])) or 1.0
-    alike = {name: mean * weight for name, weight in alike.items()}
+    alike = {name: mean / max(entry.sensitivity, 1e-9) for name, entry in table.entries.items()}
     return [Weights(by_slot, bias) for by_slot in ({}, alike) for bias in biases]
 
 

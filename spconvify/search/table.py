@@ -29,11 +29,12 @@ from spconvify.operators.spconv.settings import representative_channels
 from spconvify.operators.spconv.solve import fit_split, loaded, relative_error
 from spconvify.operators.spconv.trial import moments_of
 from spconvify.progress import Progress, nothing
+from spconvify.search.costs import states
 from spconvify.search.inputs_by_worth import dense_columns, greedy_order
 from spconvify.search.journal import Journal
 from spconvify.search.judge import Judge
 from spconvify.search.options import options
-from spconvify.search.structure import Slot, Structure, counts
+from spconvify.search.structure import Chain, Slot, Structure, counts
 
 EFFORT = Effort(rows_per_channel=128, fewest_per_image=32)
 _SENSITIVITY_SHARE = 0.5  # of a slot's inputs, without which the network's outputs are looked at
@@ -113,11 +114,10 @@ class Table:
         ]
 
     def _damage(
-        self, slot: Slot, chain: Any, index: int, weights: Mapping[str, float], bias: float
+        self, slot: Slot, chain: Chain, index: int, weights: Mapping[str, float], bias: float
     ) -> np.ndarray:
         entry, scale = self.entries[slot.name], weights.get(slot.name, 1.0)
-        inputs = counts(slot.channels[0]) if index else [slot.channels[0]]
-        outputs = counts(slot.channels[1]) if index < len(chain.widths) else [slot.channels[1]]
+        inputs, outputs = states(chain, index)
         narrowed = np.array([entry.by_inputs.get(count, 0.0) for count in inputs])
         replaced = np.array(entry.by_option)
         replaced[1:] *= bias
@@ -174,7 +174,7 @@ class _Maker:
             self._images,
             self._seed,
             slot.name,
-            None if self._targets.is_taken(slot.name) else self._targets,
+            self._targets,
             self._settled,
             effort=EFFORT,
         )

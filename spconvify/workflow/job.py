@@ -53,9 +53,8 @@ class Job:
 
     `judge` has what else is measured, `kinds` what the outputs are, `settings` what is timed; `shape`
     is the input: (N, C, H, W), or a guess that the calibration images' own size replaces; or `Inputs`.
-    On `others` latency is measured too. With a `budget` the plan is searched for.
-    On `others` latency is measured too. `judge_copies` compares both networks where the weights are only
-    copied and there are no images.
+    On `others` latency is measured too. With a `budget` the plan is searched for. `judge_copies`
+    compares both networks where the weights are only copied and there are no images.
     """
 
     name: str
@@ -111,7 +110,7 @@ def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progre
     search, notes = None, list[str]()
     if plan is None:
         search = _search_of(model, cost_before.macs, shape, job, progress)
-        found = search.find(partial(_lost, model, judged_before, job, progress))
+        found = search.find(partial(_lost, model, judged_before, search.left_out, job, progress))
         plan, notes = found.plan, found.notes
     plan = reached_part(model, plan, shape, job.calibration)
     check_plan(job.name, plan)
@@ -162,13 +161,17 @@ def _search_of(model: nn.Layer, macs: int, shape: Any, job: Job, progress: Progr
     return search
 
 
-def _lost(original: nn.Layer, before: Side, job: Job, progress: Progress, network: nn.Layer) -> float:
+def _lost(
+    original: nn.Layer,
+    before: Side,
+    left_out: CalibrationImages,
+    job: Job,
+    progress: Progress,
+    network: nn.Layer,
+) -> float:
     """Points of accuracy that a network loses; where there are no labels, of agreement."""
     if before.top1 is not None:
         after = job.judge.figures(network, "after", progress).top1
         assert after is not None, "it was there before"
         return before.top1 - after
-    assert job.calibration is not None, "a budget has images"
-    left_out = job.calibration.split(job.seed)[1]
-    found = agreement(original, network, left_out or job.calibration, "left out", job.kinds)
-    return found.points_lost
+    return agreement(original, network, left_out, "left out", job.kinds).points_lost

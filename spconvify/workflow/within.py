@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -262,8 +263,6 @@ class BudgetSearch:
         )
 
     def _fitted(self, plan: Plan) -> nn.Layer:
-        import warnings
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said at the end, of the plan that is taken
             network, _ = carry_out(

@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from spconvify import ArgumentError
-from spconvify.recovery.augment import flip_and_shift
+from spconvify.data.augment import flip_and_shift
 from spconvify.recovery.batches import Batches
 
 

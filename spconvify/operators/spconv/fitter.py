@@ -9,7 +9,7 @@ import numpy as np
 from spconvify.calibration.moments import Geometry
 from spconvify.calibration.observations import Observations
 from spconvify.calibration.task import LayerFit, Task, Unfitted
-from spconvify.network.finite import not_finite
+from spconvify.operators.fitting import check_usable, write_finite
 from spconvify.operators.spconv.assign import assign_fit
 from spconvify.operators.spconv.prior import judge_copy
 from spconvify.operators.spconv.reconstruct import Reconstruction, Request, reconstruct
@@ -32,7 +32,7 @@ class Fitter:
         try:
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 observations = self._observe()
-                _check_usable(observations)
+                check_usable(observations)
                 few = self._how_few(observations)
                 kernel, bias = self._task.dense()
                 try:
@@ -84,12 +84,7 @@ class Fitter:
 
     def _write(self, found: Reconstruction) -> None:
         """Assign the weights; what isn't finite in the layer's own dtype is taken back."""
-        before = {key: value.clone() for key, value in self._spconv.state_dict().items()}
-        assign_fit(self._spconv, found.fit, found.gate)
-        bad = not_finite(self._spconv)
-        if bad:
-            self._spconv.set_state_dict(before)
-            raise Unfitted(f"its fitted {bad[0]!r} would not be finite")
+        write_finite(self._spconv, lambda: assign_fit(self._spconv, found.fit, found.gate))
 
     def _request(self) -> Request:
         spconv = self._spconv
@@ -103,10 +98,3 @@ class Fitter:
             trial=self._task.effort.trial,
             intercept=gap or spconv.conv1x1.bias is not None,
         )
-
-
-def _check_usable(observations: Observations) -> None:
-    if not observations.finite:
-        raise Unfitted("what goes through it on the calibration images isn't finite")
-    if not observations.varies:
-        raise Unfitted("its input never changes on the calibration images")

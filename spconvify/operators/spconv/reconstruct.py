@@ -12,9 +12,9 @@ from spconvify.calibration.observations import Observations
 from spconvify.operators.spconv.channels import PROPOSALS, choose_channels, reduce_problem
 from spconvify.operators.spconv.gate import Gate
 from spconvify.operators.spconv.prior import copied_weights
-from spconvify.operators.spconv.refine import GroupFit, GroupRefinement, Score
-from spconvify.operators.spconv.solve import RIDGE, Fit, Ridge, as_fit, usual_ridge
-from spconvify.operators.spconv.trial import Trial, moments_of, trial
+from spconvify.operators.spconv.refine import GroupFit, Score
+from spconvify.operators.spconv.solve import RIDGE, Fit, as_fit
+from spconvify.operators.spconv.trial import Trial, fit_group, moments_of
 
 ROUNDS = 8
 
@@ -117,22 +117,18 @@ def _group(
         uncertain = first + np.array([c for c in range(moments.channels) if c not in taken])
     parts, path = observations.select(columns, own), observations.path.part(own)
     part, prior = moments.part(columns, own), prior[columns, own]
-    tried = None
-    if request.trial:
-        tried = trial(
-            parts,
-            path,
-            prior,
-            uncertain,
-            intercept=request.intercept,
-            ridge=request.ridge,
-            rounds=request.rounds,
-        )
-    strength = tried.strength if tried else None
-    if strength is None:
-        strength = usual_ridge(part, prior, request.ridge)
-    problem = GroupRefinement(parts, part, Ridge(strength, prior), path, uncertain)
-    return _Group(columns, problem.best(tried.rounds if tried else request.rounds), tried)
+    fit, tried = fit_group(
+        parts,
+        part,
+        path,
+        prior,
+        uncertain,
+        intercept=request.intercept,
+        ridge=request.ridge,
+        rounds=request.rounds,
+        with_trial=request.trial,
+    )
+    return _Group(columns, fit, tried)
 
 
 def _joined(

@@ -11,7 +11,7 @@ from spconvify.calibration.image_means import ImageMeans
 from spconvify.calibration.moments import Moments, MomentsAccumulator
 from spconvify.calibration.observations import Part
 from spconvify.calibration.output_path import OutputPath
-from spconvify.operators.spconv.refine import GroupRefinement, Score, judge
+from spconvify.operators.spconv.refine import GroupFit, GroupRefinement, Score, judge
 from spconvify.operators.spconv.solve import RIDGE, Ridge, usual_ridge
 
 STEP = 10.0  # from one strength to the next
@@ -74,6 +74,41 @@ def trial(
     if again[1].missed < scores[1].missed:
         return Trial(strength, rounds, *again)
     return Trial(strength, 0, *scores)
+
+
+def fit_group(
+    parts: Sequence[Part],
+    moments: Moments,
+    path: OutputPath,
+    prior: np.ndarray,
+    uncertain: np.ndarray | None = None,
+    *,
+    intercept: bool = True,
+    ridge: float = RIDGE,
+    rounds: int = 0,
+    with_trial: bool = True,
+) -> tuple[GroupFit, Trial | None]:
+    """The fit of one output group, with the ridge and the rounds that a trial finds best.
+
+    Args:
+        parts: its features and outputs only.
+        moments: of these.
+        path: behind these outputs.
+        prior: (F, L) what the ridge pulls towards.
+        uncertain: for fusion "gap", columns of the uncertain channels' pooled features.
+        intercept: whether there is one.
+        ridge: the usual one.
+        rounds: of the refinement, at most.
+        with_trial: whether there is a trial.
+    """
+    tried = None
+    if with_trial:
+        tried = trial(parts, path, prior, uncertain, intercept=intercept, ridge=ridge, rounds=rounds)
+    strength = tried.strength if tried else None
+    if strength is None:
+        strength = usual_ridge(moments, prior, ridge)
+    problem = GroupRefinement(list(parts), moments, Ridge(strength, prior), path, uncertain)
+    return problem.best(tried.rounds if tried else rounds), tried
 
 
 class _Halves:
