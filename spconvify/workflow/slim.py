@@ -117,7 +117,14 @@ def slim(
         raise ArgumentError("only_faster measures: give the engine too")
     budget = Budget.of(target_macs, target_speedup, max_drop, allow, refine)
     if budget is not None:
-        _check_budget(budget, plan, calibration, init, engine)
+        beside = {
+            "plan": plan,
+            "include": include,
+            "exclude": exclude,
+            "ratios": ratios,
+            "only_faster": only_faster or None,
+        }
+        _check_budget(budget, beside, calibration, init, engine)
     elif refine is not None:
         raise ArgumentError("refine goes with a budget, as target_macs; `recover` trains any network")
     elif plan is None:
@@ -153,15 +160,19 @@ def slim(
 
 
 def _check_budget(
-    budget: Budget, plan: Plan | None, calibration: Any, init: str | None, engine: Any
+    budget: Budget, beside: Mapping[str, Any], calibration: Any, init: str | None, engine: Any
 ) -> None:
     """Refuse what a budget can't go with, or goes without.
 
     Raises:
         ArgumentError: names it.
     """
-    if plan is not None:
-        raise ArgumentError("a plan says what becomes of every layer: leave out it or the budget")
+    for name, value in beside.items():
+        if value is not None:
+            raise ArgumentError(
+                f"{name} does nothing here, since a budget decides what becomes of every layer: leave "
+                "out it or the budget"
+            )
     if calibration is None:
         raise ArgumentError(f"{budget.text} is searched for on images: give calibration=")
     if init not in (None, "lstsq"):

@@ -139,7 +139,7 @@ class BudgetSearch:
         if not can_refine(self._to_fit):
             return ["not refined: the calibration images aren't pictures alone, all of one size"]
         if wanted is None and takes_long(self._macs):
-            return ["not refined, since it would take more than ten minutes; refine=True does it"]
+            return ["not refined, since it would take over ten minutes and wasn't asked for"]
         judge = Judge(original, self.left_out)
         before, after = refine(
             original, network, self._to_fit, judge, seed=self._seed, progress=self._progress
