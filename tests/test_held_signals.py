@@ -83,6 +83,12 @@ def test_a_spinner_is_left_without_interruption():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_commands_are_known_before_numpy_is_loaded():
+    """So that its threads can be started deaf, and `--help` hasn't to wait for it."""
+    code = "import sys, spconvify.cli; assert not {'numpy', 'paddle'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_the_programs_threads_hear_nothing():
     """NumPy's algebra starts some when it is loaded."""
     code = (

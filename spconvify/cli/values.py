@@ -8,7 +8,6 @@ from pathlib import Path
 
 import typer
 
-from spconvify.checkpoint.formats import refuse_folder
 from spconvify.errors import ArgumentError, CheckpointError
 
 # More is a slip of the finger: it would be found out after minutes, or by the machine's memory.
@@ -54,6 +53,8 @@ def check_has_name(source: Path) -> None:
     """
     if source.name:
         return
+    from spconvify.checkpoint.formats import refuse_folder  # only here: it loads NumPy
+
     try:
         refuse_folder(source)
     except CheckpointError as error:
