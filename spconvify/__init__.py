@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from spconvify.operators.spconv.layer import SPConv2D
     from spconvify.recovery.run import recover
     from spconvify.report.comparison import Comparison
+    from spconvify.report.frontier import Frontier
     from spconvify.source.loading import load, save
     from spconvify.surgery.calibrate import CalibrationWarning
     from spconvify.surgery.convert import convert
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from spconvify.surgery.reach import MergeFirstWarning, UnreachedWarning
     from spconvify.surgery.sites import Site, find_sites
     from spconvify.workflow.compare import compare
+    from spconvify.workflow.frontier import frontier
     from spconvify.workflow.job import Slimmed
     from spconvify.workflow.slim import slim
 
@@ -54,6 +56,7 @@ _HOME = {
     "ConversionError": "errors",
     "Cost": "network.counting",
     "EngineError": "errors",
+    "Frontier": "report.frontier",
     "InputWarning": "errors",
     "MergeFirstWarning": "surgery.reach",
     "NoEffectWarning": "errors",
@@ -72,6 +75,7 @@ _HOME = {
     "cost": "network.counting",
     "export": "deploy.export",
     "find_sites": "surgery.sites",
+    "frontier": "workflow.frontier",
     "fuse": "deploy.fuse",
     "load": "source.loading",
     "plan": "surgery.planning",
@@ -90,6 +94,7 @@ __all__ = [
     "ConversionError",
     "Cost",
     "EngineError",
+    "Frontier",
     "InputWarning",
     "MergeFirstWarning",
     "NoEffectWarning",
@@ -109,6 +114,7 @@ __all__ = [
     "cost",
     "export",
     "find_sites",
+    "frontier",
     "fuse",
     "load",
     "plan",

@@ -16,6 +16,8 @@ from spconvify.network.inputs import Sample, forward
 from spconvify.network.operations import Operation, following, watching
 from spconvify.network.untouched import untouched
 
+_FOLLOWED = ("batch_norm", "add")  # the operators that results are followed through
+
 
 @dataclass
 class Call:
@@ -64,7 +66,7 @@ def capture_all(
     """The same for several layers in one pass, which stops when all have been seen."""
     eye = _Eye(watched)
     adds = any(one.calls.tail.adds for one in watched)
-    watch = watching(eye.note) if adds else contextlib.nullcontext()
+    watch = watching(eye.note, names=_FOLLOWED) if adds else contextlib.nullcontext()
     layers = [one.layer for one in watched]
     with contextlib.suppress(_Reached), untouched(model), watch, following(layers, eye.after):
         forward(model, batch)

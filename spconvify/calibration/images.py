@@ -132,19 +132,40 @@ class CalibrationImages:
 
     def __iter__(self) -> Iterator[Any]:
         """The images, in batches of at most `BATCH_PIXELS` (or one image)."""
-        first = 0
-        for index, raw in enumerate(self._batches):
-            batch = self._read(raw, index)
-            count = size_of(batch)
+        for batch in self._batches_read() if self._chosen is None else self._chosen_ones():
             _, *axes = shape_of(batch)
             pixels = int(np.prod(axes)) // max(1, min(axes, default=1))  # the channels are the smallest
             size = max(1, BATCH_PIXELS // max(1, pixels))
-            if self._chosen is not None:
-                chosen = self._chosen[first : first + count]
-                first += count
-                batch = taken(taken(batch, slice(len(chosen))), chosen)
             for start in range(0, size_of(batch), size):
                 yield taken(batch, slice(start, start + size))
+
+    def _batches_read(self) -> Iterator[Any]:
+        return (self._read(raw, index) for index, raw in enumerate(self._batches))
+
+    def _chosen_ones(self) -> Iterator[Any]:
+        """Of pictures alone as many in a batch as the caller has: every pass has its price."""
+        assert self._chosen is not None, "all of them need no choice"
+        first, largest = 0, 0
+        waiting: list[np.ndarray] = []
+        for batch in self._batches_read():
+            count = size_of(batch)
+            chosen = self._chosen[first : first + count]
+            first, largest = first + count, max(largest, count)
+            batch = taken(taken(batch, slice(len(chosen))), chosen)
+            joins = isinstance(batch, np.ndarray) and (not waiting or _alike(waiting[0], batch))
+            if waiting and not joins:
+                yield np.concatenate(waiting)
+                waiting = []
+            if not isinstance(batch, np.ndarray):
+                yield batch
+                continue
+            waiting.append(batch)
+            while sum(map(len, waiting)) >= largest:
+                together = np.concatenate(waiting)
+                yield together[:largest]
+                waiting = [together[largest:]]
+        if waiting and sum(map(len, waiting)):
+            yield np.concatenate(waiting)
 
     def _read(self, raw: Any, index: int) -> Any:
         where = f"calibration batch {index}"
@@ -157,6 +178,10 @@ class CalibrationImages:
     def first(self, count: int = 1) -> Any:
         """One image, or the first ones of a batch that has so many, as a batch."""
         return taken(next(batch for batch in self if size_of(batch)), slice(count))
+
+
+def _alike(first: np.ndarray, second: np.ndarray) -> bool:
+    return first.shape[1:] == second.shape[1:] and first.dtype == second.dtype
 
 
 def _equal(first: Any, second: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import typer
 
-from spconvify.cli import convert, export, inspect, recover, report, verify
+from spconvify.cli import convert, export, frontier, inspect, recover, report, verify
 from spconvify.cli.idle import Command
 from spconvify.cli.output import error, note, use
 from spconvify.cli.shell import Program
@@ -59,6 +59,7 @@ def _add(function: Callable[..., None], epilog: str, saves: bool = False) -> Non
 
 _add(convert.convert, convert.EPILOG, saves=True)
 _add(report.report, report.EPILOG)
+_add(frontier.frontier, frontier.EPILOG, saves=True)
 _add(recover.recover, recover.EPILOG, saves=True)
 _add(export.export, export.EPILOG, saves=True)
 _add(inspect.inspect, inspect.EPILOG)

@@ -10,24 +10,19 @@ from spconvify.workflow.budget import Budget
 
 
 def budget_of(
-    macs: float | None,
-    speedup: float | None,
-    drop: float | None,
-    allow: str | None,
-    refine: bool | None,
+    macs: float | None, speedup: float | None, drop: float | None, allow: str | None
 ) -> Budget | None:
     """Of the options of a command; None if they name none.
 
     Raises:
         ArgumentError: for a value that can't be, or an option that does nothing without a budget.
     """
-    allowed = None if allow is None else [name.strip() for name in allow.split(",")]
-    budget = Budget.of(macs, speedup, drop, allowed, refine)
-    if budget is None and refine is not None:
-        raise ArgumentError(
-            "--refine goes with a budget, as --target-macs 0.4; `spconvify recover` trains any network"
-        )
-    return budget
+    return Budget.of(macs, speedup, drop, allowed(allow))
+
+
+def allowed(allow: str | None) -> list[str] | None:
+    """What --allow lists."""
+    return None if allow is None else [name.strip() for name in allow.split(",")]
 
 
 def check_budget(

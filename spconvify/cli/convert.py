@@ -146,7 +146,7 @@ def convert(
         )
     if not fits and calibration is not None:
         raise ArgumentError(f"--init {init} uses no images; leave out --calibration or --init")
-    budget = budget_of(target_macs, target_speedup, max_drop, allow, refine)
+    budget = budget_of(target_macs, target_speedup, max_drop, allow)
     if budget is not None:
         check_budget(budget, calibration, init, plan, only_faster)
     selection = Selection(
@@ -189,7 +189,7 @@ def convert(
         target.check(inputs)
     if budget is not None:
         budget = with_journal(budget, target.path)
-    slimmed = run(selection, measurement, quiet, data, budget=budget)
+    slimmed = run(selection, measurement, quiet, data, budget=budget, refine=refine)
     end_if_asked()  # before anything is written
     if not dry_run:
         target.write(slimmed.network, measurement, quiet)

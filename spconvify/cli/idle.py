@@ -42,12 +42,12 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
             "nothing is timed without --latency or --only-faster, or a --target-speedup",
         ),
         Idle(
-            "ratio groups fusion include exclude ratio_for",
+            "ratio groups fusion ratio_for",
             lambda v: any(v[name] is not None for name in _BUDGETS),
             "a budget decides what becomes of every layer",
         ),
         Idle(
-            "calibration_count seed",
+            "calibration_count seed refine",
             lambda v: v["calibration"] is None,
             "nothing is fitted without --calibration",
         ),
@@ -64,6 +64,13 @@ RULES: Mapping[str, tuple[Idle, ...]] = {
             "--dry-run writes nothing",
         ),
         _PER_LAYER,
+    ),
+    "frontier": (
+        Idle(
+            "engine threads batch device",
+            lambda v: not v["latency"] and v["target_speedup"] is None,
+            "nothing is timed without --latency or a --target-speedup",
+        ),
     ),
     "report": (
         Idle(_MEASURING, lambda v: not v["latency"], "nothing is timed with --no-latency"),

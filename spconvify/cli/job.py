@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from spconvify.cli.data import Data
@@ -15,8 +16,9 @@ from spconvify.report.comparison import SiteComparison, site_table
 from spconvify.source.loading import Source
 
 if TYPE_CHECKING:
+    from spconvify.report.frontier import Frontier
     from spconvify.workflow.budget import Budget
-    from spconvify.workflow.job import Slimmed
+    from spconvify.workflow.job import Job, Slimmed
 
 
 def run(
@@ -26,6 +28,7 @@ def run(
     data: Data | None = None,
     on_converted: Callable[[], None] | None = None,
     budget: Budget | None = None,
+    refine: bool | None = None,
 ) -> Slimmed:
     """Convert a network and compare before with after.
 
@@ -36,23 +39,61 @@ def run(
         SpconvifyError: if there is nothing to convert, or anything on the way fails.
     """
     source = selection.open(quiet)
-    given = measurement.given
+    from spconvify.workflow.job import carry_out_job, check_plan
+
     if on_converted is not None and source.converted:
         on_converted()
         return _with_skipped(_as_it_is(source, measurement, quiet), measurement)
+    model, job = _job(source, selection, measurement, quiet, data or Data(), budget, refine)
+    job.judge_copies = on_converted is None  # a report keeps no weights
+    plan = selection.plan(model) if budget is None else None
+    if plan is not None:
+        check_plan(source.name, plan)
+    with progress_bar("converting", quiet) as progress:
+        return _with_skipped(carry_out_job(model, plan, job, progress), measurement)
+
+
+def find_frontier(
+    selection: Selection,
+    measurement: Measurement,
+    quiet: bool,
+    data: Data,
+    budgets: Sequence[Budget],
+    refine: bool,
+) -> Frontier:
+    """Search within several budgets.
+
+    Raises:
+        SpconvifyError: if none can be had, or anything on the way fails.
+    """
+    source = selection.open(quiet)
+    from spconvify.workflow.frontier import frontier_of
+
+    model, job = _job(source, selection, measurement, quiet, data, budgets[0], refine)
+    with progress_bar("searching", quiet) as progress:
+        return frontier_of(model, budgets, job, progress)
+
+
+def _job(
+    source: Source,
+    selection: Selection,
+    measurement: Measurement,
+    quiet: bool,
+    data: Data,
+    budget: Budget | None,
+    refine: bool | None,
+) -> tuple[Any, Job]:
+    """The network, and what the options say of it."""
     from spconvify.calibration.images import CalibrationImages
     from spconvify.network.batches import without_example
     from spconvify.network.examples import example_of, form_of
     from spconvify.network.inputs import Inputs
-    from spconvify.workflow.job import Job, carry_out_job, check_plan
+    from spconvify.workflow.job import Job
 
+    given = measurement.given
     with working(f"building {source.name}", quiet):
         model = source.build()
-        plan = selection.plan(model) if budget is None else None
         shape, *others = given.inputs(model, source.architecture.input_shape)
-    if plan is not None:
-        check_plan(source.name, plan)
-    data = data or Data()
     form = shape if isinstance(shape, Inputs) else form_of(shape, model)
     if form is not shape and form is not None and form.is_plain:
         form = None  # pictures of any size
@@ -65,12 +106,12 @@ def run(
             "(network, example) says better ones",
             quiet,
         )
-    job = Job(
+    return model, Job(
         source.name,
         shape,
         not given and example_of(model) is None,
         selection.init,
-        calibration and CalibrationImages(calibration.batches(), model, form),
+        calibration and CalibrationImages(calibration.values, model, form),
         judge,
         measurement.settings,
         measurement.tune,
@@ -79,10 +120,9 @@ def run(
         data.kinds,
         others,
         budget=budget,
-        judge_copies=on_converted is None,  # a report keeps no weights
+        refine=refine,
+        chosen=None if budget is None else selection.chosen(model),
     )
-    with progress_bar("converting", quiet) as progress:
-        return _with_skipped(carry_out_job(model, plan, job, progress), measurement)
 
 
 def _with_skipped(slimmed: Slimmed, measurement: Measurement) -> Slimmed:

@@ -104,7 +104,8 @@ Refine = Annotated[
     option(
         BUDGET,
         "--refine/--no-refine",
-        help="Train at the end on the calibration images (default: if it takes under ten minutes).",
+        help="Train at the end on the calibration images (default: with a budget, if it takes under ten "
+        "minutes).",
     ),
 ]
 SavePlan = Annotated[

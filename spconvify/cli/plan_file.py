@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from spconvify.cli.values import check_has_name
 from spconvify.errors import ArgumentError, SpconvifyError
-from spconvify.files.places import Inputs, check_file, place_to_fill
+from spconvify.files.places import Inputs, check_file, check_place, place_to_fill
 from spconvify.files.regular import NotRegularError, open_regular
 from spconvify.files.scratch import atomic
+from spconvify.source.loading import find_program
+
+if TYPE_CHECKING:
+    from spconvify.workflow.budget import Budget
 
 _LARGEST = 1 << 24  # bytes
 
@@ -87,3 +94,67 @@ class PlanOutput:
             ) from error
         except OSError as error:
             raise SpconvifyError(f"can't write plan {self.path}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class PlanFolder:
+    """A folder to write several plans into: its name, and where that was when it was checked."""
+
+    path: Path
+    place: Path
+    force: bool
+
+    @classmethod
+    def of(
+        cls, folder: Path | None, source: str, names: Iterable[str], force: bool, inputs: Inputs
+    ) -> PlanFolder:
+        """Find out, before any work, whether plans can be written there.
+
+        Args:
+            folder: None for NAME-frontier beside the source.
+            source: the checkpoint, or the program.
+            names: of the plans that there may be.
+            force: plans of these names may be replaced.
+            inputs: what the command reads, by the option's name.
+
+        Raises:
+            ArgumentError: if it can't be, or one of them is there already and `force` is off.
+        """
+        if folder is None:
+            found = find_program(source)
+            if found is None:
+                check_has_name(Path(source))
+            own = Path(source) if found is None else found.files.program.absolute().parent
+            folder = own.with_name(f"{own.stem if found is None else own.name}-frontier")
+        what = f"folder {folder}"
+        try:
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise ArgumentError(f"{what} is something else; choose another name")
+            if folder.is_dir():
+                for name in names:
+                    PlanOutput.of(folder / f"{name}.json", force, inputs)
+            else:
+                check_place(folder.resolve(), what)
+        except OSError as error:
+            raise ArgumentError(f"{what} can't be written: {error.strerror or error}") from error
+        return cls(folder, folder.resolve(), force)
+
+    def with_journal(self, budget: Budget) -> Budget:
+        """The budget, with a place beside the folder for what a killed search has found out."""
+        return replace(budget, journal=self.place.with_name(f".{self.place.name}.search"))
+
+    def write(self, plans: Mapping[str, Any]) -> None:
+        """Write plans by their names; each file is complete or not there.
+
+        Raises:
+            SpconvifyError: if that fails.
+        """
+        try:
+            self.place.mkdir(exist_ok=True)
+        except OSError as error:
+            raise SpconvifyError(f"can't make {self.path}: {error.strerror or error}") from error
+        for name, plan in plans.items():
+            file = f"{name}.json"
+            PlanOutput(self.path / file, place_to_fill(self.place / file, self.force), self.force).write(
+                plan
+            )

@@ -11,7 +11,12 @@ from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.values import parse_ratios
 from spconvify.operators import inits
 from spconvify.operators.inits import DEFAULT_INIT
-from spconvify.operators.spconv.settings import DEFAULT_FUSION, SPConvSettings
+from spconvify.operators.spconv.settings import (
+    DEFAULT_FUSION,
+    DEFAULT_GROUPS,
+    DEFAULT_RATIO,
+    SPConvSettings,
+)
 from spconvify.source.loading import Source, open_source
 
 
@@ -31,6 +36,29 @@ class Selection:
     weights: str | None = None
     ignore: list[str] | None = None
     plan_file: Path | None = None
+
+    @classmethod
+    def for_search(
+        cls,
+        source: str,
+        arch: str | None,
+        include: list[str] | None,
+        exclude: list[str] | None,
+        weights: str | None,
+        ignore: list[str] | None,
+    ) -> Selection:
+        """For a budget, which decides what becomes of every layer that may change."""
+        return cls(
+            source,
+            arch,
+            DEFAULT_RATIO,
+            DEFAULT_GROUPS,
+            init="lstsq",
+            include=include,
+            exclude=exclude,
+            weights=weights,
+            ignore=ignore,
+        )
 
     def check(self) -> None:
         """Find wrong values before Paddle is loaded.
@@ -69,3 +97,9 @@ class Selection:
             exclude=self.exclude,
             ratios=parse_ratios(self.ratio_for),
         )
+
+    def chosen(self, model: Any) -> set[str] | None:
+        """Names of the sites that a budget may change; None for all."""
+        from spconvify.surgery.planning import chosen_sites
+
+        return chosen_sites(model, self.include or None, self.exclude)

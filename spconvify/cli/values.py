@@ -123,6 +123,20 @@ def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     return numbers
 
 
+def parse_targets(option: str, text: str | None) -> tuple[float, ...] | None:
+    """``"0.5,0.3"`` -> ``(0.5, 0.3)``.
+
+    Raises:
+        ArgumentError: if the text has another form.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like 0.5,0.3") from error
+
+
 def parse_size(text: str | None) -> tuple[int, int] | None:
     """``"224"`` or ``"224,320"`` -> (H, W).
 

@@ -36,10 +36,6 @@ class Images:
     layout: Layout = "NCHW"
     available: int = 0
 
-    def batches(self, size: int = 64) -> list[np.ndarray]:
-        """The images in batches of `size`; they share the memory."""
-        return in_batches(self.values, size)
-
 
 def in_batches(images: np.ndarray, size: int = 64) -> list[np.ndarray]:
     """Images (N, ...) in batches of `size`; they share the memory."""

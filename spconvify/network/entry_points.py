@@ -21,7 +21,7 @@ import contextlib
 import functools
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Callable
 
 import paddle
@@ -96,11 +96,12 @@ class Door:
             setattr(self.owner, self.key, value)
 
 
-def everywhere() -> Iterator[Door]:
-    """The doors that don't belong to a layer, as they are now."""
+def everywhere(names: Collection[str] | None = None) -> Iterator[Door]:
+    """The doors that don't belong to a layer, as they are now; only of operators of these names."""
     for place in _everywhere(len(sys.modules)):
-        with contextlib.suppress(LookupError):  # a module's variable that has been deleted since
-            yield Door(*place)
+        if names is None or place[2] in names:
+            with contextlib.suppress(LookupError):  # a module's variable that has been deleted since
+                yield Door(*place)
 
 
 _Place = tuple[Any, Any, str, bool]  # of a door: the arguments that make it

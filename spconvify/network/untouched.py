@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
+import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -16,6 +17,7 @@ from paddle import nn
 
 _Restore = Callable[[], None]
 _CONTAINERS = (dict, list, set, deque)
+_PLAIN = frozenset({type(None), bool, int, float, str, types.FunctionType, paddle.Tensor})  # most values
 _SMALL = 2**16  # elements: a statistic or a state, not a weight
 
 
@@ -68,7 +70,7 @@ def _containers(layers: dict[int, nn.Layer]) -> list[_Restore]:
         seen.add(id(value))
         inside: Any = ()
         if isinstance(value, _CONTAINERS):
-            restores.append(_restore(value))
+            restores.append(_restore(value) if value else value.clear)
             inside = value.values() if isinstance(value, dict) else value
         elif isinstance(value, (tuple, frozenset)):
             inside = value
@@ -77,7 +79,7 @@ def _containers(layers: dict[int, nn.Layer]) -> list[_Restore]:
             waiting.append((vars(value), into_objects))
         elif into_objects and _is_the_users(value):
             waiting.append((vars(value), False))
-        waiting += [(item, into_objects) for item in inside]
+        waiting += [(item, into_objects) for item in inside if type(item) not in _PLAIN]
     return restores
 
 

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from spconvify.errors import ArgumentError, EngineError, SpconvifyError
 from spconvify.files.places import Inputs, check_file, place_to_fill
@@ -48,7 +48,7 @@ def check_plot(path: Path, force: bool = False, inputs: Inputs | None = None) ->
         raise EngineError("a plot needs matplotlib: pip install 'spconvify[plot]'")
     try:
         with _plain_settings():
-            _empty_figure(1)
+            empty_figure(6.0)
     except Exception as error:  # a broken installation, its settings, what surrounds it
         raise EngineError(f"a plot can't be drawn: matplotlib says {_said(error)}") from error
 
@@ -107,6 +107,16 @@ def save_plot(
 ) -> None:
     """Draw MACs before and after for each converted layer, and its reconstruction error if there is one.
 
+    See `save_figure`.
+    """
+    save_figure(lambda: _drawn(comparison), path, overwrite, place)
+
+
+def save_figure(
+    drawn: Callable[[], Any], path: Path, overwrite: bool = True, place: Path | None = None
+) -> None:
+    """Write the figure that `drawn` makes.
+
     The file's suffix decides the format. It is complete or not there. `place` is where `path` was when
     it was checked.
 
@@ -117,7 +127,7 @@ def save_plot(
     """
     try:
         with _plain_settings():
-            figure = _drawn(comparison)
+            figure = drawn()
             with atomic(place or place_to_fill(path, overwrite), overwrite) as file:
                 figure.savefig(file, dpi=150, format=path.suffix[1:].lower())
     except ImportError:
@@ -130,18 +140,19 @@ def save_plot(
         raise SpconvifyError(f"can't draw {path}: matplotlib says {_said(error)}") from error
 
 
-def _empty_figure(sites: int) -> Any:
+def empty_figure(width: float) -> Any:
+    """A figure that no window shows; `width` is in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(min(max(6.0, 1.5 + 0.28 * sites), _WIDEST), 4.5), layout="constrained")
+    figure = Figure(figsize=(width, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def _drawn(comparison: Comparison) -> Any:
     sites = comparison.converted
-    figure = _empty_figure(len(sites))
+    figure = empty_figure(min(max(6.0, 1.5 + 0.28 * len(sites)), _WIDEST))
     axes = figure.add_subplot()
     places = range(len(sites))
     for offset, label, colour, hatch, values in (

@@ -16,18 +16,19 @@ _HTML = '<pre style="font-family: monospace; line-height: normal">{code}</pre>'
 def as_text(comparison: Comparison) -> str:
     """The table without colours, its rows as lines."""
     stream = io.StringIO()
-    print_table(_console(stream), comparison)
+    print_table(plain_console(stream), comparison)
     return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
 
 
 def as_html(comparison: Comparison) -> str:
     """The table with its colours, names of layers as text."""
-    console = _console(io.StringIO(), record=True)
+    console = plain_console(io.StringIO(), record=True)
     print_table(console, comparison)
     return console.export_html(inline_styles=True, code_format=_HTML)
 
 
-def _console(stream: io.StringIO, record: bool = False) -> Console:
+def plain_console(stream: io.StringIO, record: bool = False) -> Console:
+    """One that writes text as it is, in a fixed width."""
     return Console(
         file=stream,
         width=_WIDTH,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from spconvify.printable import json_text, printable
@@ -55,39 +55,41 @@ def to_csv(
     writer = csv.DictWriter(text, [*columns, *common], lineterminator="\n")
     writer.writeheader()
     rows = ({**vars(site), **common} for site in sites)
-    writer.writerows({key: _csv(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue().rstrip("\n")
 
 
-def _csv(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A value as a cell that no spreadsheet computes."""
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if value.lstrip(" ").startswith(_FORMULA) else printable(value)
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
     return _MARKDOWN.sub(r"\\\g<0>", printable(text))
 
 
 def to_markdown(comparison: Comparison, per_layer: bool = False) -> str:
     """The table as GitHub-flavoured Markdown."""
-    lines = [f"**{_markdown(title(comparison))}**", "", _markdown(settings(comparison)), ""]
-    lines += _markdown_table(HEADER, summary(comparison))
+    lines = [f"**{markdown(title(comparison))}**", "", markdown(settings(comparison)), ""]
+    lines += markdown_table(HEADER, summary(comparison))
     if len(comparison.timings) > 1:
-        lines += ["", *_markdown_table(timing_header(comparison), timings(comparison))]
+        lines += ["", *markdown_table(timing_header(comparison), timings(comparison))]
     if per_layer:
         lines += ["", sites_to_markdown(comparison.sites)]
-    agreement = [f"**{_markdown(line)}**  " for line in agreement_lines(comparison)]
-    notes = [f"{_markdown(line)}  " for line in captions(comparison)]
+    agreement = [f"**{markdown(line)}**  " for line in agreement_lines(comparison)]
+    notes = [f"{markdown(line)}  " for line in captions(comparison)]
     return "\n".join([*lines, "", *agreement, *notes])
 
 
 def sites_to_markdown(sites: list[SiteComparison]) -> str:
     """Every convolution with its verdict, as a Markdown table."""
-    return "\n".join(_markdown_table(SITE_HEADER, map(site_row, sites)))
+    return "\n".join(markdown_table(SITE_HEADER, map(site_row, sites)))
 
 
-def _markdown_table(header, rows) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table whose first column is text."""
     lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
-    return lines + ["| " + " | ".join(_markdown(cell.strip()) for cell in row) + " |" for row in rows]
+    return lines + ["| " + " | ".join(markdown(cell.strip()) for cell in row) + " |" for row in rows]

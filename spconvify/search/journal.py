@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from paddle import nn
+
+from spconvify.calibration.images import CalibrationImages
 from spconvify.errors import ArgumentError
 from spconvify.files.regular import open_regular
 
@@ -77,3 +82,18 @@ class Journal:
                 if new:
                     file.write(json.dumps(self._head) + "\n")
                 file.write(json.dumps(result) + "\n")
+
+
+def digest(model: nn.Layer, images: CalibrationImages, *settings: Any) -> str:
+    """What results belong to: weights, images, settings, and the version of the code."""
+    from spconvify import __version__
+
+    found = hashlib.sha256(repr((__version__, *settings)).encode())
+    for key, value in sorted(model.state_dict().items()):
+        found.update(f"{key} {tuple(value.shape)} {value.dtype}".encode())
+        found.update(np.ascontiguousarray(value.numpy()).tobytes())
+    for batch in images:
+        arrays = [batch] if isinstance(batch, np.ndarray) else list(batch.feeds().values())
+        for array in arrays:
+            found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

@@ -120,6 +120,11 @@ class Search:
         assert choice is not None, "its cost is the least one"
         return choice
 
+    def uniform(self, costs: Costs, budget: float, kind: str) -> Plan | None:
+        """The plan of one of `UNIFORM`, as mild as the budget allows; None if it can't be had."""
+        choice = uniform(self.structure, self._problem(costs), budget, kind)
+        return None if choice is None else self.plan(choice)
+
     def best(self, costs: Costs, budget: float, *, thorough: bool = True) -> Found:
         """The choice that a quick fit judges best, within the budget.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +71,13 @@ class Structure:
 
     @classmethod
     def of(
-        cls, model: nn.Layer, inputs: Inputs, *, prune: bool = True, spconv: bool = True
+        cls,
+        model: nn.Layer,
+        inputs: Inputs,
+        *,
+        prune: bool = True,
+        spconv: bool = True,
+        chosen: Collection[str] | None = None,
     ) -> Structure:
         """That of a network.
 
@@ -80,6 +86,7 @@ class Structure:
             inputs: what it is run on.
             prune: whether channels may go.
             spconv: whether layers may be replaced.
+            chosen: names of the convolutions that may change; None for all.
 
         Raises:
             ArgumentError: if the network doesn't run on the inputs.
@@ -87,6 +94,8 @@ class Structure:
         with evaluating(model), paddle.no_grad():
             slots = run(model, inputs, act=lambda sample: _slots(model, sample, spconv))
             widths = run(model, inputs, act=lambda sample: find_widths(model, sample)) if prune else []
+        if chosen is not None:
+            slots = {name: slot for name, slot in slots.items() if name in chosen}
         widths = [width for width in widths if width.producer in slots and width.consumer in slots]
         return cls(slots, _chains(slots, widths))
 

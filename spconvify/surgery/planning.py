@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -171,11 +171,8 @@ def plan(
         SPConvSettings(own_ratio, groups, fusion).check()
     sites = find_sites(model)
     operator = registry.of_settings(SPConvSettings())
-    included, excluded = _globs(include, "include"), _globs(exclude, "exclude")
-    if include is not None and not included:
-        raise ArgumentError("include holds no glob, so nothing would be converted; None converts all")
-    own_ratios = _globs(ratios, "ratios")
-    _check_globs(sites, {"include": included, "exclude": excluded, "ratio-for": own_ratios})
+    included, excluded = _checked_globs(sites, include, exclude)
+    _check_globs(sites, {"ratio-for": _globs(ratios, "ratios")})
 
     result, unsplittable = Plan(), dict[str, str]()
     for site in sites:
@@ -192,6 +189,23 @@ def plan(
         name, reason = next(iter(unsplittable.items()))
         raise ArgumentError(f"groups {groups} fits no convolution of this network; {name!r}: {reason}")
     return result
+
+
+def chosen_sites(
+    model: nn.Layer,
+    include: Iterable[str] | str | None = None,
+    exclude: Iterable[str] | str | None = None,
+) -> set[str] | None:
+    """Names of the convolutions that globs choose, as for `plan`; None without any.
+
+    Raises:
+        ArgumentError: for a glob that matches no convolution, or an `include` without any.
+    """
+    if include is None and exclude is None:
+        return None
+    sites = find_sites(model)
+    included, excluded = _checked_globs(sites, include, exclude)
+    return {site.name for site in sites if not _left_out(site, included, excluded)}
 
 
 def check_is_plan(plan: Any) -> None:
@@ -216,6 +230,16 @@ def plan_of(model: nn.Layer) -> Plan:
     return Plan(changes)
 
 
+def _checked_globs(
+    sites: Sequence[Site], include: Iterable[str] | str | None, exclude: Iterable[str] | str | None
+) -> tuple[list[str], list[str]]:
+    included, excluded = _globs(include, "include"), _globs(exclude, "exclude")
+    if include is not None and not included:
+        raise ArgumentError("include holds no glob, so nothing would be converted; None converts all")
+    _check_globs(sites, {"include": included, "exclude": excluded})
+    return included, excluded
+
+
 def _globs(globs: Iterable[str] | str | None, argument: str) -> list[str]:
     if globs is None:
         return []
@@ -230,7 +254,7 @@ def _matches(site: Site, glob: str) -> bool:
     return any(fnmatchcase(name, glob) for name in (site.name, *site.aliases))
 
 
-def _check_globs(sites: list[Site], globs_by_option: Mapping[str, list[str]]) -> None:
+def _check_globs(sites: Sequence[Site], globs_by_option: Mapping[str, list[str]]) -> None:
     for option, globs in globs_by_option.items():
         for glob in globs:
             if not any(_matches(site, glob) for site in sites):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from spconvify.errors import ArgumentError, Option
 
 ALLOWED = ("spconv", "prune")
+PREFIXES = ("", "pruned-", "spconv-")  # searched for, and two that are the same everywhere
+MACS = (0.6, 0.5, 0.4, 0.3, 0.25)  # shares of a frontier that nothing is said about
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,6 @@ class Budget:
         speedup: times that it is faster in an engine, above 1.
         drop: points of accuracy, or of agreement where there are no labels, that may be lost at most.
         allow: what may be done to layers.
-        refine: whether the network is trained on the calibration images at the end; None where that
-            takes no more than some ten minutes.
         journal: where a search that is killed leaves what it has found out; None nowhere.
     """
 
@@ -31,7 +31,6 @@ class Budget:
     speedup: float | None = None
     drop: float | None = None
     allow: frozenset[str] = frozenset(ALLOWED)
-    refine: bool | None = None
     journal: Path | None = None
 
     @classmethod
@@ -41,7 +40,6 @@ class Budget:
         speedup: Any = None,
         drop: Any = None,
         allow: Iterable[str] | str | None = None,
-        refine: bool | None = None,
         journal: Path | None = None,
     ) -> Budget | None:
         """From what a call was given; None if it names no budget.
@@ -58,7 +56,14 @@ class Budget:
         if len(named) > 1:
             raise ArgumentError("give one of ", Option(named[0]), " and ", Option(named[1]))
         _check(named[0], given[named[0]])
-        return cls(macs, speedup, drop, _allowed(allow), refine, journal)
+        return cls(macs, speedup, drop, _allowed(allow), journal)
+
+    @property
+    def short(self) -> str:
+        """What was asked for, for names of files."""
+        if self.macs is not None:
+            return f"macs-{self.macs:g}"
+        return f"speedup-{self.speedup:g}" if self.speedup is not None else f"drop-{self.drop:g}"
 
     @property
     def text(self) -> str:
@@ -68,6 +73,36 @@ class Budget:
         if self.speedup is not None:
             return f"{self.speedup:g} times as fast"
         return f"at most {self.drop:g} points lost"
+
+
+def budgets_of(
+    macs: Sequence[float] | None, speedups: Sequence[float] | None, allow: Any = None
+) -> list[Budget]:
+    """A budget for each of the targets, without twins, the mildest first.
+
+    Raises:
+        ArgumentError: if there are targets of both kinds, none, or one that can't be.
+    """
+    if macs is not None and speedups is not None:
+        raise ArgumentError("give one of ", Option("target_macs"), " and ", Option("target_speedup"))
+    if speedups is not None:
+        found = [Budget.of(speedup=value, allow=allow) for value in sorted(set(speedups))]
+    else:
+        shares = MACS if macs is None else macs
+        found = [Budget.of(macs=value, allow=allow) for value in sorted(set(shares), reverse=True)]
+    if not found:
+        raise ArgumentError("a frontier has one budget at least: give ", Option("target_macs"))
+    return [budget for budget in found if budget is not None]
+
+
+def point_name(budget: Budget, prefix: str = "") -> str:
+    """What a network of a frontier is called: one of `PREFIXES`, and its budget."""
+    return f"{prefix}{budget.short}"
+
+
+def point_names(budgets: Iterable[Budget]) -> list[str]:
+    """Of all networks that a frontier may have."""
+    return [point_name(budget, prefix) for budget in budgets for prefix in PREFIXES]
 
 
 def _check(name: str, value: Any) -> None:

@@ -19,7 +19,7 @@ from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 from spconvify.progress import Wanted, showing
 from spconvify.settings import check_seed
-from spconvify.surgery.planning import Plan, check_is_plan
+from spconvify.surgery.planning import Plan, check_is_plan, chosen_sites
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.sites import check_model
 from spconvify.workflow.budget import Budget
@@ -98,8 +98,8 @@ def slim(
             that may be lost, before `refine`: it gives the network with the fewest MACs, or the fastest
             in `engine`.
         allow: what a budget may do to layers: "spconv", "prune" (narrow inner channels), or both.
-        refine: train the network within a budget on the calibration images at the end; None where that
-            takes no more than some ten minutes.
+        refine: train the network on the calibration images at the end, without labels; None does that
+            with a budget, where it takes no more than some ten minutes.
         seed: of the fit's sample, and of the images left out.
         name: what to call the network; its class by default.
         progress: called with (done, total, text); None shows a bar on a terminal and in a notebook, and
@@ -112,27 +112,73 @@ def slim(
         ConversionError: if a layer can't be replaced safely.
     """
     check_model(model)
-    check_seed(seed)
     if only_faster and engine is None:
         raise ArgumentError("only_faster measures: give the engine too")
-    budget = Budget.of(target_macs, target_speedup, max_drop, allow, refine)
+    budget = Budget.of(target_macs, target_speedup, max_drop, allow)
     if budget is not None:
-        beside = {
-            "plan": plan,
-            "include": include,
-            "exclude": exclude,
-            "ratios": ratios,
-            "only_faster": only_faster or None,
-        }
-        _check_budget(budget, beside, calibration, init, engine)
-    elif refine is not None:
-        raise ArgumentError("refine goes with a budget, as target_macs; `recover` trains any network")
+        beside = {"plan": plan, "ratios": ratios, "only_faster": only_faster or None}
+        check_budget(budget, beside, calibration, init, engine)
     elif plan is None:
         plan = make_plan(
             model, ratio, groups, fusion=fusion, include=include, exclude=exclude, ratios=ratios
         )
     if budget is None:
         check_is_plan(plan)
+    job = job_of(
+        model,
+        name=name,
+        init=init,
+        calibration=calibration,
+        eval_data=eval_data,
+        kinds=kinds,
+        include=include,
+        exclude=exclude,
+        input_shape=input_shape,
+        example=example,
+        engine=engine,
+        threads=threads,
+        device=device,
+        tune=tune,
+        only_faster=only_faster,
+        seed=seed,
+        budget=budget,
+        refine=refine,
+    )
+    with showing(progress, "converting") as report:
+        own = faithful_copy(model, Inputs.of(job.shape, model))
+        return carry_out_job(own, plan, job, report)
+
+
+def job_of(
+    model: nn.Layer,
+    *,
+    name: str | None,
+    calibration: Any,
+    eval_data: Any,
+    kinds: Kinds,
+    input_shape: Any,
+    example: Any,
+    engine: EngineName | None,
+    threads: int,
+    device: str,
+    seed: int,
+    budget: Budget | None,
+    refine: bool | None,
+    init: str | None = None,
+    include: Any = None,
+    exclude: Any = None,
+    tune: bool = False,
+    only_faster: bool = False,
+) -> Job:
+    """What `slim` and `frontier` were called with, as a job.
+
+    Raises:
+        ArgumentError: for a setting that can't be, or images or labels that don't fit.
+    """
+    check_model(model)
+    check_seed(seed)
+    if refine and calibration is None:
+        raise ArgumentError("refine trains on the calibration images: give calibration= too")
     given = input_shape if example is None else given_inputs(input_shape, example, model)
     form = form_of(given, model)
     images = None if calibration is None else CalibrationImages(calibration, model, form)
@@ -140,10 +186,9 @@ def slim(
     check_kinds(kinds)
     if kinds is not None and images is None and judge.labelled is None:
         raise ArgumentError("kinds say how outputs are compared: give images for it, as calibration=")
-    shape = _shape(given, images, judge.labelled) if form is None else form.brief
-    job = Job(
+    return Job(
         name or type(model).__name__,
-        shape,
+        _shape(given, images, judge.labelled) if form is None else form.brief,
         init=init or (DEFAULT_INIT if images is None else "lstsq"),
         calibration=images,
         judge=judge,
@@ -153,13 +198,12 @@ def slim(
         seed=seed,
         kinds=kinds,
         budget=budget,
+        refine=refine,
+        chosen=None if budget is None else chosen_sites(model, include, exclude),
     )
-    with showing(progress, "converting") as report:
-        own = faithful_copy(model, Inputs.of(shape, model))
-        return carry_out_job(own, plan, job, report)
 
 
-def _check_budget(
+def check_budget(
     budget: Budget, beside: Mapping[str, Any], calibration: Any, init: str | None, engine: Any
 ) -> None:
     """Refuse what a budget can't go with, or goes without.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
 from paddle import nn
 
 from spconvify.calibration.images import FEWEST_TO_SPLIT, CalibrationImages
@@ -18,9 +16,7 @@ from spconvify.network.inputs import Inputs
 from spconvify.progress import Progress
 from spconvify.search.choice import Choice
 from spconvify.search.costs import Costs, MacCosts
-from spconvify.search.journal import Journal
-from spconvify.search.judge import Judge
-from spconvify.search.refinement import can_refine, refine, takes_long
+from spconvify.search.journal import Journal, digest
 from spconvify.search.search import Found, OutOfReachError, Search
 from spconvify.search.structure import Structure
 from spconvify.surgery.convert import carry_out
@@ -57,6 +53,7 @@ class BudgetSearch:
         setting: the engine, for times.
         seed: of all random numbers.
         progress: called with (done, total, text).
+        chosen: names of the sites that may change; None for all.
 
     Raises:
         ArgumentError: if there are too few images to leave some out.
@@ -73,6 +70,7 @@ class BudgetSearch:
         setting: Setting | None,
         seed: int,
         progress: Progress,
+        chosen: Collection[str] | None = None,
     ):
         to_fit, left_out = images.split(seed)
         if left_out is None:
@@ -89,8 +87,12 @@ class BudgetSearch:
             Inputs.of(shape, model),
             prune="prune" in budget.allow,
             spconv="spconv" in budget.allow,
+            chosen=chosen,
         )
-        self._journal = Journal(budget.journal, self._about() if budget.journal else "")
+        about = ""
+        if budget.journal is not None:
+            about = digest(model, images, seed, sorted(budget.allow), sorted(self._structure.slots))
+        self._journal = Journal(budget.journal, about)
         changeable = self._structure.widths or any(
             slot.replaceable for slot in self._structure.slots.values()
         )
@@ -111,69 +113,67 @@ class BudgetSearch:
         """How many results an earlier search that was killed has left."""
         return self._journal.found
 
-    def find(self, lost: Callable[[nn.Layer], float]) -> Within:
+    def find(self, lost: Callable[[nn.Layer], float], budget: Budget | None = None) -> Within:
         """The plan that keeps most within the budget.
 
         Args:
             lost: points that a converted network loses, for a budget that says how many may be lost.
+            budget: another one than the search was made for; what was found out for that is used again.
 
         Raises:
             SpconvifyError: if it can't be had; it says what can.
         """
-        try:
-            if self._budget.macs is not None:
-                return self._within_macs(self._budget.macs)
-            if self._budget.speedup is not None:
-                return self._faster(self._budget.speedup)
-            assert self._budget.drop is not None
-            return self._within_drop(self._budget.drop, lost)
-        except SpconvifyError:
-            self.finish()  # only a search that was killed goes on
-            raise
+        budget = budget or self._budget
+        if budget.macs is not None:
+            return self._within_macs(budget.macs)
+        if budget.speedup is not None:
+            return self._faster(budget.speedup)
+        assert budget.drop is not None
+        return self._within_drop(budget.drop, lost)
 
-    def refine(self, original: nn.Layer, network: nn.Layer) -> list[str]:
-        """Train the network on the calibration images, if that is wanted and can be."""
-        wanted = self._budget.refine
-        if wanted is False:
-            return []
-        if not can_refine(self._to_fit):
-            return ["not refined: the calibration images aren't pictures alone, all of one size"]
-        if wanted is None and takes_long(self._macs):
-            return ["not refined, since it would take over ten minutes and wasn't asked for"]
-        judge = Judge(original, self.left_out)
-        before, after = refine(
-            original, network, self._to_fit, judge, seed=self._seed, progress=self._progress
-        )
-        if after < before:
-            return [f"refined on the calibration images: distance {before:.3g} → {after:.3g}"]
-        return ["a refinement on the calibration images brought nothing"]
+    def uniform(self, budget: Budget, kind: str) -> Plan | None:
+        """The same changes wherever they can be, as mild as the budget allows; None if it can't be had.
 
-    def finish(self) -> None:
-        """What the search has found out isn't needed any more."""
-        self._journal.finish()
+        Args:
+            budget: a share of the MACs, or a speed-up by the layers' times.
+            kind: one of `spconvify.search.starts.UNIFORM`.
+        """
+        if budget.macs is not None:
+            costs, most = self._mac_costs, budget.macs * self._macs
+        else:
+            assert budget.speedup is not None, "nothing is the same everywhere for a drop"
+            costs = self._timed
+            most = costs.dense(self._structure) / budget.speedup
+        return self._search.uniform(costs, most, kind)
 
-    def _about(self) -> str:
-        """What results belong to: weights, images, settings, and the version of the code."""
-        from spconvify import __version__
+    def __enter__(self) -> BudgetSearch:
+        return self
 
-        digest = hashlib.sha256(f"{__version__} {self._seed} {sorted(self._budget.allow)}".encode())
-        for key, value in sorted(self._model.state_dict().items()):
-            digest.update(f"{key} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(np.ascontiguousarray(value.numpy()).tobytes())
-        for batch in self._images:
-            arrays = [batch] if isinstance(batch, np.ndarray) else list(batch.feeds().values())
-            for array in arrays:
-                digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """What was found out isn't needed any more; only a search that was killed goes on."""
+        if kind is None or issubclass(kind, SpconvifyError):
+            self._journal.finish()
+
+    @cached_property
+    def _mac_costs(self) -> Costs:
+        return MacCosts(self._structure, self._macs)
+
+    @cached_property
+    def _timer(self) -> WholeTimer:
+        return WholeTimer(self._model, self._shape, self._setting, self._search, self._progress)
+
+    @cached_property
+    def _timed(self) -> Costs:
+        return self._timer.costs(self._structure)
 
     def _within_macs(self, share: float) -> Within:
-        costs = MacCosts(self._structure, self._macs)
         try:
-            found = self._search.best(costs, share * self._macs)
+            found = self._search.best(self._mac_costs, share * self._macs)
         except OutOfReachError as problem:
             least = 100 * problem.least / self._macs
             raise SpconvifyError(
-                f"{self._name}: {self._budget.text} can't be had: {least:.1f} % are left at least"
+                f"{self._name}: {100 * share:g} % of the MACs can't be had: {least:.1f} % are left at "
+                "least"
             ) from problem
         return Within(self._search.plan(found.choice), [self._said(found)])
 
@@ -181,8 +181,7 @@ class BudgetSearch:
         return f"chosen among {self._search.looked_at} networks, distance {found.distance:.3g}"
 
     def _faster(self, target: float) -> Within:
-        timer = WholeTimer(self._model, self._shape, self._setting, self._search, self._progress)
-        costs = timer.costs(self._structure)
+        timer, costs = self._timer, self._timed
         dense = costs.dense(self._structure)
         # What the layers' times add up to is corrected by whole networks first, which need no fit.
         budget = self._corrected(
@@ -228,7 +227,7 @@ class BudgetSearch:
                 if reached >= target * (1 - _FAR):
                     break
                 raise SpconvifyError(
-                    f"{self._name}: {self._budget.text} can't be had in {timer.label}: the fastest "
+                    f"{self._name}: {target:g} times as fast can't be had in {timer.label}: the fastest "
                     f"choice there is makes it {reached:.2f} times as fast"
                 )
             budget *= reached / target
@@ -236,10 +235,7 @@ class BudgetSearch:
         return best
 
     def _within_drop(self, drop: float, lost: Callable[[nn.Layer], float]) -> Within:
-        costs: Costs = MacCosts(self._structure, self._macs)
-        if self._setting is not None:
-            timer = WholeTimer(self._model, self._shape, self._setting, self._search, self._progress)
-            costs = timer.costs(self._structure)
+        costs = self._mac_costs if self._setting is None else self._timed
         dense = costs.dense(self._structure)
         low, high = self._search.least(costs) / dense, 1.0
         best: tuple[Found, float] | None = None
@@ -253,8 +249,8 @@ class BudgetSearch:
                 low = share
         if best is None or best[0].cost > _GAIN * dense:
             raise SpconvifyError(
-                f"{self._name}: nothing worth having was found with {self._budget.text}; give more "
-                "calibration images, allow more points, or train with `recover`"
+                f"{self._name}: nothing worth having was found with at most {drop:g} points lost; give "
+                "more calibration images, allow more points, or train with `recover`"
             )
         found, points = best
         return Within(

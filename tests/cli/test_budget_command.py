@@ -29,7 +29,7 @@ IMAGES = ("--calibration", "images.npz")
         ((*IMAGES, "--target-macs", "0.4", "--engine", "eager"), "--engine does nothing here"),
         ((*IMAGES, "--target-macs", "0.4", "--allow", "all"), "'all' is unknown"),
         ((*IMAGES, "--allow", "prune"), "--allow goes with a budget"),
-        ((*IMAGES, "--refine"), "--refine goes with a budget"),
+        (("--refine",), "--refine does nothing here: nothing is fitted without --calibration"),
         ((*IMAGES, "--target-macs", "0.4", "--plan", "p.json"), "leave out it or the budget"),
         ((*IMAGES, "--target-speedup", "2", "--only-faster"), "--only-faster is what"),
         ((*IMAGES, "--target-macs", "0.4", "--init", "copy"), "--init copy"),

@@ -37,7 +37,9 @@ class ProgramArchitecture:
         return next((shape for shape in shapes if len(shape) == 4), shapes[0])
 
     def build(self, lazy: bool = False) -> ProgramNetwork:
-        """The network with the program's weights, compared with Paddle's predictor; never lazily.
+        """The network with the program's weights, compared with Paddle's predictor; for any batch.
+
+        There is no lazy one: then it isn't compared.
 
         Raises:
             CheckpointError: if the files are damaged, or can't become a network.
@@ -47,6 +49,7 @@ class ProgramArchitecture:
         """
         from spconvify.source.programs.builder import build
         from spconvify.source.programs.check import check_network
+        from spconvify.source.programs.free_batch import free_batch
         from spconvify.source.programs.names import structured_names
 
         program, state = self._content
@@ -54,4 +57,5 @@ class ProgramArchitecture:
             network = build(program, state, structured_names(self.files.names))
         if not lazy:
             check_network(network, self.files)
+        free_batch(network)
         return network
