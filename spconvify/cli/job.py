@@ -39,7 +39,8 @@ def run(
         SpconvifyError: if there is nothing to convert, or anything on the way fails.
     """
     source = selection.open(quiet)
-    from spconvify.workflow.job import carry_out_job, check_plan
+    from spconvify.workflow.job import check_plan
+    from spconvify.workflow.main_line import carry_out_job
 
     if on_converted is not None and source.converted:
         on_converted()

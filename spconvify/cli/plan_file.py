@@ -155,6 +155,5 @@ class PlanFolder:
             raise SpconvifyError(f"can't make {self.path}: {error.strerror or error}") from error
         for name, plan in plans.items():
             file = f"{name}.json"
-            PlanOutput(self.path / file, place_to_fill(self.place / file, self.force), self.force).write(
-                plan
-            )
+            place = place_to_fill(self.place / file, self.force)
+            PlanOutput(self.path / file, place, self.force).write(plan)

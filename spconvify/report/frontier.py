@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -63,12 +62,9 @@ class Frontier:
 
     def __str__(self) -> str:
         """The table, as the command line prints it."""
-        from spconvify.report.frontier_table import print_frontier
-        from spconvify.report.shown import plain_console
+        from spconvify.report import frontier_as_text
 
-        stream = io.StringIO()
-        print_frontier(plain_console(stream), self)
-        return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+        return frontier_as_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON has it."""

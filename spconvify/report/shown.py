@@ -1,4 +1,4 @@
-"""A Comparison where somebody prints it in Python, or lets a notebook show it."""
+"""A Comparison, or a Frontier, where somebody prints it in Python, or lets a notebook show it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import io
 from rich.console import Console
 
 from spconvify.report.comparison import Comparison
+from spconvify.report.frontier import Frontier
+from spconvify.report.frontier_table import print_frontier
 from spconvify.report.terminal import print_table
 
 _WIDTH = 100
@@ -16,19 +18,25 @@ _HTML = '<pre style="font-family: monospace; line-height: normal">{code}</pre>'
 def as_text(comparison: Comparison) -> str:
     """The table without colours, its rows as lines."""
     stream = io.StringIO()
-    print_table(plain_console(stream), comparison)
+    print_table(_console(stream), comparison)
     return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
 
 
 def as_html(comparison: Comparison) -> str:
     """The table with its colours, names of layers as text."""
-    console = plain_console(io.StringIO(), record=True)
+    console = _console(io.StringIO(), record=True)
     print_table(console, comparison)
     return console.export_html(inline_styles=True, code_format=_HTML)
 
 
-def plain_console(stream: io.StringIO, record: bool = False) -> Console:
-    """One that writes text as it is, in a fixed width."""
+def frontier_as_text(frontier: Frontier) -> str:
+    """The table of several networks, likewise."""
+    stream = io.StringIO()
+    print_frontier(_console(stream), frontier)
+    return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+
+
+def _console(stream: io.StringIO, record: bool = False) -> Console:
     return Console(
         file=stream,
         width=_WIDTH,

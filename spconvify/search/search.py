@@ -20,6 +20,7 @@ from spconvify.search.choice import Choice, Problem
 from spconvify.search.costs import Costs
 from spconvify.search.journal import Journal
 from spconvify.search.judge import Judge
+from spconvify.search.options import DENSE
 from spconvify.search.plans import plan_for
 from spconvify.search.starts import BIASES, UNIFORM, Weights, cost_of, uniform, weighted_starts
 from spconvify.search.structure import Structure
@@ -35,6 +36,7 @@ _FEW = 64  # images; with fewer the strength of the ridge has to be tried
 _FIRST_SPREAD, _LATER_SPREAD = 0.9, 0.5  # standard deviations of the changes' logarithms
 _CHANGED = 0.35  # share of the weights that a change touches
 _BIAS_CHANGED, _BIAS_SPREAD = 0.3, 1.0
+_NEARLY = 1.25  # of the best distance: quick fits on a few hundred images tell no more
 _LOWEST_BIAS, _HIGHEST_BIAS = 0.3, 30.0
 
 
@@ -126,7 +128,19 @@ class Search:
         return None if choice is None else self.plan(choice)
 
     def best(self, costs: Costs, budget: float, *, thorough: bool = True) -> Found:
-        """The choice that a quick fit judges best, within the budget.
+        """The choice that a quick fit judges best, within the budget; see `finalists`.
+
+        Raises:
+            OutOfReachError: if nothing is as cheap.
+        """
+        return self.finalists(costs, budget, thorough=thorough)[0]
+
+    def finalists(self, costs: Costs, budget: float, *, thorough: bool = True) -> list[Found]:
+        """The choice that a quick fit judges best, within the budget, and the best of the other kind.
+
+        One kind only narrows, the other replaces too. A quick fit doesn't tell them apart where they are
+        close: what is replaced gains more from a thorough fit and from a refinement. So where the second
+        one is nearly as good, it is given too, for who calls to try both.
 
         The tables' damages are multiplied by weights, one for each slot and one for what isn't dense;
         the weights are searched for, since errors of single layers rank networks wrongly. If it isn't
@@ -143,6 +157,7 @@ class Search:
         tries = self._tries if thorough else 0
         total = len(starts) + len(UNIFORM) + tries
         best: tuple[Found, Weights] | None = None
+        by_kind: dict[bool, Found] = {}  # whether something is replaced
         tried = 0
 
         def look(again: Callable[[float], Choice | None], weights: Weights, origin: str) -> None:
@@ -153,9 +168,12 @@ class Search:
             if choice is None:
                 return
             cost = cost_of(choice, self.structure, problem)
+            replaces = any(option is not DENSE for option in choice.options.values())
             found = Found(choice, self.distance(choice), cost, origin, again)
             if best is None or found.distance < best[0].distance:
                 best = (found, weights)
+            if replaces not in by_kind or found.distance < by_kind[replaces].distance:
+                by_kind[replaces] = found
 
         for weights in starts:
             look(partial(self._choose, problem, weights=weights), weights, "mixed choices")
@@ -168,7 +186,9 @@ class Search:
             weights = self._changed(best[1], random, number < tries // 2)
             look(partial(self._choose, problem, weights=weights), weights, "other weights")
         assert best is not None, "the first start always gives a choice"
-        return best[0]
+        close = best[0].distance * _NEARLY
+        others = [one for one in by_kind.values() if one is not best[0] and one.distance <= close]
+        return [best[0], *others]
 
     def distance(self, choice: Choice) -> float:
         """That of the quickly fitted network on images that it wasn't fitted to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,9 @@ from spconvify.network.copying import faithful_copy
 from spconvify.network.inputs import Inputs
 from spconvify.progress import Progress, Wanted, showing
 from spconvify.report.frontier import SEARCHED, UNIFORM, Frontier, Point
-from spconvify.surgery.planning import Plan
 from spconvify.workflow.budget import PREFIXES, Budget, budgets_of, point_name
-from spconvify.workflow.job import Job, Measured, carry_out_plan, lost, measured, search_for
+from spconvify.workflow.job import Job, Slimmed, measured
+from spconvify.workflow.main_line import carry_out_best, carry_out_plan, lost, search_for
 from spconvify.workflow.slim import check_budget, job_of
 
 _EVERYWHERE = {"narrowed": f"pruned {UNIFORM}", "replaced": f"SPConv {UNIFORM}"}
@@ -52,8 +52,8 @@ def frontier(
 
     Args:
         model: the network.
-        target_macs: shares of its multiply-accumulates, each in (0, 1); 0.6, 0.5, 0.4, 0.3 and 0.25 if nothing
-            is said.
+        target_macs: shares of its multiply-accumulates, each in (0, 1); 0.6, 0.5, 0.4, 0.3 and 0.25 if
+            nothing is said.
         target_speedup: the same as factors, measured in `engine`.
         calibration: images, as for `spconvify.slim`; a quarter is left out of every fit.
         eval_data: as for `spconvify.slim`; so are `kinds`, `include`, `exclude`, `input_shape`,
@@ -99,48 +99,29 @@ def frontier_of(model: nn.Layer, budgets: Sequence[Budget], job: Job, progress: 
     """
     original = measured(model, job, progress)
     found = Frontier(job.name)
-    plans: dict[str, str] = {}  # of those that are there already: the same may come out twice
     with search_for(model, job, original, progress) as search:
         losing = partial(lost, model, original, search.left_out, job, progress)
-
-        def ways(budget: Budget) -> Iterator[tuple[str, Callable[[], tuple[Plan | None, list[str]]]]]:
-            def searched() -> tuple[Plan | None, list[str]]:
-                within = search.find(losing, budget)
-                return within.plan, within.notes
-
-            yield SEARCHED, searched
-            for kind, how in _EVERYWHERE.items():
-                yield how, lambda kind=kind: (search.uniform(budget, kind), [])  # type: ignore[misc]
-
         for budget in budgets:
-            for how, make in ways(budget):
-                try:
-                    plan, notes = make()
-                except SpconvifyError as problem:
-                    found.missed.append(str(problem))
+            try:
+                plans = search.find(losing, budget)
+            except SpconvifyError as problem:
+                found.missed.append(str(problem))
+                continue
+            best = carry_out_best(model, plans, search.left_out, job, original, progress)
+            found.points.append(_point(budget, SEARCHED, best))
+            for kind, how in _EVERYWHERE.items():
+                plan = search.uniform(budget, kind)
+                known = [point.plan.to_json() for point in found.points]
+                if plan is None or not plan.changes or plan.to_json() in known:
                     continue
-                text = "" if plan is None else plan.to_json()
-                if plan is None or not plan.changes or (how != SEARCHED and text in plans):
-                    continue
-                plans[text] = how
-                point = _point(model, budget, how, plan, job, original, progress, notes)
-                found.points.append(point)
+                own = faithful_copy(model, Inputs.of(original.shape, model))
+                uniform = carry_out_plan(own, plan, job, original, progress)
+                found.points.append(_point(budget, how, uniform))
     if not found.points:
         raise SpconvifyError("; ".join(found.missed))
     return found
 
 
-def _point(
-    model: nn.Layer,
-    budget: Budget,
-    how: str,
-    plan: Plan,
-    job: Job,
-    original: Measured,
-    progress: Progress,
-    notes: Sequence[str],
-) -> Point:
-    own = faithful_copy(model, Inputs.of(original.shape, model))
-    slimmed = carry_out_plan(own, plan, job, original, progress, notes)
+def _point(budget: Budget, how: str, slimmed: Slimmed) -> Point:
     prefix = PREFIXES[(SEARCHED, *_EVERYWHERE.values()).index(how)]
     return Point(point_name(budget, prefix), how, slimmed.plan, slimmed.comparison)

@@ -23,8 +23,9 @@ from spconvify.surgery.planning import Plan, check_is_plan, chosen_sites
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.sites import check_model
 from spconvify.workflow.budget import Budget
-from spconvify.workflow.job import Job, Slimmed, carry_out_job
+from spconvify.workflow.job import Job, Slimmed
 from spconvify.workflow.judging import Judge
+from spconvify.workflow.main_line import carry_out_job
 from spconvify.workflow.timing import Setting
 
 

@@ -34,7 +34,7 @@ _GAIN = 0.97  # of the original's cost: what saves less isn't worth having
 
 @dataclass
 class Within:
-    """The plan that a search found, and what there is to say of it."""
+    """A plan that a search found, and what there is to say of it."""
 
     plan: Plan
     notes: list[str] = field(default_factory=list)
@@ -113,8 +113,8 @@ class BudgetSearch:
         """How many results an earlier search that was killed has left."""
         return self._journal.found
 
-    def find(self, lost: Callable[[nn.Layer], float], budget: Budget | None = None) -> Within:
-        """The plan that keeps most within the budget.
+    def find(self, lost: Callable[[nn.Layer], float], budget: Budget | None = None) -> list[Within]:
+        """The plan that keeps most within the budget; two where only a thorough fit can tell which.
 
         Args:
             lost: points that a converted network loses, for a budget that says how many may be lost.
@@ -129,7 +129,7 @@ class BudgetSearch:
         if budget.speedup is not None:
             return self._faster(budget.speedup)
         assert budget.drop is not None
-        return self._within_drop(budget.drop, lost)
+        return [self._within_drop(budget.drop, lost)]
 
     def uniform(self, budget: Budget, kind: str) -> Plan | None:
         """The same changes wherever they can be, as mild as the budget allows; None if it can't be had.
@@ -166,37 +166,42 @@ class BudgetSearch:
     def _timed(self) -> Costs:
         return self._timer.costs(self._structure)
 
-    def _within_macs(self, share: float) -> Within:
+    def _within_macs(self, share: float) -> list[Within]:
         try:
-            found = self._search.best(self._mac_costs, share * self._macs)
+            finalists = self._search.finalists(self._mac_costs, share * self._macs)
         except OutOfReachError as problem:
             least = 100 * problem.least / self._macs
             raise SpconvifyError(
                 f"{self._name}: {100 * share:g} % of the MACs can't be had: {least:.1f} % are left at "
                 "least"
             ) from problem
-        return Within(self._search.plan(found.choice), [self._said(found)])
+        return [Within(self._search.plan(one.choice), [self._said(one)]) for one in finalists]
 
     def _said(self, found: Found) -> str:
         return f"chosen among {self._search.looked_at} networks, distance {found.distance:.3g}"
 
-    def _faster(self, target: float) -> Within:
+    def _faster(self, target: float) -> list[Within]:
         timer, costs = self._timer, self._timed
         dense = costs.dense(self._structure)
         # What the layers' times add up to is corrected by whole networks first, which need no fit.
         budget = self._corrected(
             timer, target, dense / target, partial(self._search.first, costs), costs, _CORRECTIONS
         )[0]
-        found = self._search.best(costs, max(budget, self._search.least(costs)))
-        _, reached, choice = self._corrected(
-            timer, target, budget, found.again, costs, _LAST_CORRECTIONS
-        )
-        if reached < 1 / _GAIN:
+        best: list[tuple[float, Within]] = []
+        for found in self._search.finalists(costs, max(budget, self._search.least(costs))):
+            _, reached, choice = self._corrected(
+                timer, target, budget, found.again, costs, _LAST_CORRECTIONS
+            )
+            if reached >= 1 / _GAIN:
+                note = f"{reached:.2f} times as fast in {timer.label} before the fit ({target:g} wanted)"
+                within = Within(self._search.plan(choice), [self._said(found), note])
+                best.append((abs(reached / target - 1), within))
+        if not best:
             raise SpconvifyError(
                 f"{self._name}: nothing that was found is faster in {timer.label}; deploy the original"
             )
-        note = f"{reached:.2f} times as fast in {timer.label} before the fit ({target:g} wanted)"
-        return Within(self._search.plan(choice), [self._said(found), note])
+        near = [within for off, within in best if off <= max(_FAR, min(off for off, _ in best))]
+        return near[:1] if len({within.plan.to_json() for within in near}) == 1 else near
 
     def _corrected(
         self,

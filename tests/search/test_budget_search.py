@@ -166,7 +166,7 @@ def test_a_refinement_that_brings_nothing_is_taken_back(model, batch):
         ({"target_macs": 0.5, "allow": []}, "is empty"),
         ({"target_macs": 0.5, "init": "copy"}, "init 'copy' doesn't"),
         ({"target_macs": 0.5, "plan": Plan()}, "leave out it or the budget"),
-        ({"target_macs": 0.5, "include": "layer1.*"}, "include 'layer1.\\*' matches no convolution"),
+        ({"target_macs": 0.5, "include": "nowhere.*"}, "matches no convolution"),
         ({"target_macs": 0.5, "ratios": {"layer1.*": 0.5}}, "ratios does nothing here"),
         ({"target_speedup": 2, "only_faster": True, "engine": "eager"}, "only_faster does nothing"),
         ({"allow": "prune"}, "goes with a budget"),

@@ -1,4 +1,4 @@
-"""A number of images that is written into a program is no longer there in the network, where it can go."""
+"""A number of images that is written into a program isn't in the network, where it can go."""
 
 import numpy as np
 import paddle

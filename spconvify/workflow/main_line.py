@@ -1,0 +1,201 @@
+"""The main line for one network: searched for or planned, carried out, fitted, judged and timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from paddle import nn
+
+from spconvify.calibration.images import CalibrationImages
+from spconvify.evaluation.agreement import agreement
+from spconvify.network.copying import faithful_copy
+from spconvify.network.inputs import Inputs
+from spconvify.operators import inits
+from spconvify.progress import Progress
+from spconvify.report.comparison import (
+    SiteComparison,
+    common_settings,
+    compared,
+    site_table,
+)
+from spconvify.search.judge import Judge
+from spconvify.surgery.convert import carry_out
+from spconvify.surgery.copies_judged import warn_of_copies
+from spconvify.surgery.fit_report import FitReport
+from spconvify.surgery.planning import Plan
+from spconvify.surgery.reach import reached_part
+from spconvify.workflow.job import Job, Measured, Slimmed, check_plan, measured
+from spconvify.workflow.judging import images_in_batches
+from spconvify.workflow.refining import refined
+from spconvify.workflow.timing import add_timings, only_faster
+from spconvify.workflow.within import BudgetSearch, Within
+
+
+def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progress) -> Slimmed:
+    """The main line for a ready plan, or with None for the job's budget.
+
+    `model` itself is converted, which saves the memory of a second one.
+
+    Raises:
+        SpconvifyError: if nothing is there to convert, or anything on the way fails.
+    """
+    if plan is not None:
+        check_plan(job.name, plan)
+    inits.check(job.init, job.calibration)
+    if job.only_faster and plan is not None:
+        plan = only_faster(job.name, model, plan, job.shape, job.settings, progress)
+    original = measured(model, job, progress)
+    if plan is not None:
+        return carry_out_plan(model, plan, job, original, progress)
+    with search_for(model, job, original, progress) as search:
+        found = search.find(partial(lost, model, original, search.left_out, job, progress))
+        return carry_out_best(model, found, search.left_out, job, original, progress)
+
+
+def carry_out_plan(
+    model: nn.Layer, plan: Plan, job: Job, original: Measured, progress: Progress
+) -> Slimmed:
+    """Convert `model` itself by a plan, and compare it with the original.
+
+    Raises:
+        SpconvifyError: if nothing is there to convert, or anything on the way fails.
+    """
+    # Only a latency, a refinement, and labelled images without others, need the original again: else
+    # one is enough.
+    again = job.settings or job.on_labelled or job.refines
+    before = faithful_copy(model, Inputs.of(original.shape, model)) if again else None
+    made = _made(model, before, plan, job, original, progress)
+    return _compared(made, before, job, original, progress)
+
+
+def carry_out_best(
+    model: nn.Layer,
+    plans: Sequence[Within],
+    left_out: CalibrationImages,
+    job: Job,
+    original: Measured,
+    progress: Progress,
+) -> Slimmed:
+    """Carry out each of the plans of a search on a copy of `model`, and compare the best network.
+
+    That is the one which is nearest to the original on the images that are left out of the fit.
+
+    Raises:
+        SpconvifyError: as `carry_out_plan`.
+    """
+    judge = Judge(model, left_out)
+    best: tuple[float, _Made] | None = None
+    for within in plans:
+        own = faithful_copy(model, Inputs.of(original.shape, model))
+        made = _made(own, model, within.plan, job, original, progress, within.notes)
+        distance = judge.distance(made.network)
+        if best is None or distance < best[0]:
+            best = distance, made
+    assert best is not None, "a search gives a plan"
+    return _compared(best[1], model, job, original, progress)
+
+
+@dataclass
+class _Made:
+    """A converted network, not yet compared."""
+
+    network: nn.Layer
+    plan: Plan
+    sites: list[SiteComparison]
+    report: FitReport
+    notes: list[str]
+
+
+def _made(
+    model: nn.Layer,
+    before: nn.Layer | None,
+    plan: Plan,
+    job: Job,
+    original: Measured,
+    progress: Progress,
+    notes: Sequence[str] = (),
+) -> _Made:
+    """Convert `model` itself, fit it, and refine it to be like `before`."""
+    plan = reached_part(model, plan, original.shape, job.calibration)
+    check_plan(job.name, plan)
+    sites = site_table(model, plan)
+    network, report = carry_out(
+        model,
+        plan,
+        init=job.init,
+        calibration=job.calibration,
+        inplace=True,
+        input_shape=original.shape,
+        seed=job.seed,
+        progress=progress,
+        kinds=job.kinds,
+        judge_copies=job.judge_copies and not job.on_labelled,
+    )
+    made = _Made(network, plan, sites, report, list(notes))
+    if job.refines and before is not None and job.calibration is not None:
+        images, macs = job.calibration, original.cost.macs
+        made.notes += refined(before, network, images, macs, job.refine, job.seed, progress)
+        left_out = images.split(job.seed)[1]
+        if left_out is not None:
+            report.agreement = agreement(before, network, left_out, "left out of the fit", job.kinds)
+    return made
+
+
+def _compared(
+    made: _Made, before: nn.Layer | None, job: Job, original: Measured, progress: Progress
+) -> Slimmed:
+    """Compare a converted network with the original, and time both."""
+    shape, after, labelled = original.shape, made.network, job.judge.labelled
+    settings = common_settings(made.plan)
+    comparison = compared(job.name, shape, original.cost, after, made.sites, settings)
+    comparison.notes += made.notes
+    comparison.add_fit(made.report)
+    if job.on_labelled and labelled is not None and before is not None:
+        batches = CalibrationImages(images_in_batches(labelled[0]))
+        comparison.agreement = agreement(before, after, batches, job.judge.labelled_from, job.kinds)
+        if inits.find(job.init).keeps_weights:
+            warn_of_copies(comparison.agreement)
+    comparison.before.take(original.judged)
+    comparison.after.take(job.judge.figures(after, "after", progress))
+    add_timings(comparison, before, after, [shape, *job.others], job.settings, job.tune, progress)
+    return Slimmed(after, comparison, made.plan)
+
+
+def search_for(model: nn.Layer, job: Job, original: Measured, progress: Progress) -> BudgetSearch:
+    """The search for a job's budget."""
+    assert job.budget is not None, "else there is a plan"
+    assert job.calibration is not None, "a budget has images"
+    search = BudgetSearch(
+        job.name,
+        model,
+        original.cost.macs,
+        original.shape,
+        job.calibration,
+        job.budget,
+        job.settings[0] if job.settings else None,
+        job.seed,
+        progress,
+        job.chosen,
+    )
+    if search.recalled:
+        progress(0, 1, f"going on with {search.recalled} results of an earlier search")
+    return search
+
+
+def lost(
+    model: nn.Layer,
+    original: Measured,
+    left_out: CalibrationImages,
+    job: Job,
+    progress: Progress,
+    network: nn.Layer,
+) -> float:
+    """Points of accuracy that a network loses; where there are no labels, of agreement."""
+    before = original.judged.top1
+    if before is not None:
+        after = job.judge.figures(network, "after", progress).top1
+        assert after is not None, "it was there before"
+        return before - after
+    return agreement(model, network, left_out, "left out", job.kinds).points_lost
