@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from spconvify.cli import image_options as io
 from spconvify.cli import options as o
 from spconvify.cli import values as v
-from spconvify.cli.output import note, result, stdout
+from spconvify.cli.output import note
 from spconvify.settings import DEFAULT_ENGINE
-
-if TYPE_CHECKING:
-    from spconvify.report.frontier import Frontier
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -101,6 +98,7 @@ def frontier(
     from spconvify.cli.plan_file import PlanFolder
     from spconvify.cli.reading import inputs_of
     from spconvify.cli.selection import Selection
+    from spconvify.cli.showing import show_frontier
     from spconvify.errors import ArgumentError
     from spconvify.files.places import place_to_fill
     from spconvify.report.frontier_table import FRONTIER_FORMATS
@@ -147,17 +145,9 @@ def frontier(
     )
     folder.write({point.name: point.plan for point in found.points})
     note(f"saved {len(found.points)} plans in {folder.path}", quiet)  # at once: what follows may fail
-    _show(found, format)
+    show_frontier(found, format)
     if plot is not None:
         from spconvify.report.frontier_plot import save_frontier_plot
 
         save_frontier_plot(found, plot, force, place)
         note(f"drew {plot}", quiet)
-
-
-def _show(found: Frontier, format: str) -> None:
-    from spconvify.report.frontier_table import FRONTIER_FORMATS
-
-    text = FRONTIER_FORMATS[format](stdout(), found)
-    if text is not None:
-        result(text)

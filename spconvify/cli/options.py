@@ -40,6 +40,15 @@ Ratio = Annotated[
     float,
     option(CONVERSION, "--ratio", help="Share of the input channels that keep a 3x3, in (0, 1)."),
 ]
+Ratios = Annotated[
+    str,
+    option(
+        CONVERSION,
+        "--ratio",
+        metavar="RATIO[,RATIO]",
+        help="Share of the input channels that keep a 3x3, in (0, 1); several in one table: 0.25,0.5.",
+    ),
+]
 Groups = Annotated[int, option(CONVERSION, "--groups", help="Groups of that 3x3.")]
 Fusion = Annotated[
     str,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from spconvify.cli import options as o
+from spconvify.cli import values as v
 from spconvify.cli.idle import refuse_idle
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 from spconvify.settings import DEFAULT_ENGINE
@@ -17,6 +19,8 @@ EPILOG = """
   spconvify report resnet18
 
   spconvify report resnet50 --ratio 0.25 --no-latency --per-layer
+
+  spconvify report resnet50 --ratio 0.25,0.5,0.75 --no-latency
 
   spconvify report sp.pdparams --threads 2 --format json
 """
@@ -34,7 +38,7 @@ def report(
     arch: o.Arch = None,
     weights: o.Weights = None,
     ignore: o.Ignore = None,
-    ratio: o.Ratio = DEFAULT_RATIO,
+    ratio: o.Ratios = f"{DEFAULT_RATIO:g}",
     groups: o.Groups = DEFAULT_GROUPS,
     fusion: o.Fusion = DEFAULT_FUSION,
     include: o.Include = None,
@@ -66,12 +70,15 @@ def report(
     from spconvify.cli.measurement import Measurement
     from spconvify.cli.reading import inputs_of
     from spconvify.cli.selection import Selection
-    from spconvify.cli.showing import Output
+    from spconvify.cli.showing import Output, show_frontier
+    from spconvify.errors import ArgumentError
+    from spconvify.report.frontier import UNIFORM, Frontier, Point
 
+    ratios = v.parse_targets("--ratio", ratio) or ()
     selection = Selection(
         network,
         arch,
-        ratio,
+        ratios[0],
         groups,
         fusion,
         include=include,
@@ -85,13 +92,28 @@ def report(
         input, batch, engine if latency else None, threads, device, tune, only_faster
     )
     output = Output(format, per_layer, plot, quiet, force)
-    for options in (selection, measurement):
-        options.check()
+    selections = [replace(selection, ratio=one) for one in dict.fromkeys(ratios)]
+    if len(selections) > 1:
+        for flag, is_given in (("--per-layer", per_layer), ("--plot", plot is not None)):
+            if is_given:
+                raise ArgumentError(f"{flag} shows one network: give one --ratio")
+    for one in selections:
+        one.check()
+    measurement.check()
     output.check(inputs_of(network, arch, plan=plan))
 
     def on_converted() -> None:
         refuse_idle(context, converted=True)
 
+    if len(selections) > 1:
+        points = []
+        for one in selections:
+            slimmed = run(one, measurement, quiet, on_converted=on_converted)
+            points.append(
+                Point(f"ratio {one.ratio:g}", f"SPConv {UNIFORM}", slimmed.plan, slimmed.comparison)
+            )
+        show_frontier(Frontier(points[0].comparison.model, points), format)
+        return
     comparison = run(selection, measurement, quiet, on_converted=on_converted).comparison
     output.show(comparison)
     output.draw(comparison)

@@ -11,6 +11,8 @@ from spconvify.cli.wording import as_flag
 from spconvify.files.places import Inputs, place_to_fill
 from spconvify.report import FORMATS
 from spconvify.report.comparison import Comparison
+from spconvify.report.frontier import Frontier
+from spconvify.report.frontier_table import FRONTIER_FORMATS
 from spconvify.report.plot import check_plot, save_plot
 
 
@@ -56,3 +58,12 @@ class Output:
         if self.plot is not None:
             save_plot(comparison, self.plot, self.force, self.place)
             note(f"drew {self.plot}", self.quiet)
+
+
+def show_frontier(frontier: Frontier, format: str) -> None:
+    """Print several networks in one of `FRONTIER_FORMATS`."""
+    for point in frontier.points:
+        point.comparison.write = as_flag
+    text = FRONTIER_FORMATS[format](stdout(), frontier)
+    if text is not None:
+        result(text)

@@ -36,6 +36,7 @@ _FEW = 64  # images; with fewer the strength of the ridge has to be tried
 _FIRST_SPREAD, _LATER_SPREAD = 0.9, 0.5  # standard deviations of the changes' logarithms
 _CHANGED = 0.35  # share of the weights that a change touches
 _BIAS_CHANGED, _BIAS_SPREAD = 0.3, 1.0
+_HOPELESS = 1.3  # times the best one's distance on half of the images
 _NEARLY = 1.25  # of the best distance: quick fits on a few hundred images tell no more
 _LOWEST_BIAS, _HIGHEST_BIAS = 0.3, 30.0
 
@@ -50,13 +51,17 @@ class OutOfReachError(SpconvifyError):
 
 @dataclass(frozen=True)
 class Found:
-    """A choice, the distance that a quick fit gave it, its cost, and where it came from.
+    """A choice, the distance that quick fits gave it, its cost, and where it came from.
+
+    `distance` is infinite where half of the images, of which it is `first`, were enough to see that
+    others are better.
 
     `again` makes the choice of the same origin for another budget; None if there is none.
     """
 
     choice: Choice
     distance: float
+    first: float
     cost: float
     origin: str
     again: Callable[[float], Choice | None] = field(compare=False, repr=False)
@@ -92,7 +97,7 @@ class Search:
         self._folds = [(first, Judge(model, second)) for first, second in (halves, halves[::-1])]
         self._journal = journal or Journal()
         self._progress = progress
-        self._distances: dict[str, float] = {}
+        self._looked_at: set[str] = set()
         self._last: tuple[Costs, Problem] | None = None
         self._tries = TRIES if macs * images.count < _MUCH else FEWER_TRIES
         self.table = Table(model, structure, images, self._journal, seed, progress)
@@ -105,7 +110,7 @@ class Search:
     @property
     def looked_at(self) -> int:
         """How many networks have been fitted quickly."""
-        return len(self._distances)
+        return len(self._looked_at)
 
     def least(self, costs: Costs) -> float:
         """The lowest cost that any choice has."""
@@ -169,7 +174,9 @@ class Search:
                 return
             cost = cost_of(choice, self.structure, problem)
             replaces = any(option is not DENSE for option in choice.options.values())
-            found = Found(choice, self.distance(choice), cost, origin, again)
+            hopeless = np.inf if best is None else best[0].first * _HOPELESS
+            distance, first = self.distance(choice, hopeless)
+            found = Found(choice, distance, first, cost, origin, again)
             if best is None or found.distance < best[0].distance:
                 best = (found, weights)
             if replaces not in by_kind or found.distance < by_kind[replaces].distance:
@@ -190,22 +197,27 @@ class Search:
         others = [one for one in by_kind.values() if one is not best[0] and one.distance <= close]
         return [best[0], *others]
 
-    def distance(self, choice: Choice) -> float:
-        """That of the quickly fitted network on images that it wasn't fitted to."""
-        key = hashlib.sha256(choice.key.encode()).hexdigest()[:16]
-        found = float(self._journal.get(f"distance {key}", lambda: self._fitted(choice)))
-        self._distances[key] = found
-        return found
+    def distance(self, choice: Choice, hopeless: float = np.inf) -> tuple[float, float]:
+        """That of the quickly fitted network on images that it wasn't fitted to, and on half of them.
 
-    def _fitted(self, choice: Choice) -> float:
+        Where it is `hopeless` on the first half, the second one isn't looked at.
+        """
+        key = hashlib.sha256(choice.key.encode()).hexdigest()[:16]
+        self._looked_at.add(key)
+        distances: list[float] = []
+        for fold in range(len(self._folds)):
+            made = partial(self._fitted, choice, fold)
+            distances.append(float(self._journal.get(f"distance {key} {fold}", made)))
+            if distances[0] > hopeless:
+                return np.inf, distances[0]
+        return sum(distances) / len(distances), distances[0]
+
+    def _fitted(self, choice: Choice, fold: int) -> float:
         plan = self.plan(choice)
         if not plan.changes:
             return 0.0
-        distances = []
-        for images, judge in self._folds:
-            fitted = fit_quickly(self._model, plan, images, self._seed)
-            distances.append(judge.distance(fitted))
-        return sum(distances) / len(distances)
+        images, judge = self._folds[fold]
+        return judge.distance(fit_quickly(self._model, plan, images, self._seed))
 
     def _problem(self, costs: Costs) -> Problem:
         """For these costs; the last one is kept, since the arrays of costs take a while."""

@@ -92,11 +92,11 @@ def test_a_killed_search_goes_on(model, batch, tmp_path, monkeypatch):
     wanted = search(Journal())
     fitted, killed = Search._fitted, []
 
-    def fails_late(self, choice):
+    def fails_late(self, choice, fold):
         killed.append(choice)
         if len(killed) == 3:
             raise KeyboardInterrupt
-        return fitted(self, choice)
+        return fitted(self, choice, fold)
 
     monkeypatch.setattr(Search, "_fitted", fails_late)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,113 @@
+"""`spconvify frontier`, and several ratios in `report`."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from command_line import one_line_error
+
+from spconvify.search import search as searching
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHIPPED = EXAMPLES / "resnet20_fashion_mnist.pdparams"
+PICTURES = EXAMPLES / "fashion_mnist_calibration.npz"
+FEW = ("--calibration", PICTURES, "--calibration-count", "16")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(searching, "TRIES", 0)
+
+
+def test_plans_are_saved_and_can_be_carried_out(run):
+    code, text, notes = run(
+        "frontier", SHIPPED, *FEW, "--target-macs", "0.6", "--allow", "prune", "--plans", "plans",
+        "--format", "json",
+    )  # fmt: skip
+    assert code == 0, notes
+    points = {point["name"]: point for point in json.loads(text)["points"]}
+    assert {*points} == {"macs-0.6", "pruned-macs-0.6"}
+    assert sorted(os.listdir()) == ["plans"]
+    assert sorted(os.listdir("plans")) == ["macs-0.6.json", "pruned-macs-0.6.json"]
+    code, text, notes = run(
+        "convert",
+        SHIPPED,
+        *FEW,
+        "--plan",
+        "plans/macs-0.6.json",
+        "--format",
+        "json",
+        "--out",
+        "s.pdparams",
+    )
+    assert code == 0, notes
+    assert json.loads(text)["after"]["macs"] == points["macs-0.6"]["after"]["macs"]
+    assert json.loads(text)["agreement"] == points["macs-0.6"]["agreement"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "--calibration FOLDER"),
+        ((*FEW, "--target-macs", "0.5,x"), "isn't numbers"),
+        ((*FEW, "--target-macs", "40"), "isn't inside (0, 1)"),
+        ((*FEW, "--engine", "eager"), "--engine does nothing here"),
+        ((*FEW, "--target-macs", "0.5", "--target-speedup", "2"), "--target-macs and --target-speedup"),
+        ((*FEW, "--plans", "there"), "exists; replace it with --force"),
+        ((*FEW, "--plans", "file"), "is something else"),
+        ((*FEW, "--plans", "no/where"), "no/where"),
+        ((*FEW, "--exclude", "nowhere.*"), "matches no convolution"),
+    ],
+)
+def test_wrong_calls(run, options, said):
+    os.mkdir("there")
+    Path("there/macs-0.4.json").write_text("mine")
+    Path("file").write_text("mine")
+    code, out, notes = run("frontier", SHIPPED, *options)  # a note on the images may come before
+    assert said in one_line_error((code, out, notes.splitlines(keepends=True)[-1]), 2)
+    assert Path("there/macs-0.4.json").read_text() == "mine"
+    assert sorted(os.listdir()) == ["file", "there"]
+
+
+def test_several_ratios_in_one_table(run):
+    code, text, notes = run(
+        "report", "resnet20", "--input", "1,3,32,32", "--ratio", "0.5,0.25", "--no-latency",
+        "--format", "json",
+    )  # fmt: skip
+    assert code == 0, notes
+    points = json.loads(text)["points"]
+    assert [point["ratio"] for point in points] == [0.5, 0.25]
+    assert points[0]["after"]["macs"] > points[1]["after"]["macs"]
+    code, text, notes = run(
+        "report", "resnet20", "--input", "1,3,32,32", "--ratio", "0.5,0.25", "--no-latency"
+    )
+    assert code == 0, notes
+    assert "ratio 0.25" in text
+    assert "original" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--ratio", "0.5,2"), "2"),
+        (("--ratio", "half"), "isn't numbers"),
+        (("--ratio", "0.5,0.25", "--per-layer"), "--per-layer shows one network"),
+        (("--ratio", "0.5,0.25", "--plot", "p.png"), "--plot shows one network"),
+    ],
+)
+def test_ratios_that_cannot_be(run, options, said):
+    assert said in one_line_error(run("report", "resnet20", "--no-latency", *options), 2)
+
+
+def test_a_plain_conversion_can_be_refined(run, monkeypatch):
+    from spconvify.search import refinement
+
+    defaults = {**refinement.refine.__kwdefaults__, "steps": 2}
+    monkeypatch.setattr(refinement.refine, "__kwdefaults__", defaults)
+    code, text, notes = run(
+        "convert", SHIPPED, *FEW, "--refine", "--out", "s.pdparams", "--format", "json"
+    )
+    assert code == 0, notes
+    assert any("refine" in note for note in json.loads(text)["notes"])
