@@ -66,7 +66,9 @@ def carry_out_plan(
     # one is enough.
     again = job.settings or job.on_labelled or job.refines
     before = faithful_copy(model, Inputs.of(original.shape, model)) if again else None
-    made = _made(model, before, plan, job, original, progress)
+    made = _made(model, plan, job, original, progress)
+    if before is not None:
+        _refine(made, before, job, original, progress)
     return _compared(made, before, job, original, progress)
 
 
@@ -78,9 +80,10 @@ def carry_out_best(
     original: Measured,
     progress: Progress,
 ) -> Slimmed:
-    """Carry out each of the plans of a search on a copy of `model`, and compare the best network.
+    """Carry out each of the plans of a search on a copy of `model`, and go on with the best network.
 
-    That is the one which is nearest to the original on the images that are left out of the fit.
+    That is the one which is nearest to the original on the images that are left out of the fit; it stays
+    the nearest when both are refined.
 
     Raises:
         SpconvifyError: as `carry_out_plan`.
@@ -89,11 +92,12 @@ def carry_out_best(
     best: tuple[float, _Made] | None = None
     for within in plans:
         own = faithful_copy(model, Inputs.of(original.shape, model))
-        made = _made(own, model, within.plan, job, original, progress, within.notes)
+        made = _made(own, within.plan, job, original, progress, within.notes)
         distance = judge.distance(made.network)
         if best is None or distance < best[0]:
             best = distance, made
     assert best is not None, "a search gives a plan"
+    _refine(best[1], model, job, original, progress)
     return _compared(best[1], model, job, original, progress)
 
 
@@ -110,14 +114,13 @@ class _Made:
 
 def _made(
     model: nn.Layer,
-    before: nn.Layer | None,
     plan: Plan,
     job: Job,
     original: Measured,
     progress: Progress,
     notes: Sequence[str] = (),
 ) -> _Made:
-    """Convert `model` itself, fit it, and refine it to be like `before`."""
+    """Convert `model` itself, and fit it."""
     plan = reached_part(model, plan, original.shape, job.calibration)
     check_plan(job.name, plan)
     sites = site_table(model, plan)
@@ -133,14 +136,19 @@ def _made(
         kinds=job.kinds,
         judge_copies=job.judge_copies and not job.on_labelled,
     )
-    made = _Made(network, plan, sites, report, list(notes))
-    if job.refines and before is not None and job.calibration is not None:
-        images, macs = job.calibration, original.cost.macs
-        made.notes += refined(before, network, images, macs, job.refine, job.seed, progress)
-        left_out = images.split(job.seed)[1]
-        if left_out is not None:
-            report.agreement = agreement(before, network, left_out, "left out of the fit", job.kinds)
-    return made
+    return _Made(network, plan, sites, report, list(notes))
+
+
+def _refine(made: _Made, before: nn.Layer, job: Job, original: Measured, progress: Progress) -> None:
+    """Train a fitted network to be like `before`, if that is wanted."""
+    if not job.refines or job.calibration is None:
+        return
+    images, macs = job.calibration, original.cost.macs
+    made.notes += refined(before, made.network, images, macs, job.refine, job.seed, progress)
+    left_out = images.split(job.seed)[1]
+    if left_out is not None:
+        where = "left out of the fit"
+        made.report.agreement = agreement(before, made.network, left_out, where, job.kinds)
 
 
 def _compared(
