@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from paddle import nn
 
-from spconvify.calibration.effort import QUICK
 from spconvify.calibration.images import CalibrationImages
 from spconvify.errors import SpconvifyError
-from spconvify.operators import registry
 from spconvify.progress import Progress, nothing
 from spconvify.search.choice import Choice, Problem
 from spconvify.search.costs import Costs
 from spconvify.search.journal import Journal
-from spconvify.search.judge import Judge
 from spconvify.search.options import DENSE
 from spconvify.search.plans import plan_for
+from spconvify.search.quick_fits import QuickFits
 from spconvify.search.starts import BIASES, UNIFORM, Weights, cost_of, uniform, weighted_starts
 from spconvify.search.structure import Structure
 from spconvify.search.table import Table
-from spconvify.surgery.apply import apply_plan
-from spconvify.surgery.calibrate import calibrate
 from spconvify.surgery.planning import Plan
 
 TRIES = 24  # random changes of the weights of a table
 FEWER_TRIES = 6  # where a quick fit takes long
 _MUCH = 2e10  # multiply-accumulates of a pass over the images; with more a quick fit takes long
-_FEW = 64  # images; with fewer the strength of the ridge has to be tried
 _FIRST_SPREAD, _LATER_SPREAD = 0.9, 0.5  # standard deviations of the changes' logarithms
 _CHANGED = 0.35  # share of the weights that a change touches
 _BIAS_CHANGED, _BIAS_SPREAD = 0.3, 1.0
 _HOPELESS = 1.3  # times the best one's distance on half of the images
+FINALISTS = 2  # of a kind, where a fit doesn't take long
 _NEARLY = 1.25  # of the best distance: quick fits on a few hundred images tell no more
 _LOWEST_BIAS, _HIGHEST_BIAS = 0.3, 30.0
 
@@ -92,15 +86,13 @@ class Search:
         progress: Progress = nothing,
     ):
         self.structure = structure
-        self._model, self._seed = model, seed
-        halves = images.halves(seed)
-        self._folds = [(first, Judge(model, second)) for first, second in (halves, halves[::-1])]
-        self._journal = journal or Journal()
+        self._seed = seed
+        journal = journal or Journal()
+        self._quick = QuickFits(model, images, journal, seed)
         self._progress = progress
-        self._looked_at: set[str] = set()
         self._last: tuple[Costs, Problem] | None = None
         self._tries = TRIES if macs * images.count < _MUCH else FEWER_TRIES
-        self.table = Table(model, structure, images, self._journal, seed, progress)
+        self.table = Table(model, structure, images, journal, seed, progress)
         self._orders = {name: entry.order for name, entry in self.table.entries.items()}
 
     def plan(self, choice: Choice) -> Plan:
@@ -110,7 +102,7 @@ class Search:
     @property
     def looked_at(self) -> int:
         """How many networks have been fitted quickly."""
-        return len(self._looked_at)
+        return len(self._quick.looked_at)
 
     def least(self, costs: Costs) -> float:
         """The lowest cost that any choice has."""
@@ -141,11 +133,10 @@ class Search:
         return self.finalists(costs, budget, thorough=thorough)[0]
 
     def finalists(self, costs: Costs, budget: float, *, thorough: bool = True) -> list[Found]:
-        """The choice that a quick fit judges best, within the budget, and the best of the other kind.
+        """The choices that quick fits judge best, within the budget: the best one first.
 
-        One kind only narrows, the other replaces too. A quick fit doesn't tell them apart where they are
-        close: what is replaced gains more from a thorough fit and from a refinement. So where the second
-        one is nearly as good, it is given too, for who calls to try both.
+        Of those that only narrow, and of those that replace too, the best ones are given where they are
+        close: quick fits on a few hundred images don't tell them apart, but a thorough one can.
 
         The tables' damages are multiplied by weights, one for each slot and one for what isn't dense;
         the weights are searched for, since errors of single layers rank networks wrongly. If it isn't
@@ -162,7 +153,7 @@ class Search:
         tries = self._tries if thorough else 0
         total = len(starts) + len(UNIFORM) + tries
         best: tuple[Found, Weights] | None = None
-        by_kind: dict[bool, Found] = {}  # whether something is replaced
+        by_kind: dict[bool, dict[str, Found]] = {False: {}, True: {}}  # whether something is replaced
         tried = 0
 
         def look(again: Callable[[float], Choice | None], weights: Weights, origin: str) -> None:
@@ -175,12 +166,11 @@ class Search:
             cost = cost_of(choice, self.structure, problem)
             replaces = any(option is not DENSE for option in choice.options.values())
             hopeless = np.inf if best is None else best[0].first * _HOPELESS
-            distance, first = self.distance(choice, hopeless)
+            distance, first = self._quick.distance(choice.key, self.plan(choice), hopeless)
             found = Found(choice, distance, first, cost, origin, again)
             if best is None or found.distance < best[0].distance:
                 best = (found, weights)
-            if replaces not in by_kind or found.distance < by_kind[replaces].distance:
-                by_kind[replaces] = found
+            by_kind[replaces].setdefault(choice.key, found)
 
         for weights in starts:
             look(partial(self._choose, problem, weights=weights), weights, "mixed choices")
@@ -193,31 +183,12 @@ class Search:
             weights = self._changed(best[1], random, number < tries // 2)
             look(partial(self._choose, problem, weights=weights), weights, "other weights")
         assert best is not None, "the first start always gives a choice"
-        close = best[0].distance * _NEARLY
-        others = [one for one in by_kind.values() if one is not best[0] and one.distance <= close]
-        return [best[0], *others]
-
-    def distance(self, choice: Choice, hopeless: float = np.inf) -> tuple[float, float]:
-        """That of the quickly fitted network on images that it wasn't fitted to, and on half of them.
-
-        Where it is `hopeless` on the first half, the second one isn't looked at.
-        """
-        key = hashlib.sha256(choice.key.encode()).hexdigest()[:16]
-        self._looked_at.add(key)
-        distances: list[float] = []
-        for fold in range(len(self._folds)):
-            made = partial(self._fitted, choice, fold)
-            distances.append(float(self._journal.get(f"distance {key} {fold}", made)))
-            if distances[0] > hopeless:
-                return np.inf, distances[0]
-        return sum(distances) / len(distances), distances[0]
-
-    def _fitted(self, choice: Choice, fold: int) -> float:
-        plan = self.plan(choice)
-        if not plan.changes:
-            return 0.0
-        images, judge = self._folds[fold]
-        return judge.distance(fit_quickly(self._model, plan, images, self._seed))
+        close, most = best[0].distance * _NEARLY, FINALISTS if self._tries == TRIES else 1
+        found = []
+        for group in by_kind.values():
+            near = sorted((one for one in group.values() if one.distance <= close), key=_distance)
+            found += near[:most]
+        return sorted(found, key=_distance)
 
     def _problem(self, costs: Costs) -> Problem:
         """For these costs; the last one is kept, since the arrays of costs take a while."""
@@ -243,21 +214,8 @@ class Search:
         return Weights(by_slot, bias)
 
 
-def fit_quickly(model: nn.Layer, plan: Plan, images: CalibrationImages, seed: int) -> nn.Layer:
-    """The network of a plan, fitted as well as a comparison with others needs.
-
-    What it would warn of is said by the fit at the end.
-    """
-    plan = plan.with_settings(lambda _, settings: registry.of_settings(settings).with_room(settings))
-
-    def fit(network: nn.Layer, layers: dict[str, nn.Layer]) -> None:
-        to_fit = plan.fitted(layers)
-        effort = replace(QUICK, trial=images.count < _FEW)
-        calibrate(model, to_fit, network, images, seed=seed, kept=plan.kept, effort=effort)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return apply_plan(model, plan, fit=fit, verify=False)
+def _distance(found: Found) -> float:
+    return found.distance
 
 
 def _so_far(found: Found) -> str:

@@ -82,8 +82,8 @@ def carry_out_best(
 ) -> Slimmed:
     """Carry out each of the plans of a search on a copy of `model`, and go on with the best network.
 
-    That is the one which is nearest to the original on the images that are left out of the fit; it stays
-    the nearest when both are refined.
+    What counts is the distance from the original on the images that are left out of the fit, times that
+    which quick fits have on the others: the few images that are left out alone are too few.
 
     Raises:
         SpconvifyError: as `carry_out_plan`.
@@ -93,7 +93,7 @@ def carry_out_best(
     for within in plans:
         own = faithful_copy(model, Inputs.of(original.shape, model))
         made = _made(own, within.plan, job, original, progress, within.notes)
-        distance = judge.distance(made.network)
+        distance = judge.distance(made.network) * within.distance
         if best is None or distance < best[0]:
             best = distance, made
     assert best is not None, "a search gives a plan"

@@ -38,6 +38,7 @@ class Within:
 
     plan: Plan
     notes: list[str] = field(default_factory=list)
+    distance: float = 1.0  # from the original, by quick fits
 
 
 class BudgetSearch:
@@ -114,7 +115,7 @@ class BudgetSearch:
         return self._journal.found
 
     def find(self, lost: Callable[[nn.Layer], float], budget: Budget | None = None) -> list[Within]:
-        """The plan that keeps most within the budget; two where only a thorough fit can tell which.
+        """The plan that keeps most within the budget; several where only thorough fits can tell which.
 
         Args:
             lost: points that a converted network loses, for a budget that says how many may be lost.
@@ -175,7 +176,9 @@ class BudgetSearch:
                 f"{self._name}: {100 * share:g} % of the MACs can't be had: {least:.1f} % are left at "
                 "least"
             ) from problem
-        return [Within(self._search.plan(one.choice), [self._said(one)]) for one in finalists]
+        return [
+            Within(self._search.plan(one.choice), [self._said(one)], one.distance) for one in finalists
+        ]
 
     def _said(self, found: Found) -> str:
         return f"chosen among {self._search.looked_at} networks, distance {found.distance:.3g}"
@@ -194,14 +197,15 @@ class BudgetSearch:
             )
             if reached >= 1 / _GAIN:
                 note = f"{reached:.2f} times as fast in {timer.label} before the fit ({target:g} wanted)"
-                within = Within(self._search.plan(choice), [self._said(found), note])
+                within = Within(self._search.plan(choice), [self._said(found), note], found.distance)
                 best.append((abs(reached / target - 1), within))
         if not best:
             raise SpconvifyError(
                 f"{self._name}: nothing that was found is faster in {timer.label}; deploy the original"
             )
-        near = [within for off, within in best if off <= max(_FAR, min(off for off, _ in best))]
-        return near[:1] if len({within.plan.to_json() for within in near}) == 1 else near
+        nearest = max(_FAR, min(off for off, _ in best))
+        near = {within.plan.to_json(): within for off, within in best[::-1] if off <= nearest}
+        return list(near.values())[::-1]
 
     def _corrected(
         self,

@@ -15,6 +15,7 @@ from spconvify.search import search as searching
 from spconvify.search.costs import MacCosts
 from spconvify.search.journal import Journal
 from spconvify.search.judge import Judge
+from spconvify.search.quick_fits import QuickFits
 from spconvify.search.refinement import refine
 from spconvify.search.search import Search
 from spconvify.search.structure import Structure
@@ -90,15 +91,15 @@ def test_a_killed_search_goes_on(model, batch, tmp_path, monkeypatch):
 
     path = tmp_path / ".net.search"
     wanted = search(Journal())
-    fitted, killed = Search._fitted, []
+    fitted, killed = QuickFits._fitted, []
 
-    def fails_late(self, choice, fold):
-        killed.append(choice)
+    def fails_late(self, plan, fold):
+        killed.append(plan)
         if len(killed) == 3:
             raise KeyboardInterrupt
-        return fitted(self, choice, fold)
+        return fitted(self, plan, fold)
 
-    monkeypatch.setattr(Search, "_fitted", fails_late)
+    monkeypatch.setattr(QuickFits, "_fitted", fails_late)
     with pytest.raises(KeyboardInterrupt):
         search(Journal(path, "this"))
     with open(path, "a") as file:
