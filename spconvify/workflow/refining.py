@@ -7,7 +7,7 @@ from paddle import nn
 from spconvify.calibration.images import CalibrationImages
 from spconvify.progress import Progress
 from spconvify.search.judge import Judge
-from spconvify.search.refinement import can_refine, refine, takes_long
+from spconvify.search.refinement import can_refine, refine, steps_for, takes_long
 
 
 def refined(
@@ -43,7 +43,9 @@ def refined(
     if wanted is None and takes_long(macs):
         return ["not refined, since it would take over ten minutes and wasn't asked for"]
     judge = Judge(original, left_out)
-    before, after = refine(original, network, to_fit, judge, seed=seed, progress=progress)
+    before, after = refine(
+        original, network, to_fit, judge, steps=steps_for(macs), seed=seed, progress=progress
+    )
     if after < before:
         return [f"refined on the calibration images: distance {before:.3g} → {after:.3g}"]
     return ["a refinement on the calibration images brought nothing"]

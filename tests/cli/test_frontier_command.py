@@ -8,6 +8,7 @@ import pytest
 from command_line import one_line_error
 
 from spconvify.search import search as searching
+from spconvify.workflow import refining
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIPPED = EXAMPLES / "resnet20_fashion_mnist.pdparams"
@@ -102,10 +103,7 @@ def test_ratios_that_cannot_be(run, options, said):
 
 
 def test_a_plain_conversion_can_be_refined(run, monkeypatch):
-    from spconvify.search import refinement
-
-    defaults = {**refinement.refine.__kwdefaults__, "steps": 2}
-    monkeypatch.setattr(refinement.refine, "__kwdefaults__", defaults)
+    monkeypatch.setattr(refining, "steps_for", lambda macs: 2)
     code, text, notes = run(
         "convert", SHIPPED, *FEW, "--refine", "--out", "s.pdparams", "--format", "json"
     )
