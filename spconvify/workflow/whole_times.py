@@ -44,6 +44,8 @@ class WholeTimer:
     def speedup(self, choice: Choice) -> float:
         """That of a choice, with weights as they come: those don't change the time."""
         plan = self._search.plan(choice)
+        if not plan.changes:
+            return 1.0
         network, _ = carry_out(
             self._model,
             plan,

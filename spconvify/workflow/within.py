@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -222,6 +222,9 @@ class BudgetSearch:
             SpconvifyError: if the fastest choice isn't as fast by far.
         """
         best: tuple[float, float, Choice] | None = None
+        # Share of the original's time by budget. What the layers' times add up to may be off by a factor
+        # and by a constant, so the next budget lies on the line between the two nearest of them.
+        known = {costs.dense(self._structure): 1.0}
         for _ in range(tries):
             choice = choose(budget)
             at_the_floor = choice is None
@@ -239,7 +242,8 @@ class BudgetSearch:
                     f"{self._name}: {target:g} times as fast can't be had in {timer.label}: the fastest "
                     f"choice there is makes it {reached:.2f} times as fast"
                 )
-            budget *= reached / target
+            known[budget] = 1 / reached
+            budget = _budget_between(known, 1 / target)
         assert best is not None, "it was tried at least once"
         return best
 
@@ -280,3 +284,15 @@ class BudgetSearch:
                 progress=self._progress,
             )
         return network
+
+
+def _budget_between(known: Mapping[float, float], wanted: float) -> float:
+    """The budget at which a share of the time is `wanted`, by the shares at other budgets."""
+    low = max((budget for budget, share in known.items() if share <= wanted), default=0.0)
+    above = [budget for budget, share in known.items() if share > wanted and budget > low]
+    if not above:  # noise: a larger budget was faster
+        return low
+    high = min(above)
+    if low == 0.0:  # nothing was as fast: as if time followed the budget
+        return high * wanted / known[high]
+    return low + (high - low) * (wanted - known[low]) / (known[high] - known[low])
