@@ -134,7 +134,7 @@ def test_what_matplotlib_raises_is_one_line(tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("no\nfont")
 
-    monkeypatch.setattr(plot, "_empty_figure", broken)
+    monkeypatch.setattr(plot, "empty_figure", broken)
     with pytest.raises(EngineError, match="a plot can't be drawn: matplotlib says no font"):
         plot.check_plot(tmp_path / "p.png")
     with pytest.raises(SpconvifyError, match=r"can't draw .*p\.png: matplotlib says no font"):
