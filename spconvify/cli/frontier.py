@@ -106,8 +106,8 @@ def frontier(
     from spconvify.workflow.budget import budgets_of, point_names
 
     budgets = budgets_of(
-        v.parse_targets("--target-macs", target_macs),
-        v.parse_targets("--target-speedup", target_speedup),
+        v.parse_numbers("--target-macs", target_macs, "0.5,0.25"),
+        v.parse_numbers("--target-speedup", target_speedup, "1.5,2"),
         allowed(allow),
     )
     if calibration is None:

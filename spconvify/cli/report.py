@@ -74,7 +74,7 @@ def report(
     from spconvify.errors import ArgumentError
     from spconvify.report.frontier import UNIFORM, Frontier, Point
 
-    ratios = v.parse_targets("--ratio", ratio) or ()
+    ratios = v.parse_numbers("--ratio", ratio, "0.5,0.25") or ()
     selection = Selection(
         network,
         arch,

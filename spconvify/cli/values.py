@@ -106,8 +106,8 @@ def _counts(option: str, text: str, most: int) -> list[int]:
     return counts
 
 
-def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    """``"0.5,0.5,0.5"`` -> ``(0.5, 0.5, 0.5)``.
+def parse_numbers(option: str, text: str | None, like: str = "0.5,0.5,0.5") -> tuple[float, ...] | None:
+    """``"0.5,0.5,0.5"`` -> ``(0.5, 0.5, 0.5)``; `like` shows the form where the text has another one.
 
     Raises:
         ArgumentError: if the text has another form.
@@ -119,22 +119,8 @@ def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
     except ValueError:
         numbers = ()
     if not numbers or not all(map(math.isfinite, numbers)):
-        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like 0.5,0.5,0.5")
+        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like {like}")
     return numbers
-
-
-def parse_targets(option: str, text: str | None) -> tuple[float, ...] | None:
-    """``"0.5,0.3"`` -> ``(0.5, 0.3)``.
-
-    Raises:
-        ArgumentError: if the text has another form.
-    """
-    if text is None:
-        return None
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError as error:
-        raise ArgumentError(f"{option} {text!r} isn't numbers; write it like 0.5,0.3") from error
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spconvify.engines import registry
 from spconvify.report.comparison import Comparison
+from spconvify.report.side import Side
 from spconvify.report.timing_rows import threads_text
 from spconvify.report.units import median, quantity, times
 
@@ -98,29 +99,29 @@ def rows(frontier: Frontier) -> Iterator[tuple[str, ...]]:
                *_after(point.comparison))  # fmt: skip
 
 
-def _figures(comparison: Comparison, side: Any) -> tuple[str, ...]:
+def _figures(comparison: Comparison, side: Side) -> tuple[str, ...]:
     share = f"{100 * side.macs / comparison.before.macs:.1f} %"
     return quantity(side.macs), share, quantity(side.params)
 
 
 def _before(comparison: Comparison) -> list[str]:
-    cells = [] if comparison.agreement is None else ["–"]
-    cells += [] if comparison.before.top1 is None else [f"{comparison.before.top1:.2f} %"]
-    cells += [f"{value:.4g}" for value in comparison.before.metrics.values()]
-    if comparison.timings:
-        cells += [median(comparison.timings[0].before), ""]
-    return cells
+    timing = next(iter(comparison.timings), None)
+    latency = [] if timing is None else [median(timing.before), ""]
+    return [*_measured(comparison, comparison.before, "–"), *latency]
 
 
 def _after(comparison: Comparison) -> list[str]:
-    agreement = comparison.agreement
-    cells = [] if agreement is None else [f"{100 - agreement.points_lost:.2f} %"]
-    cells += [] if comparison.after.top1 is None else [f"{comparison.after.top1:.2f} %"]
-    cells += [f"{value:.4g}" for value in comparison.after.metrics.values()]
-    if comparison.timings:
-        timing = comparison.timings[0]
-        cells += [median(timing.fused), times(timing.before, timing.fused)]
-    return cells
+    kept = "" if comparison.agreement is None else f"{100 - comparison.agreement.points_lost:.2f} %"
+    timing = next(iter(comparison.timings), None)
+    latency = [] if timing is None else [median(timing.fused), times(timing.before, timing.fused)]
+    return [*_measured(comparison, comparison.after, kept), *latency]
+
+
+def _measured(comparison: Comparison, side: Side, kept: str) -> list[str]:
+    """The cells of what may have been measured; `kept` is the agreement's."""
+    cells = [] if comparison.agreement is None else [kept]
+    cells += [] if side.top1 is None else [f"{side.top1:.2f} %"]
+    return [*cells, *(f"{value:.4g}" for value in side.metrics.values())]
 
 
 def captions(frontier: Frontier) -> Iterator[str]:

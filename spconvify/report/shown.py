@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Callable
 
 from rich.console import Console
 
@@ -17,9 +18,7 @@ _HTML = '<pre style="font-family: monospace; line-height: normal">{code}</pre>'
 
 def as_text(comparison: Comparison) -> str:
     """The table without colours, its rows as lines."""
-    stream = io.StringIO()
-    print_table(_console(stream), comparison)
-    return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+    return _plain(lambda console: print_table(console, comparison))
 
 
 def as_html(comparison: Comparison) -> str:
@@ -31,8 +30,13 @@ def as_html(comparison: Comparison) -> str:
 
 def frontier_as_text(frontier: Frontier) -> str:
     """The table of several networks, likewise."""
+    return _plain(lambda console: print_frontier(console, frontier))
+
+
+def _plain(show: Callable[[Console], None]) -> str:
+    """What `show` prints, without colours, as lines."""
     stream = io.StringIO()
-    print_frontier(_console(stream), frontier)
+    show(_console(stream))
     return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
 
 

@@ -3,9 +3,7 @@
 import json
 
 import numpy as np
-import paddle
 import pytest
-from calibration_networks import images, settled
 
 import spconvify
 from spconvify.calibration.images import CalibrationImages
@@ -21,7 +19,6 @@ from spconvify.search.search import Search
 from spconvify.search.structure import Structure
 from spconvify.surgery.planning import Plan
 from spconvify.workflow.budget import Budget
-from spconvify.zoo.cifar import CifarResNet
 
 SHAPE = (1, 3, 16, 16)
 
@@ -29,17 +26,6 @@ SHAPE = (1, 3, 16, 16)
 @pytest.fixture(autouse=True)
 def _few_tries(monkeypatch):
     monkeypatch.setattr(searching, "TRIES", 2)
-
-
-@pytest.fixture(scope="module")
-def batch():
-    return images(32, 3, 16)
-
-
-@pytest.fixture
-def model(batch):
-    paddle.seed(0)
-    return settled(CifarResNet(8), batch)
 
 
 def test_a_share_of_the_macs(model, batch):

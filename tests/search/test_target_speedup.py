@@ -1,8 +1,6 @@
 """A budget as a speed-up, in an engine whose times are known: some for every MAC, some for the start."""
 
-import paddle
 import pytest
-from calibration_networks import images, settled
 
 import spconvify
 from spconvify.errors import SpconvifyError
@@ -10,20 +8,8 @@ from spconvify.search import search as searching
 from spconvify.search.costs import MacCosts
 from spconvify.workflow import main_line
 from spconvify.workflow.whole_times import WholeTimer
-from spconvify.zoo.cifar import CifarResNet
 
 SHAPE = (1, 3, 16, 16)
-
-
-@pytest.fixture(scope="module")
-def batch():
-    return images(32, 3, 16)
-
-
-@pytest.fixture
-def model(batch):
-    paddle.seed(0)
-    return settled(CifarResNet(8), batch)
 
 
 class Engine:
