@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_PLENTY = 4  # positions for a weight; with fewer the usual ridge may be too weak by far
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -15,7 +17,7 @@ class Effort:
         fewest_per_image: positions that an image gives at least, if it has so many.
         proposals: exchanges that the search of the channels tries.
         rounds: of the refinement to what the activation lets through.
-        trial: whether a trial fit decides how strong the ridge is; without it the usual one is taken.
+        trial: whether a trial fit decides how strong the ridge is, however many positions there are.
     """
 
     rows_per_channel: int = 384
@@ -23,6 +25,15 @@ class Effort:
     proposals: int = 300
     rounds: int = 8
     trial: bool = True
+
+    def tries(self, rows: int, unknowns: int) -> bool:
+        """Whether a trial fit decides how strong the ridge is; without it the usual one is taken.
+
+        Args:
+            rows: positions that are fitted to.
+            unknowns: weights of an output.
+        """
+        return self.trial or rows < _PLENTY * unknowns
 
 
 FULL = Effort()

@@ -71,7 +71,7 @@ class _DenseFitter:
             prior,
             intercept=self._has_intercept,
             rounds=effort.rounds,
-            with_trial=effort.trial,
+            with_trial=effort.tries(observations.rows, len(prior)),
         )
 
     def _check_better(

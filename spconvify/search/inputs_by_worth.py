@@ -29,10 +29,10 @@ def greedy_order(moments: Moments, taps: int, gain: np.ndarray) -> tuple[list[in
         gains = group.addition_gains()
         best = np.argsort(-gains, kind="stable")[: min(at_once, channels - len(group.chosen))]
         first = len(group.chosen)
-        for number, channel in enumerate(best):
-            explained += float(gains[channel])
+        # Those that are added together tell the same in part, so that their gains don't add up.
+        for number, energy in enumerate(group.add([int(channel) for channel in best])):
+            explained += float(energy)
             curve[first + number + 1] = max(0.0, 1.0 - explained / power)
-        group.add([int(channel) for channel in best])
     # What even all of them miss isn't the selection's fault.
     floor = curve[channels]
     return list(group.chosen), {count: max(0.0, error - floor) for count, error in curve.items()}

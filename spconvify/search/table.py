@@ -37,10 +37,6 @@ from spconvify.search.options import options
 from spconvify.search.structure import Chain, Slot, Structure, counts
 
 EFFORT = Effort(rows_per_channel=128, fewest_per_image=32)
-# Of an output's variance, what a few hundred images may not show of the inputs that go. Without it the
-# last layers of a classifier, whose maps are nearly those of so many classes, would lose most of their
-# channels for any budget.
-_UNSEEN = 1e-3
 _SENSITIVITY_SHARE = 0.5  # of a slot's inputs, without which the network's outputs are looked at
 
 
@@ -123,7 +119,6 @@ class Table:
         entry, scale = self.entries[slot.name], weights.get(slot.name, 1.0)
         inputs, outputs = states(chain, index)
         narrowed = np.array([entry.by_inputs.get(count, 0.0) for count in inputs])
-        narrowed += _UNSEEN * (1 - np.array(inputs) / inputs[0])
         replaced = np.array(entry.by_option)
         replaced[1:] *= bias
         found = (narrowed[:, None, None] + replaced[None, None, :]) * entry.sensitivity * scale

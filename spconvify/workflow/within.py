@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -14,20 +14,17 @@ from spconvify.calibration.images import FEWEST_TO_SPLIT, CalibrationImages
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.network.inputs import Inputs
 from spconvify.progress import Progress
-from spconvify.search.choice import Choice
 from spconvify.search.costs import Costs, MacCosts
 from spconvify.search.journal import Journal, digest
 from spconvify.search.search import Found, OutOfReachError, Search
 from spconvify.search.structure import Structure
 from spconvify.surgery.convert import carry_out
 from spconvify.surgery.planning import Plan
+from spconvify.workflow.bracket import CORRECTIONS, FAR, LAST_CORRECTIONS, Bracket
 from spconvify.workflow.budget import Budget
 from spconvify.workflow.timing import Setting
 from spconvify.workflow.whole_times import WholeTimer
 
-_NEAR = 0.02  # of a target: a measured speed-up that is no farther off will do
-_FAR = 0.05  # what is farther off isn't what was asked for
-_CORRECTIONS, _LAST_CORRECTIONS = 5, 3  # of what the layers' times add up to, by whole networks
 _HALVINGS = 5  # of the interval in which the cost for a drop lies
 _GAIN = 0.97  # of the original's cost: what saves less isn't worth having
 
@@ -186,66 +183,27 @@ class BudgetSearch:
     def _faster(self, target: float) -> list[Within]:
         timer, costs = self._timer, self._timed
         dense = costs.dense(self._structure)
+        bracket = Bracket(self._name, timer, target, dense, partial(self._search.cheapest, costs))
         # What the layers' times add up to is corrected by whole networks first, which need no fit.
-        budget = self._corrected(
-            timer, target, dense / target, partial(self._search.first, costs), costs, _CORRECTIONS
-        )[0]
+        budget = bracket.find(dense / target, partial(self._search.first, costs), CORRECTIONS).budget
         best: list[tuple[float, Within]] = []
         for found in self._search.finalists(costs, max(budget, self._search.least(costs))):
-            _, reached, choice = self._corrected(
-                timer, target, budget, found.again, costs, _LAST_CORRECTIONS
-            )
-            if reached >= 1 / _GAIN:
-                note = f"{reached:.2f} times as fast in {timer.label} before the fit ({target:g} wanted)"
-                within = Within(self._search.plan(choice), [self._said(found), note], found.distance)
-                best.append((abs(reached / target - 1), within))
+            timed = bracket.find(budget, found.again, LAST_CORRECTIONS)
+            if timed.speedup >= 1 / _GAIN:
+                note = (
+                    f"{timed.speedup:.2f} times as fast in {timer.label} before the fit "
+                    f"({target:g} wanted)"
+                )
+                plan = self._search.plan(timed.choice)
+                within = Within(plan, [self._said(found), note], found.distance)
+                best.append((abs(timed.speedup / target - 1), within))
         if not best:
             raise SpconvifyError(
                 f"{self._name}: nothing that was found is faster in {timer.label}; deploy the original"
             )
-        nearest = max(_FAR, min(off for off, _ in best))
+        nearest = max(FAR, min(off for off, _ in best))
         near = {within.plan.to_json(): within for off, within in best[::-1] if off <= nearest}
         return list(near.values())[::-1]
-
-    def _corrected(
-        self,
-        timer: WholeTimer,
-        target: float,
-        budget: float,
-        choose: Callable[[float], Choice | None],
-        costs: Costs,
-        tries: int,
-    ) -> tuple[float, float, Choice]:
-        """The budget that makes a choice as fast as is wanted, how fast that is, and the choice.
-
-        Raises:
-            SpconvifyError: if the fastest choice isn't as fast by far.
-        """
-        best: tuple[float, float, Choice] | None = None
-        # Share of the original's time by budget. What the layers' times add up to may be off by a factor
-        # and by a constant, so the next budget lies on the line between the two nearest of them.
-        known = {costs.dense(self._structure): 1.0}
-        for _ in range(tries):
-            choice = choose(budget)
-            at_the_floor = choice is None
-            if choice is None:
-                choice = self._search.cheapest(costs)
-            reached = timer.speedup(choice)
-            if best is None or abs(reached / target - 1) < abs(best[1] / target - 1):
-                best = (budget, reached, choice)
-            if abs(reached / target - 1) <= _NEAR:
-                break
-            if at_the_floor and reached < target:
-                if reached >= target * (1 - _FAR):
-                    break
-                raise SpconvifyError(
-                    f"{self._name}: {target:g} times as fast can't be had in {timer.label}: the fastest "
-                    f"choice there is makes it {reached:.2f} times as fast"
-                )
-            known[budget] = 1 / reached
-            budget = _budget_between(known, 1 / target)
-        assert best is not None, "it was tried at least once"
-        return best
 
     def _within_drop(self, drop: float, lost: Callable[[nn.Layer], float]) -> Within:
         costs = self._mac_costs if self._setting is None else self._timed
@@ -284,15 +242,3 @@ class BudgetSearch:
                 progress=self._progress,
             )
         return network
-
-
-def _budget_between(known: Mapping[float, float], wanted: float) -> float:
-    """The budget at which a share of the time is `wanted`, by the shares at other budgets."""
-    low = max((budget for budget, share in known.items() if share <= wanted), default=0.0)
-    above = [budget for budget, share in known.items() if share > wanted and budget > low]
-    if not above:  # noise: a larger budget was faster
-        return low
-    high = min(above)
-    if low == 0.0:  # nothing was as fast: as if time followed the budget
-        return high * wanted / known[high]
-    return low + (high - low) * (wanted - known[low]) / (known[high] - known[low])

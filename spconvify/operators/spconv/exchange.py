@@ -37,20 +37,22 @@ class GroupSelection:
         gains[self.chosen] = -np.inf
         return gains
 
-    def add(self, channels: Sequence[int]) -> None:
-        """Choose some more channels."""
+    def add(self, channels: Sequence[int]) -> np.ndarray:
+        """Choose some more channels; the energy that each explains on top of those before it."""
         own = self._columns(channels)
         factor = self._factor[:, : self._factored]
         column = self._gram[own].T - factor @ factor[own].T  # rows lie together, columns don't
         alone = self._diagonal[channels[0]] if len(channels) == 1 else column[own]
         triangle = np.linalg.cholesky(alone)
         new = column @ np.linalg.inv(triangle).T
-        self._rest -= new @ np.linalg.solve(triangle, self._rest[own])
+        explained = np.linalg.solve(triangle, self._rest[own])
+        self._rest -= new @ explained
         self._append(new)
         self.chosen += channels
         blocks = new.reshape(self.channels, self._taps, -1)
         self._diagonal = self._diagonal - blocks @ blocks.transpose(0, 2, 1)
         self._diagonal[self.chosen] = np.eye(self._taps)
+        return np.square(explained).reshape(len(channels), -1).sum(1)
 
     def refresh(self) -> None:
         """Bring `explained` and `exchange_gains` up to date with `chosen`."""

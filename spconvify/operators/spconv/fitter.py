@@ -36,7 +36,7 @@ class Fitter:
                 few = self._how_few(observations)
                 kernel, bias = self._task.dense()
                 try:
-                    found = reconstruct(observations, self._request(), kernel)
+                    found = reconstruct(observations, self._request(observations.rows), kernel)
                 except np.linalg.LinAlgError as error:
                     raise Unfitted(f"its weights can't be determined ({error})") from error
                 self._check_better(found, observations, kernel, bias)
@@ -60,17 +60,21 @@ class Fitter:
         return observations
 
     def _how_few(self, observations: Observations) -> str:
-        spconv = self._spconv
-        unknowns = spconv.representative // spconv.groups * 9 + spconv.in_channels
-        if observations.rows >= 2 * unknowns:
+        if observations.rows >= 2 * self._unknowns:
             return ""
-        return f"{observations.rows} positions for {unknowns} weights per output"
+        return f"{observations.rows} positions for {self._unknowns} weights per output"
+
+    @property
+    def _unknowns(self) -> int:
+        """Weights of an output."""
+        spconv = self._spconv
+        return int(spconv.representative // spconv.groups * 9 + spconv.in_channels)
 
     def _check_better(
         self, found: Reconstruction, observations: Observations, kernel: np.ndarray, bias: np.ndarray
     ) -> None:
         """Refuse a fit that does worse than the copied weights on rows that it hasn't seen."""
-        if not self._task.effort.trial:
+        if not self._task.effort.tries(observations.rows, self._unknowns):
             return
         if not found.trials:
             raise Unfitted("a single position can't be divided into one to fit and one to check")
@@ -86,7 +90,7 @@ class Fitter:
         """Assign the weights; what isn't finite in the layer's own dtype is taken back."""
         write_finite(self._spconv, lambda: assign_fit(self._spconv, found.fit, found.gate))
 
-    def _request(self) -> Request:
+    def _request(self, rows: int) -> Request:
         spconv = self._spconv
         gap = spconv.fusion == "gap"
         return Request(
@@ -95,6 +99,6 @@ class Fitter:
             gap=gap,
             proposals=self._task.effort.proposals,
             rounds=self._task.effort.rounds,
-            trial=self._task.effort.trial,
+            trial=self._task.effort.tries(rows, self._unknowns),
             intercept=gap or spconv.conv1x1.bias is not None,
         )
