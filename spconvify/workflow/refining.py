@@ -7,7 +7,7 @@ from paddle import nn
 from spconvify.calibration.images import CalibrationImages
 from spconvify.progress import Progress
 from spconvify.search.judge import Judge
-from spconvify.search.refinement import can_refine, refine, steps_for, takes_long
+from spconvify.search.refinement import NEAR, can_refine, refine, steps_for, takes_long
 
 
 def refined(
@@ -26,7 +26,7 @@ def refined(
         network: changed in place.
         images: all of the calibration images; those that were left out of the fit judge.
         macs: multiply-accumulates of the original for an image.
-        wanted: None for where it takes no more than some ten minutes.
+        wanted: None for where it takes no more than some ten minutes, and there is something to gain.
         seed: by which images were left out of the fit.
         progress: called with (done, total, text).
 
@@ -43,6 +43,8 @@ def refined(
     if wanted is None and takes_long(macs):
         return ["not refined, since it would take over ten minutes and wasn't asked for"]
     judge = Judge(original, left_out)
+    if wanted is None and judge.distance(network) < NEAR:
+        return []
     before, after = refine(
         original, network, to_fit, judge, steps=steps_for(macs), seed=seed, progress=progress
     )
