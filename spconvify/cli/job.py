@@ -12,7 +12,7 @@ from spconvify.cli.output import note, progress_bar, working
 from spconvify.cli.selection import Selection
 from spconvify.engines import registry
 from spconvify.errors import SpconvifyError
-from spconvify.report.comparison import SiteComparison, site_table
+from spconvify.report.sites import SiteComparison, site_table
 from spconvify.source.loading import Source
 
 if TYPE_CHECKING:

@@ -100,6 +100,6 @@ class Selection:
 
     def chosen(self, model: Any) -> set[str] | None:
         """Names of the sites that a budget may change; None for all."""
-        from spconvify.surgery.planning import chosen_sites
+        from spconvify.surgery.globs import chosen_sites
 
         return chosen_sites(model, self.include or None, self.exclude)

@@ -10,8 +10,9 @@ from typing import Callable, Union
 
 from rich.console import Console
 
-from spconvify.report.comparison import Comparison, SiteComparison
+from spconvify.report.comparison import Comparison
 from spconvify.report.rows import agreement_lines, metric_lines
+from spconvify.report.sites import SiteComparison
 from spconvify.report.terminal import inspect_table, print_table
 from spconvify.report.text import sites_to_markdown, to_csv, to_json, to_markdown
 from spconvify.report.timing_rows import timing_lines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spconvify.report.comparison import Comparison, SiteComparison
+from spconvify.report.comparison import Comparison
+from spconvify.report.sites import SiteComparison
 from spconvify.report.timing_rows import (
     latency_caption,
     latency_rows,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spconvify.printable import printable
-from spconvify.report.comparison import Comparison, SiteComparison
+from spconvify.report.comparison import Comparison
 from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
@@ -22,6 +22,7 @@ from spconvify.report.rows import (
     summary,
     title,
 )
+from spconvify.report.sites import SiteComparison
 from spconvify.report.timing_rows import (
     TIMING_HEADER,
     sizes,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from spconvify.printable import json_text, printable
-from spconvify.report.comparison import Comparison, SiteComparison
+from spconvify.report.comparison import Comparison
 from spconvify.report.rows import (
     HEADER,
     SITE_HEADER,
@@ -20,6 +20,7 @@ from spconvify.report.rows import (
     summary,
     title,
 )
+from spconvify.report.sites import SiteComparison
 from spconvify.report.timing_rows import timing_header, timings
 
 # What makes a spreadsheet compute a cell instead of showing it.

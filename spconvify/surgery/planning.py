@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 from paddle import nn
@@ -21,7 +20,8 @@ from spconvify.operators.spconv.settings import (
     SPConvSettings,
 )
 from spconvify.surgery.changes import KINDS, Change, Narrow, Replace, change_from
-from spconvify.surgery.sites import Site, find_sites
+from spconvify.surgery.globs import check_globs, checked_globs, globs_of, left_out, ratio_for
+from spconvify.surgery.sites import find_sites
 
 FORMAT = "spconvify-plan-2"
 _FORMER_FORMAT = "spconvify-plan-1"  # site name -> settings of an SPConv
@@ -171,13 +171,13 @@ def plan(
         SPConvSettings(own_ratio, groups, fusion).check()
     sites = find_sites(model)
     operator = registry.of_settings(SPConvSettings())
-    included, excluded = _checked_globs(sites, include, exclude)
-    _check_globs(sites, {"ratio-for": _globs(ratios, "ratios")})
+    included, excluded = checked_globs(sites, include, exclude)
+    check_globs(sites, {"ratio-for": globs_of(ratios, "ratios")})
 
     result, unsplittable = Plan(), dict[str, str]()
     for site in sites:
-        settings = SPConvSettings(_ratio_for(site, ratio, ratios or {}), groups, fusion)
-        reason = site.reason or _left_out(site, included, excluded)
+        settings = SPConvSettings(ratio_for(site, ratio, ratios or {}), groups, fusion)
+        reason = site.reason or left_out(site, included, excluded)
         if not reason:
             reason = unsplittable[site.name] = operator.why_not(site.layer, settings)
         if reason:
@@ -189,23 +189,6 @@ def plan(
         name, reason = next(iter(unsplittable.items()))
         raise ArgumentError(f"groups {groups} fits no convolution of this network; {name!r}: {reason}")
     return result
-
-
-def chosen_sites(
-    model: nn.Layer,
-    include: Iterable[str] | str | None = None,
-    exclude: Iterable[str] | str | None = None,
-) -> set[str] | None:
-    """Names of the convolutions that globs choose, as for `plan`; None without any.
-
-    Raises:
-        ArgumentError: for a glob that matches no convolution, or an `include` without any.
-    """
-    if include is None and exclude is None:
-        return None
-    sites = find_sites(model)
-    included, excluded = _checked_globs(sites, include, exclude)
-    return {site.name for site in sites if not _left_out(site, included, excluded)}
 
 
 def check_is_plan(plan: Any) -> None:
@@ -228,52 +211,3 @@ def plan_of(model: nn.Layer) -> Plan:
         if operator is not None:
             changes.append(Replace(site.name, operator.settings_of(site.layer)))
     return Plan(changes)
-
-
-def _checked_globs(
-    sites: Sequence[Site], include: Iterable[str] | str | None, exclude: Iterable[str] | str | None
-) -> tuple[list[str], list[str]]:
-    included, excluded = _globs(include, "include"), _globs(exclude, "exclude")
-    if include is not None and not included:
-        raise ArgumentError("include holds no glob, so nothing would be converted; None converts all")
-    _check_globs(sites, {"include": included, "exclude": excluded})
-    return included, excluded
-
-
-def _globs(globs: Iterable[str] | str | None, argument: str) -> list[str]:
-    if globs is None:
-        return []
-    found = [globs] if isinstance(globs, str) or not isinstance(globs, Iterable) else list(globs)
-    for glob in found:
-        if not isinstance(glob, str):
-            raise ArgumentError(f"{argument}: {glob!r} is no glob; give layers' names, like 'layer1.*'")
-    return found
-
-
-def _matches(site: Site, glob: str) -> bool:
-    return any(fnmatchcase(name, glob) for name in (site.name, *site.aliases))
-
-
-def _check_globs(sites: Sequence[Site], globs_by_option: Mapping[str, list[str]]) -> None:
-    for option, globs in globs_by_option.items():
-        for glob in globs:
-            if not any(_matches(site, glob) for site in sites):
-                some = ", ".join(repr(site.name) for site in sites[:3]) or "none"
-                raise ArgumentError(
-                    f"{option} {glob!r} matches no convolution of this network; it has {some}"
-                    + (f" and {len(sites) - 3} more" if len(sites) > 3 else "")
-                    + " (see `spconvify inspect`)"
-                )
-
-
-def _left_out(site: Site, included: list[str], excluded: list[str]) -> str:
-    if included and not any(_matches(site, glob) for glob in included):
-        return "not included"
-    return "excluded" if any(_matches(site, glob) for glob in excluded) else ""
-
-
-def _ratio_for(site: Site, ratio: float, ratios: Mapping[str, float]) -> float:
-    for glob, own in ratios.items():
-        if _matches(site, glob):
-            ratio = own
-    return ratio

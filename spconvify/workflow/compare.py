@@ -16,7 +16,8 @@ from spconvify.evaluation.kinds import Kinds, check_kinds
 from spconvify.network.counting import cost
 from spconvify.network.examples import form_of, needed_inputs
 from spconvify.progress import Wanted, showing
-from spconvify.report.comparison import Comparison, common_settings, compared, site_table
+from spconvify.report.comparison import Comparison, common_settings, compared
+from spconvify.report.sites import site_table
 from spconvify.settings import DEFAULT_ENGINE
 from spconvify.surgery.planning import Plan, plan_of
 from spconvify.workflow.judging import Judge

@@ -14,12 +14,8 @@ from spconvify.network.copying import faithful_copy
 from spconvify.network.inputs import Inputs
 from spconvify.operators import inits
 from spconvify.progress import Progress
-from spconvify.report.comparison import (
-    SiteComparison,
-    common_settings,
-    compared,
-    site_table,
-)
+from spconvify.report.comparison import common_settings, compared
+from spconvify.report.sites import SiteComparison, site_table
 from spconvify.search.judge import Judge
 from spconvify.surgery.convert import carry_out
 from spconvify.surgery.copies_judged import warn_of_copies

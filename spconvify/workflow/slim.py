@@ -19,7 +19,8 @@ from spconvify.operators.inits import DEFAULT_INIT
 from spconvify.operators.spconv.settings import DEFAULT_FUSION, DEFAULT_GROUPS, DEFAULT_RATIO
 from spconvify.progress import Wanted, showing
 from spconvify.settings import check_seed
-from spconvify.surgery.planning import Plan, check_is_plan, chosen_sites
+from spconvify.surgery.globs import chosen_sites
+from spconvify.surgery.planning import Plan, check_is_plan
 from spconvify.surgery.planning import plan as make_plan
 from spconvify.surgery.sites import check_model
 from spconvify.workflow.budget import Budget

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from spconvify.errors import EngineError, SpconvifyError
 from spconvify.report import inspect_table, print_table, sites_to_markdown, to_csv, to_markdown
-from spconvify.report.comparison import Comparison, SiteComparison
+from spconvify.report.comparison import Comparison
 from spconvify.report.side import Side
+from spconvify.report.sites import SiteComparison
 
 NAMES = (
     "[/x]",

@@ -22,9 +22,10 @@ from spconvify.report import (
     to_json,
     to_markdown,
 )
-from spconvify.report.comparison import Comparison, SiteComparison
+from spconvify.report.comparison import Comparison
 from spconvify.report.rows import captions, summary
 from spconvify.report.side import Side
+from spconvify.report.sites import SiteComparison
 from spconvify.report.units import change, factor, interval, median, metric_figures, quantity
 from spconvify.surgery.fit_report import FitReport
 

@@ -1,4 +1,4 @@
-"""What a convolution misses without some of its inputs, by least squares that know nothing of the search."""
+"""What a convolution misses without some of its inputs, held to plain least squares."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def moments(channels, taps, *, common, outputs=6, rows=4000):
 
 
 # Of many channels several are taken at once.
-@pytest.mark.parametrize("channels, taps", [(12, 9), (100, 1), (240, 2)])
+@pytest.mark.parametrize(("channels", "taps"), [(12, 9), (100, 1), (240, 2)])
 def test_the_error_is_that_of_the_best_weights_for_these_inputs(channels, taps):
     found, features, targets = moments(channels, taps, common=8)
     order, curve = greedy_order(found, taps, np.ones(targets.shape[1]))
