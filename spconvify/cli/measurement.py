@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Measurement:
-    """What to measure; `engine` None leaves the latency out. Batches and threads make a grid."""
+    """What to measure: a grid of engines, batches and threads; `engine` None for no latency."""
 
     input: Sequence[str] | None
     batch: str | None
@@ -42,8 +42,9 @@ class Measurement:
         parse_threads(self.threads)
         if self.device != "cpu":
             load_paddle()  # which is asked for its GPUs
-        if self.engine not in (None, ALL_ENGINES):
-            check_engine(self.engine, self.device)
+        if self.engine != ALL_ENGINES:
+            for engine in self.engines:
+                check_engine(engine, self.device)
         if self.only_faster and self.engine is None:
             raise ArgumentError("--only-faster measures: it doesn't go with --no-latency")
 
@@ -59,10 +60,12 @@ class Measurement:
 
     @property
     def engines(self) -> list[str]:
-        """Those that "all" means, or the one."""
+        """Those that "all" means, or those that were named, each once."""
         if self.engine is None:
             return []
-        return usable_engines(self.device) if self.engine == ALL_ENGINES else [self.engine]
+        if self.engine == ALL_ENGINES:
+            return usable_engines(self.device)
+        return list(dict.fromkeys(name.strip() for name in self.engine.split(",")))
 
     @property
     def skipped(self) -> dict[str, EngineError]:

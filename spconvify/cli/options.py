@@ -146,7 +146,8 @@ Engine = Annotated[
     option(
         MEASUREMENT,
         "--engine",
-        help=f"What runs the networks: {', '.join(_all_engines())}, or {ALL_ENGINES}.",
+        help=f"What runs the networks: {', '.join(_all_engines())}; several with commas, or "
+        f"{ALL_ENGINES}.",
         autocompletion=completion.engines,
     ),
 ]

@@ -108,6 +108,12 @@ def test_report_times_both_networks(run, checkpoint):
     assert {form.split("+")[0] for form in timing["forms"].values()} == {"pointwise-last"}
 
 
+def test_several_engines_are_timed_one_after_the_other(run, checkpoint):
+    code, text, _ = run("report", checkpoint, "--format", "json", "--engine", "eager, inference,eager")
+    assert code == 0
+    assert [timing["engine"] for timing in json.loads(text)["timings"]] == ["eager", "inference"]
+
+
 def test_report_of_a_converted_checkpoint_compares_with_its_original(run, checkpoint, tmp_path):
     run("convert", checkpoint, "--out", tmp_path / "sp.pdparams", "--ratio", 0.25, "--fusion", "gap")
     data = json.loads(run("report", tmp_path / "sp.pdparams", "--no-latency", "--format", "json")[1])
@@ -193,6 +199,8 @@ def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_written(
         (["--out", "no/where.pdparams"], "doesn't exist; create it first"),
         (["--arch", "resnet21"], "resnet20"),
         (["--latency", "--engine", "tvm"], "engine 'tvm' is unknown"),
+        (["--latency", "--engine", "inference,tvm"], "engine 'tvm' is unknown"),
+        (["--latency", "--engine", "inference,"], "engine '' is unknown"),
         (["--latency", "--device", "cuda:0"], "device 'cuda:0' is unknown"),
         (["--nonsense"], "No such option"),
     ],
