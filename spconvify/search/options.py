@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spconvify.operators import registry
+from spconvify.operators.spconv.eligibility import MIN_IN_CHANNELS
 from spconvify.operators.spconv.settings import SPConvSettings, representative_channels
 from spconvify.search.structure import Slot
 
@@ -27,7 +28,7 @@ def fits(option: Any, inputs: int, outputs: int) -> bool:
     """Whether it can be had with so many channels."""
     if option is DENSE:
         return True
-    return outputs % option.groups == 0 and inputs > option.groups
+    return outputs % option.groups == 0 and inputs >= max(MIN_IN_CHANNELS, option.groups + 1)
 
 
 def macs(slot: Slot, option: Any, inputs: int, outputs: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -11,6 +12,7 @@ from spconvify.errors import ArgumentError
 from spconvify.network.copying import check_copy, copied
 from spconvify.network.static_functions import forget_programs
 from spconvify.operators import inits
+from spconvify.surgery.change import Change
 from spconvify.surgery.expectation import Expectation
 from spconvify.surgery.places import Places
 from spconvify.surgery.planning import Plan
@@ -60,6 +62,7 @@ def apply_plan(
     places, new = Places(model), dict[str, nn.Layer]()
     try:
         for change in plan.changes:
+            _check_eligible(change, sites)  # as the changes before it have left them
             made = change.carry_out(sites, places, inits.find(init).start)
             new.update(made)
             sites.update({name: replace(sites[name], layer=layer) for name, layer in made.items()})
@@ -89,8 +92,13 @@ def planned_sites(model: nn.Layer, plan: Plan) -> dict[str, Site]:
             if (role, name) in roles:
                 raise ArgumentError(f"the plan has site {name!r} twice; leave out one of them")
             roles.add((role, name))
-            reason = change.why_not(found[name])
-            if reason:
-                raise ArgumentError(f"the plan's site {name!r} isn't eligible: {reason}")
             planned[name] = found[name]
+        _check_eligible(change, found)
     return planned
+
+
+def _check_eligible(change: Change, sites: Mapping[str, Site]) -> None:
+    for name in change.sites:
+        reason = change.why_not(sites[name])
+        if reason:
+            raise ArgumentError(f"the plan's site {name!r} isn't eligible: {reason}")

@@ -68,23 +68,33 @@ def difference(
     missing = [key for key in expected if key not in shapes and key not in optional]
     unexpected = [key for key in shapes if key not in expected]
     common = [key for key in expected if key in shapes]
-    symbols: dict[str, int] = {}
+    symbols = _symbols((expected[key], shapes[key]) for key in common)
     misshaped = {}
     for key in common:
-        bound = _bound(expected[key], shapes[key], symbols)
+        bound = _bound(expected[key], symbols)
         if bound != shapes[key]:
             misshaped[key] = (shapes[key], bound)
     return Difference(missing, unexpected, misshaped, len(common), symbols)
 
 
-def _bound(expected: SymbolicShape, found: tuple[int, ...], symbols: dict[str, int]) -> SymbolicShape:
-    """`expected` with numbers for its symbols; the first shape that has a symbol settles it."""
-    if len(expected) == len(found):
-        for symbol, size in zip(expected, found):
-            if isinstance(symbol, str):
-                times, name = multiple(symbol)
-                if size >= times:
-                    symbols.setdefault(name, size // times)
+def _symbols(pairs: Iterable[tuple[SymbolicShape, tuple[int, ...]]]) -> dict[str, int]:
+    """What the symbols stand for: the largest number that any shape has in their place.
+
+    In a network that was narrowed some shapes have less than the network it comes from, and none more.
+    """
+    symbols: dict[str, int] = {}
+    for expected, found in pairs:
+        if len(expected) == len(found):
+            for symbol, size in zip(expected, found):
+                if isinstance(symbol, str):
+                    times, name = multiple(symbol)
+                    if size >= times:
+                        symbols[name] = max(symbols.get(name, 0), size // times)
+    return symbols
+
+
+def _bound(expected: SymbolicShape, symbols: Mapping[str, int]) -> SymbolicShape:
+    """`expected` with numbers for its symbols."""
     return tuple(_number(size, symbols) if isinstance(size, str) else size for size in expected)
 
 

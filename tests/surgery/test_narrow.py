@@ -187,3 +187,25 @@ def test_what_is_narrowed_is_fitted_and_so_is_what_comes_after():
         errors[name] = float(((new(tensor) - model(tensor)) ** 2).mean())
     assert errors["fitted"] < 0.7 * errors["copied"]
     assert errors["refitted"] < 0.9 * errors["fitted"]
+
+
+def residual_block():
+    network = CifarResNet(8)
+    return network, Narrow("layer1.0.conv1", "layer1.0.conv2", (0, 3, 5, 6), ("layer1.0.bn1",))
+
+
+def test_what_was_replaced_is_not_narrowed_afterwards():
+    network, narrow = residual_block()
+    replace = Replace("layer1.0.conv2", SPConvSettings(0.5, 1))
+    spconvify.convert(network, plan=Plan([narrow, replace]), input_shape=(1, 3, 16, 16))
+    with pytest.raises(ArgumentError, match=r"'layer1.0.conv2' isn't eligible: it isn't a convolution"):
+        spconvify.convert(network, plan=Plan([replace, narrow]), input_shape=(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize("kept", [(2,), (0, 3), (0, 3, 5)])
+def test_what_is_too_narrow_to_split_is_not_replaced(kept):
+    network, narrow = residual_block()
+    narrow = Narrow(narrow.producer, narrow.consumer, kept, narrow.norms)
+    plan = Plan([narrow, Replace("layer1.0.conv2", SPConvSettings(0.5, 1))])
+    with pytest.raises(ArgumentError, match=rf"eligible: stem: {len(kept)} input channels are too few"):
+        spconvify.convert(network, plan=plan, input_shape=(1, 3, 16, 16))

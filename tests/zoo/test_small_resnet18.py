@@ -9,6 +9,9 @@ import pytest
 import spconvify
 from spconvify import CheckpointError, zoo
 from spconvify.checkpoint import read_state
+from spconvify.operators.spconv.settings import SPConvSettings
+from spconvify.surgery.changes import Narrow, Replace
+from spconvify.surgery.planning import Plan
 from spconvify.zoo.cifar import resnet18_small
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -50,6 +53,29 @@ def test_a_checkpoint_of_any_width_is_recognised(tmp_path, width, converted):
     network.eval()
     loaded.eval()
     np.testing.assert_array_equal(loaded(x).numpy(), network(x).numpy())
+
+
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("kept", [0.25, 0.625, "mixed"])
+def test_a_narrowed_checkpoint_of_any_width_is_recognised(tmp_path, width, kept):
+    network = resnet18_small(7, in_channels=2, width=width)
+    changes = []
+    for stage, block in [(stage, block) for stage in (1, 2, 3, 4) for block in (0, 1)]:
+        name = f"layer{stage}.{block}"
+        share = (0.25, 0.5, 0.375, 0.75)[(stage + block) % 4] if kept == "mixed" else kept
+        channels = range(round(share * width * 2 ** (stage - 1)))
+        changes.append(Narrow(f"{name}.conv1", f"{name}.conv2", tuple(channels), (f"{name}.bn1",)))
+        if kept == "mixed" and block:
+            changes.append(Replace(f"{name}.conv2", SPConvSettings(0.5, 1)))
+    slim = spconvify.convert(network, plan=Plan(changes), input_shape=(1, 2, 28, 28))
+    path = spconvify.save(slim, tmp_path / "w.pdparams")
+    found = zoo.identify({key: tuple(tensor.shape) for key, tensor in slim.state_dict().items()})
+    assert (found.name, found.num_classes, found.in_channels) == ("resnet18_small", 7, 2)
+    assert (found.width, found.narrowed) == (width, True)
+    loaded, x = spconvify.load(path), paddle.rand([1, 2, 28, 28])
+    slim.eval()
+    loaded.eval()
+    np.testing.assert_array_equal(loaded(x).numpy(), slim(x).numpy())
 
 
 def test_widths_that_do_not_fit_together_are_none():
