@@ -30,7 +30,7 @@ _FIRST_SPREAD, _LATER_SPREAD = 0.9, 0.5  # standard deviations of the changes' l
 _CHANGED = 0.35  # share of the weights that a change touches
 _BIAS_CHANGED, _BIAS_SPREAD = 0.3, 1.0
 _HOPELESS = 1.3  # times the best one's distance on half of the images
-FINALISTS = 2  # of a kind, where a fit doesn't take long
+FINALISTS = 3  # of a kind, where a fit doesn't take long
 _NEARLY = 1.25  # of the best distance: quick fits on a few hundred images tell no more
 _LOWEST_BIAS, _HIGHEST_BIAS = 0.3, 30.0
 

@@ -107,7 +107,7 @@ def frontier_of(model: nn.Layer, budgets: Sequence[Budget], job: Job, progress: 
             except SpconvifyError as problem:
                 found.missed.append(str(problem))
                 continue
-            best = carry_out_best(model, plans, search.left_out, job, original, progress)
+            best = carry_out_best(model, plans, job, original, progress)
             found.points.append(_point(budget, SEARCHED, best))
             for kind, how in _EVERYWHERE.items():
                 plan = search.uniform(budget, kind)

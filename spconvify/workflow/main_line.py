@@ -16,12 +16,12 @@ from spconvify.operators import inits
 from spconvify.progress import Progress
 from spconvify.report.comparison import common_settings, compared
 from spconvify.report.sites import SiteComparison, site_table
-from spconvify.search.judge import Judge
 from spconvify.surgery.convert import carry_out
 from spconvify.surgery.copies_judged import warn_of_copies
 from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.planning import Plan
 from spconvify.surgery.reach import reached_part
+from spconvify.workflow.finalists import Finalist, nearest
 from spconvify.workflow.job import Job, Measured, Slimmed, check_plan, measured
 from spconvify.workflow.judging import images_in_batches
 from spconvify.workflow.refining import refined
@@ -47,7 +47,7 @@ def carry_out_job(model: nn.Layer, plan: Plan | None, job: Job, progress: Progre
         return carry_out_plan(model, plan, job, original, progress)
     with search_for(model, job, original, progress) as search:
         found = search.find(partial(lost, model, original, search.left_out, job, progress))
-        return carry_out_best(model, found, search.left_out, job, original, progress)
+        return carry_out_best(model, found, job, original, progress)
 
 
 def carry_out_plan(
@@ -71,30 +71,26 @@ def carry_out_plan(
 def carry_out_best(
     model: nn.Layer,
     plans: Sequence[Within],
-    left_out: CalibrationImages,
     job: Job,
     original: Measured,
     progress: Progress,
 ) -> Slimmed:
     """Carry out each of the plans of a search on a copy of `model`, and go on with the best network.
 
-    What counts is the distance from the original on the images that are left out of the fit, times that
-    which quick fits have on the others: the few images that are left out alone are too few.
-
     Raises:
         SpconvifyError: as `carry_out_plan`.
     """
-    judge = Judge(model, left_out)
-    best: tuple[float, _Made] | None = None
+    made = []
     for within in plans:
         own = faithful_copy(model, Inputs.of(original.shape, model))
-        made = _made(own, within.plan, job, original, progress, within.notes)
-        distance = judge.distance(made.network) * within.distance
-        if best is None or distance < best[0]:
-            best = distance, made
-    assert best is not None, "a search gives a plan"
-    _refine(best[1], model, job, original, progress)
-    return _compared(best[1], model, job, original, progress)
+        made.append(_made(own, within.plan, job, original, progress, within.notes))
+    assert job.calibration is not None, "a budget has images"
+    finalists = [Finalist(one.network, within.distance) for one, within in zip(made, plans)]
+    wanted = job.refine if job.refines else False
+    images, macs = job.calibration, original.cost.macs
+    best = made[nearest(model, finalists, images, macs, wanted, job.seed, progress)]
+    _refine(best, model, job, original, progress)
+    return _compared(best, model, job, original, progress)
 
 
 @dataclass

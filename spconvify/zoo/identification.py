@@ -15,7 +15,7 @@ from spconvify.zoo.catalogue import USE_ARCH, entry, names
 from spconvify.zoo.difference import Difference, difference
 from spconvify.zoo.fingerprint_table import IN_CHANNELS, NUM_CLASSES, WIDTH, load
 from spconvify.zoo.paddleclas import PREFIX, PaddleClasArchitecture
-from spconvify.zoo.paddleclas_table import identify_paddleclas, stems
+from spconvify.zoo.paddleclas_table import identify_paddleclas, of_name, stems
 
 _LEAVE_OUT = ("if they are no part of it, leave them out with ", Option("ignore"), "; ")
 _PROGRAM_KEY = re.compile(r"[a-z]\w*_\d+\.")  # conv2d_0.weight: layers of Paddle 3's programs
@@ -43,7 +43,7 @@ def identify(shapes: Shapes, name: str | None = None) -> Architecture | PaddleCl
     if not shapes:
         raise CheckpointError("the checkpoint holds no parameters, so there is no network to identify")
     if name is not None and name.startswith(PREFIX):
-        return identify_paddleclas(shapes, name) or PaddleClasArchitecture(name)
+        return identify_paddleclas(shapes, name) or of_name(shapes, name)
     if name is not None:
         entry(name)
     differences = _differences(shapes)

@@ -46,6 +46,22 @@ def identify_paddleclas(shapes: Shapes, name: str | None = None) -> PaddleClasAr
     return None
 
 
+def of_name(shapes: Shapes, name: str) -> PaddleClasArchitecture:
+    """The backbone of this name, with the classes and input channels that the shapes tell.
+
+    For shapes that aren't the backbone's own, as those of a narrowed one, which a checksum can't tell.
+    """
+    dense = dense_shapes(shapes)
+    _, heads, stem = _table().get(name, ("", [], ""))
+    classes = {_classes(dense[key]) for key in heads if key in dense}
+    usual = PaddleClasArchitecture(name)
+    return replace(
+        usual,
+        num_classes=classes.pop() if len(classes) == 1 else usual.num_classes,
+        in_channels=dense[stem][1] if stem in dense else usual.in_channels,
+    )
+
+
 def stems() -> set[str]:
     """The key of every backbone's stem."""
     return {stem for _, _, stem in _table().values()}

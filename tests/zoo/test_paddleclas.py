@@ -130,3 +130,16 @@ def test_the_shipped_table_is_searched_last(monkeypatch):
     monkeypatch.setattr(paddleclas_table, "_checksum", lambda shapes, free: checksum)
     found = zoo.identify({"stem.weight": (4, 3, 3, 3), "fc.weight": (4, 9)})
     assert (found.name, found.num_classes, found.in_channels) == (name, 9, 3)
+
+
+def test_a_narrowed_one_that_is_named_keeps_its_classes_and_channels():
+    """Its checksum isn't that of the backbone, and is none of another one."""
+    shapes = {
+        "stem.0.conv.weight": (32, 4, 3, 3),
+        "blocks.0.weight": (5, 32, 3, 3),
+        "fc.weight": (512, 9),
+    }
+    found = zoo.identify(shapes, "paddleclas:ResNet18")
+    assert (found.name, found.num_classes, found.in_channels) == ("paddleclas:ResNet18", 9, 4)
+    found = zoo.identify({"blocks.0.weight": (5, 32, 3, 3)}, "paddleclas:ResNet18")
+    assert (found.num_classes, found.in_channels) == (1000, 3)
