@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spconvify.checkpoint import SUFFIXES, check_output
 from spconvify.checkpoint.formats import refuse_folder
 from spconvify.cli.measurement import Measurement
-from spconvify.cli.output import progress_bar
+from spconvify.cli.output import note, progress_bar
 from spconvify.cli.paddle_setup import load_paddle
 from spconvify.cli.values import check_has_name, parse_file
 from spconvify.engines.program_files import PARAMETERS, PROGRAM_SUFFIXES
@@ -89,12 +89,22 @@ class ConversionOutput:
         check_format(self.program)
         read_companions(self.program)  # says what can't be carried over while nothing is done yet
 
-    def write(self, network: nn.Layer, measurement: Measurement, quiet: bool) -> None:
-        """Write it; what was there before stays until it is complete."""
+    def write(
+        self, network: nn.Layer, measurement: Measurement, quiet: bool, arch: str | None = None
+    ) -> None:
+        """Write it, and say so; what was there before stays until it is complete.
+
+        `arch` is the architecture as it was named; without one a checkpoint should tell it, and a note
+        says where it doesn't, as that of a narrowed network that is known by a checksum alone.
+        """
         if self.program is None:
             from spconvify.source.loading import save_at
+            from spconvify.source.readable import tells_architecture
 
             save_at(network, self.path, self.place, self.force)
+            note(f"saved {self.path}", quiet)  # at once: what follows may fail
+            if arch is None and not tells_architecture(network):
+                note("its shapes alone don't tell which network it is: load it with --arch", quiet)
             return
         from spconvify.source.programs.writing import write_program
 
@@ -108,6 +118,7 @@ class ConversionOutput:
                 threads=measurement.settings[0].threads if measurement.settings else 1,
                 progress=progress,
             )
+        note(f"saved {self.path}", quiet)
 
 
 def _check_is_no_program(source: str) -> None:

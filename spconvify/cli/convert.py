@@ -192,8 +192,7 @@ def convert(
     slimmed = run(selection, measurement, quiet, data, budget=budget, refine=refine)
     end_if_asked()  # before anything is written
     if not dry_run:
-        target.write(slimmed.network, measurement, quiet)
-        note(f"saved {target.path}", quiet)  # at once: what follows may fail
+        target.write(slimmed.network, measurement, quiet, arch)
     output.show(slimmed.comparison)
     if written is not None:
         written.write(slimmed.plan)

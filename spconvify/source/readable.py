@@ -45,6 +45,17 @@ def check_readable(model: nn.Layer, shapes: Shapes) -> None:
             )
 
 
+def tells_architecture(model: nn.Layer) -> bool:
+    """Whether the names and shapes of a network's parameters alone tell what it is."""
+    from spconvify.zoo.identification import identify
+
+    try:
+        identify({key: tuple(value.shape) for key, value in model.state_dict().items()})
+    except CheckpointError:
+        return False
+    return True
+
+
 def _layer_at(model: Any, names: Iterable[str]) -> Any:
     for name in names:
         model = getattr(model, "_sub_layers", {}).get(name)  # None has none
