@@ -45,6 +45,13 @@ def check_budget(
         raise ArgumentError("--only-faster is what --target-speedup does by itself; leave it out")
 
 
+def forget_search(budget: Budget) -> None:
+    """Take away what a search has found out, once its results are written."""
+    from spconvify.search.journal import forget
+
+    forget(budget.journal)
+
+
 def with_journal(budget: Budget, out: Path) -> Budget:
     """With a place for what a search that is killed has found out: beside what is written at the end."""
     return replace(budget, journal=out.absolute().with_name(f".{out.name}.search"))

@@ -112,7 +112,7 @@ def convert(
     debug: o.Debug = False,
 ) -> None:
     """Replace the dense 3x3 convolutions of a trained network with SPConv."""
-    from spconvify.cli.budget import budget_of, check_budget, with_journal
+    from spconvify.cli.budget import budget_of, check_budget, forget_search, with_journal
     from spconvify.cli.conversion_output import ConversionOutput
     from spconvify.cli.data import Data
     from spconvify.cli.job import run
@@ -196,6 +196,8 @@ def convert(
     output.show(slimmed.comparison)
     if written is not None:
         written.write(slimmed.plan)
+    if budget is not None:
+        forget_search(budget)
     output.draw(slimmed.comparison)
     others = [str(path) for path in (save_plan, plot) if path is not None]
     if dry_run and others:

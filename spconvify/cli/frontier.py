@@ -91,7 +91,7 @@ def frontier(
     debug: o.Debug = False,
 ) -> None:
     """Search within several budgets, and show what each of them costs and keeps."""
-    from spconvify.cli.budget import allowed
+    from spconvify.cli.budget import allowed, forget_search
     from spconvify.cli.data import Data
     from spconvify.cli.job import find_frontier
     from spconvify.cli.measurement import Measurement
@@ -133,19 +133,23 @@ def frontier(
     measurement = Measurement(input, batch, engine if timed else None, threads, device)
     for options in (selection, measurement, data):
         options.check()
+    measurement.check_one_setting("a frontier")
     v.check_format(format, FRONTIER_FORMATS)
     read = inputs_of(network, arch, calibration=calibration, eval=labelled, metric=metric)
     folder = PlanFolder.of(plans, network, point_names(budgets), force, read)
     place = None
     if plot is not None:
-        check_plot(plot, force, read)
+        check_plot(plot, force, {**read, "--plans": folder.path})
         place = place_to_fill(plot, force)
     found = find_frontier(
         selection, measurement, quiet, data, [folder.with_journal(one) for one in budgets], refine
     )
-    folder.write({point.name: point.plan for point in found.points})
-    note(f"saved {len(found.points)} plans in {folder.path}", quiet)  # at once: what follows may fail
-    show_frontier(found, format)
+    try:
+        folder.write({point.name: point.plan for point in found.points})
+        note(f"saved {len(found.points)} plan{'s'[: len(found.points) > 1]} in {folder.path}", quiet)
+        forget_search(folder.with_journal(budgets[0]))
+    finally:
+        show_frontier(found, format)  # whatever becomes of the files
     if plot is not None:
         from spconvify.report.frontier_plot import save_frontier_plot
 

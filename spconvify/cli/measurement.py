@@ -48,6 +48,19 @@ class Measurement:
         if self.only_faster and self.engine is None:
             raise ArgumentError("--only-faster measures: it doesn't go with --no-latency")
 
+    def check_one_setting(self, what: str) -> None:
+        """Refuse several engines, sizes, batches or threads, where there is room for one.
+
+        Raises:
+            ArgumentError: says what to name.
+        """
+        sizes = len(self.given.sizes)
+        if self.engine == ALL_ENGINES or max(len(self.settings), sizes) > 1:
+            raise ArgumentError(
+                f"{what} has room for one latency: name one --engine, and one --input, --batch and "
+                "--threads"
+            )
+
     @property
     def given(self) -> Given:
         """What --input says."""

@@ -127,6 +127,8 @@ class PlanFolder:
             own = Path(source) if found is None else found.files.program.absolute().parent
             folder = own.with_name(f"{own.stem if found is None else own.name}-frontier")
         what = f"folder {folder}"
+        if not folder.resolve().name:
+            raise ArgumentError(f"{what} has no name; name one in it")
         try:
             if os.path.lexists(folder) and not folder.is_dir():
                 raise ArgumentError(f"{what} is something else; choose another name")

@@ -61,10 +61,10 @@ class Networks:
                 arch = None if find_program(source) else self.arch
                 with naming_program(source, self.teacher, self.arch):
                     sources.append(open_source(source, arch, **part))
-        if not sources[0].converted:
-            raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
         with working("loading Paddle", quiet):
             load_paddle()
+        if not sources[0].converted:
+            raise ArgumentError(f"{self.student} isn't converted; run `spconvify convert` on it first")
         student, teacher = (source.build() for source in sources)
         found = parse_inputs(self.input).inputs(teacher, sources[0].architecture.input_shape)
         return student, teacher, found[0]

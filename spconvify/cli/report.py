@@ -100,6 +100,8 @@ def report(
     for one in selections:
         one.check()
     measurement.check()
+    if len(selections) > 1:
+        measurement.check_one_setting("a table of several ratios")
     output.check(inputs_of(network, arch, plan=plan))
 
     def on_converted() -> None:

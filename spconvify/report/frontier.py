@@ -40,7 +40,7 @@ class Point:
         after, agreement = self.comparison.after, self.comparison.agreement
         if after.top1 is not None:
             return after.top1
-        return None if agreement is None else 100.0 - agreement.points_lost
+        return None if agreement is None or agreement.unknown else 100.0 - agreement.points_lost
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -111,7 +111,9 @@ def _before(comparison: Comparison) -> list[str]:
 
 
 def _after(comparison: Comparison) -> list[str]:
-    kept = "" if comparison.agreement is None else f"{100 - comparison.agreement.points_lost:.2f} %"
+    agreement = comparison.agreement
+    known = agreement is not None and not agreement.unknown
+    kept = f"{100 - agreement.points_lost:.2f} %" if agreement is not None and known else "–"
     timing = next(iter(comparison.timings), None)
     latency = [] if timing is None else [median(timing.fused), times(timing.before, timing.fused)]
     return [*_measured(comparison, comparison.after, kept), *latency]
@@ -136,5 +138,9 @@ def captions(frontier: Frontier) -> Iterator[str]:
             f"Latency in {registry.label(timing.engine)}, {threads_text(timing.threads)}, medians; each "
             "by turns with the original."
         )
+    if first is not None:
+        yield from (f"No latency: {reason}." for reason in first.untimed)
+        if first.uncounted:
+            yield f"Operators not counted: {', '.join(first.uncounted)}."
     for line in frontier.missed:
         yield line[:1].upper() + line[1:] + "."

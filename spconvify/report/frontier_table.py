@@ -48,13 +48,16 @@ def _markdown(frontier: Frontier) -> str:
 def _csv(frontier: Frontier) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "how", "macs", "macs_share", "params", "kept", "before_ms", "after_ms"])
+    metrics = list(frontier.points[0].comparison.after.metrics) if frontier.points else []
+    columns = ["name", "how", "macs", "macs_share", "params", "kept", "before_ms", "after_ms"]
+    writer.writerow([*columns, *map(csv_cell, metrics)])
     for point in frontier.points:
         one = point.comparison
         timing = one.timings[0] if one.timings else None
         latencies = [None, None] if timing is None else [timing.before.median, timing.fused.median]
         share = one.after.macs / one.before.macs
         cells = [point.name, point.how, one.after.macs, share, one.after.params, point.kept, *latencies]
+        cells += [one.after.metrics.get(name) for name in metrics]
         writer.writerow(map(csv_cell, cells))
     return text.getvalue().rstrip("\n")
 

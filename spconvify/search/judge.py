@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import paddle
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
+from spconvify.errors import ArgumentError
 from spconvify.evaluation.comparable import Comparable
 from spconvify.network.copying import copied
 from spconvify.network.edges import walk
 from spconvify.network.norms import set_value
-from spconvify.network.run import evaluating
+from spconvify.network.run import trying
 
 # Of the softmax: at 4 the divergence ranks networks as their accuracy does (rank correlation .98 over
 # 27 networks), at 1 the few images that are wrong anyway decide.
@@ -33,20 +35,31 @@ class Judge:
         self._probe: nn.Layer | None = None
 
     def distance(self, network: nn.Layer) -> float:
-        """The divergence of (N, K) scores of classes; the relative squared error of other outputs.
+        """The divergence of (N, K) scores of classes; the relative squared error of other outputs; of
+        whole numbers, as the classes of an argmax, the share that isn't the same.
 
-        Of several outputs the mean.
+        Of several outputs the mean. Infinite where a network's output isn't a number and the
+        original's is.
+
+        Raises:
+            ArgumentError: if the original has no output that could be compared.
         """
         comparable = Comparable(self._original, network)
         sums: dict[str, _Sum] = {}
-        with evaluating(self._original), evaluating(network), paddle.no_grad():
+        with trying(self._original), trying(network):
             for batch in self._images:
                 before, after = comparable(batch)
                 for name, wanted in before.items():
-                    if name in after and after[name].shape == wanted.shape and wanted.dtype.kind == "f":
+                    if name in after and after[name].shape == wanted.shape:
                         sums.setdefault(name, _Sum()).add(wanted, after[name])
-        found = [one.distance for one in sums.values()]
-        return float(np.mean(found)) if found else 0.0
+        found = [one.distance for one in sums.values() if one.is_known]
+        if not found:
+            raise ArgumentError(
+                "networks are compared by their outputs, and this one has none that could be: no "
+                "tensor, an empty one, or nothing that is a number"
+            )
+        mean = float(np.mean(found))
+        return mean if mean == mean else math.inf
 
     def with_kernel(self, name: str, kernel: np.ndarray, bias: np.ndarray) -> float:
         """The distance of the original with another kernel (L, C, H, W) and bias (L,) in one layer."""
@@ -80,22 +93,40 @@ class _Sum:
     def __init__(self) -> None:
         self._divergence = self._missed = self._square = 0.0
         self._total: Any = 0.0
-        self._rows, self._is_scores = 0, True
+        self._rows, self._numbers, self._is_scores = 0, 0, True
+        self._unequal: int | None = None  # of whole numbers
 
     def add(self, wanted: np.ndarray, given: np.ndarray) -> None:
-        """Take in one batch of both networks' outputs."""
+        """Take in a batch of both networks' outputs; what isn't finite in the original's has no say."""
+        if wanted.dtype.kind != "f":
+            self._unequal = (self._unequal or 0) + int((wanted != given).sum())
+            self._numbers += wanted.size
+            return
+        finite = np.isfinite(wanted)
+        self._numbers += int(finite.sum())
         self._is_scores &= wanted.ndim == 2 and wanted.shape[1] > 1
         if self._is_scores:
             first, second = _log_softmax(wanted), _log_softmax(given)
-            self._divergence += float((np.exp(first) * (first - second)).sum()) * TEMPERATURE**2
+            share = np.exp(first)
+            with np.errstate(invalid="ignore"):
+                terms = np.where(share > 0, share * (first - second), 0.0)
+            self._divergence += float(terms.sum()) * TEMPERATURE**2
+        wanted, given = np.where(finite, wanted, 0.0), np.where(finite, given, 0.0)
         self._missed += float(np.square(wanted - given).sum())
         self._square += float(np.square(wanted).sum())
         self._total = self._total + wanted.sum(0)
         self._rows += len(wanted)
 
     @property
+    def is_known(self) -> bool:
+        """Whether there was anything to compare."""
+        return self._numbers > 0
+
+    @property
     def distance(self) -> float:
         """Of all of them."""
+        if self._unequal is not None:
+            return self._unequal / self._numbers
         if self._is_scores:
             return self._divergence / max(1, self._rows)
         power = self._square - float(np.square(self._total).sum()) / max(1, self._rows)
@@ -104,6 +135,7 @@ class _Sum:
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:
     """Of scores, or of probabilities, which are a softmax of scores already."""
+    scores = np.where(np.isnan(scores), -np.inf, scores)
     if (scores >= 0).all() and np.allclose(scores.sum(1), 1, atol=1e-3):
         scores = np.log(np.maximum(scores, 1e-12))
     scores = scores / TEMPERATURE

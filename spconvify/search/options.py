@@ -15,6 +15,7 @@ SETTINGS = tuple(
     for ratio, groups in ((0.5, 2), (0.5, 1), (0.25, 2), (0.25, 1), (0.125, 2))
 )
 DENSE = None
+_ADDITIONS = 3  # for an element of the output
 
 
 def options(slot: Slot) -> list[Any]:
@@ -32,9 +33,13 @@ def fits(option: Any, inputs: int, outputs: int) -> bool:
 
 
 def macs(slot: Slot, option: Any, inputs: int, outputs: int) -> int:
-    """Multiply-accumulates of a slot with so many channels."""
+    """Multiply-accumulates of a slot with so many channels, as `spconvify.cost` counts them."""
     per_position = slot.taps * inputs * outputs
     if option is not DENSE:
         kept = representative_channels(inputs, option.ratio, option.groups)
         per_position = kept * slot.taps * outputs // option.groups + inputs * outputs
+        # What an SPConv does besides: its parts are added, and where it strides its inputs are pooled.
+        per_position += _ADDITIONS * outputs
+        stride = slot.conv._stride[0]
+        per_position += inputs * stride**2 if stride > 1 else 0
     return per_position * slot.positions

@@ -55,7 +55,7 @@ class QuickFits:
         distances: list[float] = []
         for fold in range(len(self._folds)):
             made = partial(self._fitted, plan, fold)
-            distances.append(float(self._journal.get(f"distance {key} {fold}", made)))
+            distances.append(self._journal.get(f"distance {key} {fold}", made, float))
             if distances[0] > hopeless:
                 return np.inf, distances[0]
         return sum(distances) / len(distances), distances[0]

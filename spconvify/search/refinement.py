@@ -19,6 +19,7 @@ from spconvify.network.batches import size_of
 from spconvify.network.inputs import Inputs, forward
 from spconvify.network.outputs import flatten
 from spconvify.network.run import evaluating
+from spconvify.network.untouched import untouched
 from spconvify.progress import Progress, nothing
 from spconvify.search.augmentation import augmented
 from spconvify.search.judge import Judge
@@ -80,7 +81,8 @@ def refine(
     optimizer = paddle.optimizer.Adam(LEARNING_RATE, parameters=parameters)
     size = min(BATCH, len(pictures))
     order = np.zeros(0, np.intp)
-    with evaluating(original), evaluating(network):
+    buffers = {name: value.clone() for name, value in network.named_buffers()}
+    with untouched(original), evaluating(original), evaluating(network):
         for step in range(steps):
             progress(step, steps, "refining")
             if len(order) < size:
@@ -89,6 +91,8 @@ def refine(
             optimizer.set_lr(_rate(step, steps))
             _step(original, network, augmented(pictures[chosen], random), optimizer)
     progress(steps, steps, "refined")
+    for name, value in network.named_buffers():  # a network may count its own runs
+        value.set_value(buffers[name])
     after = judge.distance(network)
     if not after < before:  # NaN too
         network.set_state_dict(start)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from spconvify.calibration.effort import Effort
@@ -21,7 +20,7 @@ from spconvify.calibration.task import Task
 from spconvify.calibration.trace import Calls, trace
 from spconvify.calibration.windows import Windows
 from spconvify.network.inputs import Inputs
-from spconvify.network.run import evaluating, run
+from spconvify.network.run import run, trying
 from spconvify.operators.spconv.channels import CHOICE_RIDGE, choose_channels, reduce_problem
 from spconvify.operators.spconv.cholesky import solve_spd
 from spconvify.operators.spconv.eligibility import padding_of
@@ -63,8 +62,9 @@ class Entry:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Entry:
         """From what `to_dict` gave."""
-        by_inputs = {int(key): value for key, value in values["by_inputs"].items()}
-        return cls(values["by_option"], by_inputs, values["order"], values["sensitivity"])
+        by_inputs = {int(key): float(value) for key, value in values["by_inputs"].items()}
+        by_option, order = map(float, values["by_option"]), map(int, values["order"])
+        return cls(list(by_option), by_inputs, list(order), float(values["sensitivity"]))
 
 
 class Table:
@@ -99,7 +99,7 @@ class Table:
                 maker = maker or _Maker(model, structure, images, seed)
                 return maker.entry(slot).to_dict()
 
-            self.entries[name] = Entry.from_dict(journal.get(f"table {name}", made))
+            self.entries[name] = journal.get(f"table {name}", made, Entry.from_dict)
 
     def damages(self, weights: Mapping[str, float], bias: float) -> list[list[np.ndarray]]:
         """By chain and slot (inputs, outputs, options): what each choice does, by the layers alone.
@@ -138,7 +138,7 @@ class _Maker:
         self._model, self._images, self._seed = model, images, seed
         self._judge = Judge(model, images)
         layers = {name: slot.conv for name, slot in structure.slots.items()}
-        with evaluating(model), paddle.no_grad():
+        with trying(model):
             self._calls: dict[str, Calls] = run(
                 model, Inputs.of(images.first(2)), act=lambda sample: trace(model, layers, sample)
             )
@@ -147,7 +147,7 @@ class _Maker:
 
     def entry(self, slot: Slot) -> Entry:
         """Its errors, and what one of them does to the network's outputs."""
-        with evaluating(self._model), paddle.no_grad(), np.errstate(all="ignore"):
+        with trying(self._model), np.errstate(all="ignore"):
             task = self._task(slot)
             by_option = [0.0]
             if len(options(slot)) > 1:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from spconvify.checkpoint import SUFFIXES, write_state
 from spconvify.checkpoint.channels import check_channels
 from spconvify.checkpoint.formats import is_prefix
+from spconvify.checkpoint.narrowed import channels_gone
 from spconvify.errors import ArgumentError, CheckpointError, Option
+from spconvify.operators.recognised import Shapes
 from spconvify.operators.registry import recognised
 from spconvify.source.parts import identify_part, read_part, shapes_of, take_part
 from spconvify.source.programs.architecture import ProgramArchitecture
@@ -42,8 +44,18 @@ class Source:
     @property
     def converted(self) -> bool:
         """Whether the checkpoint is that of a converted network: other layers, or fewer channels."""
-        narrowed = getattr(self.architecture, "narrowed", False)
-        return self.state is not None and (narrowed or bool(recognised(shapes_of(self.state))))
+        if self.state is None:
+            return False
+        narrowed = getattr(self.architecture, "narrowed", None)
+        if recognised(shapes_of(self.state)) or narrowed is not None:
+            return bool(narrowed) or bool(recognised(shapes_of(self.state)))
+        return self._is_narrowed(shapes_of(self.state))
+
+    def _is_narrowed(self, shapes: Shapes) -> bool:
+        """Whether the network as it is built has more channels; only the building tells."""
+        before = self.architecture.build(lazy=True).state_dict()
+        pairs = [(shapes[key], tuple(value.shape)) for key, value in before.items() if key in shapes]
+        return channels_gone(pair for pair in pairs if pair[0] != pair[1]) > 0
 
     @property
     def is_random(self) -> bool:

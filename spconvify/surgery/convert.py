@@ -12,7 +12,7 @@ from paddle import nn
 from spconvify.calibration.images import CalibrationImages
 from spconvify.caution import warn
 from spconvify.errors import AgreementWarning, ArgumentError, ConversionError, NoEffectWarning
-from spconvify.evaluation.agreement import agreement, check_output_kinds
+from spconvify.evaluation.agreement import Agreement, agreement, check_output_kinds
 from spconvify.evaluation.kinds import Kinds, check_kinds
 from spconvify.input_check.check import check_inputs
 from spconvify.network.copying import copied, faithful_copy
@@ -153,10 +153,12 @@ def carry_out(
     progress: Progress = nothing,
     kinds: Kinds = None,
     judge_copies: bool = True,
+    warns: bool = True,
 ) -> tuple[nn.Layer, FitReport]:
     """`convert` for a ready plan; also says what the fit ("lstsq") gave, layer by layer and at the end.
 
-    `judge_copies` False leaves out the comparison without images, of weights that are only copied.
+    `judge_copies` False leaves out the comparison without images, of weights that are only copied;
+    `warns` False the warning of a poor fit, for who goes on with it and calls `warn_of` at the end.
 
     Raises:
         ConversionError: also if the network's own weights aren't finite.
@@ -208,12 +210,8 @@ def carry_out(
         report.update(found)
         report.copied = found.copied
         report.agreement = agreement(original, converted, left_out or to_fit, where, kinds)
-        text = "; ".join(report.agreement.lines)
-        if report.agreement.poor:
-            advice = "" if report.agreement.varies else f". {POOR_ADVICE}"
-            warn(f"{text}{advice}", AgreementWarning)
-        elif report.agreement.unknown:
-            warn(text, AgreementWarning)
+        if warns:
+            warn_of(report.agreement)
 
     converted = apply_plan(
         model,
@@ -224,6 +222,16 @@ def carry_out(
         fit=fit,
     )
     return converted, report
+
+
+def warn_of(found: Agreement) -> None:
+    """Say aloud that a fitted network is far from the original, or that nobody can tell."""
+    text = "; ".join(found.lines)
+    if found.poor:
+        advice = "" if found.varies else f". {POOR_ADVICE}"
+        warn(f"{text}{advice}", AgreementWarning)
+    elif found.unknown:
+        warn(text, AgreementWarning)
 
 
 def nothing_to_convert(plan: Plan) -> str:

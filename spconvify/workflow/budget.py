@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,9 @@ def budgets_of(
     """
     if macs is not None and speedups is not None:
         raise ArgumentError("give one of ", Option("target_macs"), " and ", Option("target_speedup"))
+    macs, speedups = (
+        _targets(name, given) for name, given in (("target_macs", macs), ("target_speedup", speedups))
+    )
     if speedups is not None:
         found = [Budget.of(speedup=value, allow=allow) for value in sorted(set(speedups))]
     else:
@@ -92,7 +96,27 @@ def budgets_of(
         found = [Budget.of(macs=value, allow=allow) for value in sorted(set(shares), reverse=True)]
     if not found:
         raise ArgumentError("a frontier has one budget at least: give ", Option("target_macs"))
-    return [budget for budget in found if budget is not None]
+    budgets = [budget for budget in found if budget is not None]
+    for one, other in zip(budgets, budgets[1:]):
+        if one.short == other.short:
+            raise ArgumentError(
+                f"two targets are alike to six digits: {one.short}; leave out one of them"
+            )
+    return budgets
+
+
+def _targets(name: str, given: Any) -> list[float] | None:
+    """Several numbers, or one.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
+    if given is None:
+        return None
+    values = [given] if isinstance(given, Real) or not isinstance(given, Iterable) else list(given)
+    for value in values:
+        _check(name, value)
+    return [float(value) for value in values]
 
 
 def point_name(budget: Budget, prefix: str = "") -> str:
@@ -106,7 +130,7 @@ def point_names(budgets: Iterable[Budget]) -> list[str]:
 
 
 def _check(name: str, value: Any) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if not number:
         raise ArgumentError(Option(name), f" {value!r} isn't a number")
     if name == "target_macs" and not 0 < value < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
+from spconvify.errors import SpconvifyError
 from spconvify.evaluation.agreement import agreement
 from spconvify.network.copying import faithful_copy
 from spconvify.network.inputs import Inputs
@@ -16,7 +18,7 @@ from spconvify.operators import inits
 from spconvify.progress import Progress
 from spconvify.report.comparison import common_settings, compared
 from spconvify.report.sites import SiteComparison, site_table
-from spconvify.surgery.convert import carry_out
+from spconvify.surgery.convert import carry_out, warn_of
 from spconvify.surgery.copies_judged import warn_of_copies
 from spconvify.surgery.fit_report import FitReport
 from spconvify.surgery.planning import Plan
@@ -63,8 +65,9 @@ def carry_out_plan(
     again = job.settings or job.on_labelled or job.refines
     before = faithful_copy(model, Inputs.of(original.shape, model)) if again else None
     made = _made(model, plan, job, original, progress)
-    if before is not None:
+    if before is not None and job.refines and job.calibration is not None:
         _refine(made, before, job, original, progress)
+    _warn(made, job)
     return _compared(made, before, job, original, progress)
 
 
@@ -80,16 +83,24 @@ def carry_out_best(
     Raises:
         SpconvifyError: as `carry_out_plan`.
     """
-    made = []
+    made, told = [], []
     for within in plans:
         own = faithful_copy(model, Inputs.of(original.shape, model))
-        made.append(_made(own, within.plan, job, original, progress, within.notes))
+        with warnings.catch_warnings(record=True) as caught:  # of those that lose nobody wants to hear
+            warnings.simplefilter("always")
+            made.append(_made(own, within.plan, job, original, progress, within.notes))
+        told.append(caught)
     assert job.calibration is not None, "a budget has images"
     finalists = [Finalist(one.network, within.distance) for one, within in zip(made, plans)]
     wanted = job.refine if job.refines else False
     images, macs = job.calibration, original.cost.macs
-    best = made[nearest(model, finalists, images, macs, wanted, job.seed, progress)]
-    _refine(best, model, job, original, progress)
+    place = nearest(model, finalists, images, macs, wanted, job.seed, progress)
+    best = made[place]
+    for one in told[place]:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if job.refines:
+        _refine(best, model, job, original, progress)
+    _warn(best, job)
     return _compared(best, model, job, original, progress)
 
 
@@ -127,20 +138,26 @@ def _made(
         progress=progress,
         kinds=job.kinds,
         judge_copies=job.judge_copies and not job.on_labelled,
+        warns=False,
     )
     return _Made(network, plan, sites, report, list(notes))
 
 
 def _refine(made: _Made, before: nn.Layer, job: Job, original: Measured, progress: Progress) -> None:
     """Train a fitted network to be like `before`, if that is wanted."""
-    if not job.refines or job.calibration is None:
-        return
+    assert job.calibration is not None, "a refinement has images"
     images, macs = job.calibration, original.cost.macs
     made.notes += refined(before, made.network, images, macs, job.refine, job.seed, progress)
     left_out = images.split(job.seed)[1]
     if left_out is not None:
         where = "left out of the fit"
         made.report.agreement = agreement(before, made.network, left_out, where, job.kinds)
+
+
+def _warn(made: _Made, job: Job) -> None:
+    """Say aloud how far a network is from the original that was fitted, as it is at the end."""
+    if inits.find(job.init).needs_images and made.report.agreement is not None:
+        warn_of(made.report.agreement)
 
 
 def _compared(
@@ -198,4 +215,10 @@ def lost(
         after = job.judge.figures(network, "after", progress).top1
         assert after is not None, "it was there before"
         return before - after
-    return agreement(model, network, left_out, "left out", job.kinds).points_lost
+    found = agreement(model, network, left_out, "left out", job.kinds)
+    if found.unknown:
+        raise SpconvifyError(
+            f"{job.name}: nothing tells how much is lost: {'; '.join(found.figures)}; give labelled "
+            "images that are judged, or ask for a share of the MACs"
+        )
+    return found.points_lost

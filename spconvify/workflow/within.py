@@ -148,9 +148,10 @@ class BudgetSearch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """What was found out isn't needed any more; only a search that was killed goes on."""
-        if kind is None or issubclass(kind, SpconvifyError):
+        """What was found out stays where a search was killed, and until its result is written."""
+        if kind is not None and issubclass(kind, SpconvifyError):
             self._journal.finish()
+        self._journal.close()
 
     @cached_property
     def _mac_costs(self) -> Costs:
