@@ -1,7 +1,5 @@
 """A budget from Python: met, repeatable, going on where it was killed, and refused where it can't be."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -32,7 +30,7 @@ def test_a_share_of_the_macs(model, batch):
     before = {key: value.numpy() for key, value in model.state_dict().items()}
     slimmed = spconvify.slim(model, calibration=[batch], target_macs=0.5, refine=False, progress=False)
     comparison = slimmed.comparison
-    assert comparison.after.macs - comparison.after.overhead <= 0.5 * comparison.before.macs
+    assert comparison.after.macs <= 0.5 * comparison.before.macs
     assert comparison.after.macs >= 0.45 * comparison.before.macs
     assert comparison.agreement is not None
     assert any("chosen among" in note for note in comparison.notes)
@@ -86,8 +84,10 @@ def test_a_killed_search_goes_on(model, batch, tmp_path, monkeypatch):
         return fitted(self, plan, fold)
 
     monkeypatch.setattr(QuickFits, "_fitted", fails_late)
+    journal = Journal(path, "this")
     with pytest.raises(KeyboardInterrupt):
-        search(Journal(path, "this"))
+        search(journal)
+    journal.close()  # as the end of its process would
     with open(path, "a") as file:
         file.write('["distance cut off')
     journal = Journal(path, "this")
@@ -95,20 +95,6 @@ def test_a_killed_search_goes_on(model, batch, tmp_path, monkeypatch):
     assert search(journal) == wanted
     journal.finish()
     assert not path.exists()
-
-
-def test_what_a_search_left_belongs_to_it_alone(tmp_path):
-    path = tmp_path / "j"
-    assert Journal(path, "one").get("a", lambda: {"x": 1}) == {"x": 1}
-    assert Journal(path, "one").get("a", lambda: pytest.fail("it is known")) == {"x": 1}
-    assert Journal(path, "other").found == 0
-    path.write_text("somebody's notes\n")
-    with pytest.raises(ArgumentError, match="isn't what a search has left"):
-        Journal(path, "one")
-    assert path.read_text() == "somebody's notes\n"
-    path.write_text(json.dumps({"format": "another"}) + "\n")
-    with pytest.raises(ArgumentError, match="isn't what a search has left"):
-        Journal(path, "one")
 
 
 def test_a_refinement_comes_nearer_and_leaves_the_original_alone(model, batch):
