@@ -87,24 +87,30 @@ class BudgetSearch:
             spconv="spconv" in budget.allow,
             chosen=chosen,
         )
-        about = ""
-        if budget.journal is not None:
-            about = digest(model, images, seed, sorted(budget.allow), sorted(self._structure.slots))
-        self._journal = Journal(budget.journal, about)
         changeable = self._structure.widths or any(
             slot.replaceable for slot in self._structure.slots.values()
         )
         if not changeable:
             raise SpconvifyError(f"{name}: there is nothing in it to make slim within a budget")
-        self._search = Search(
-            model,
-            self._structure,
-            to_fit,
-            journal=self._journal,
-            seed=seed,
-            macs=macs,
-            progress=progress,
-        )
+        about = ""
+        if budget.journal is not None:
+            about = digest(model, images, seed, sorted(budget.allow), sorted(self._structure.slots))
+        self._journal = Journal(budget.journal, about)
+        try:
+            self._search = Search(
+                model,
+                self._structure,
+                to_fit,
+                journal=self._journal,
+                seed=seed,
+                macs=macs,
+                progress=progress,
+            )
+        except SpconvifyError:
+            if not self._journal.found:  # nothing that an earlier search has left is lost
+                self._journal.finish()
+            self._journal.close()
+            raise
 
     @property
     def recalled(self) -> int:

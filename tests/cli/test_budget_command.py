@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from command_line import one_line_error
 
-from spconvify import load, save
+from spconvify import cost, load, save
 from spconvify.search import search as searching
 from spconvify.surgery.apply import apply_plan
 from spconvify.surgery.changes import Narrow
 from spconvify.surgery.planning import Plan
+from spconvify.zoo.cifar import CifarResNet
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIPPED = EXAMPLES / "resnet20_fashion_mnist.pdparams"
@@ -75,6 +76,33 @@ def test_a_report_of_a_narrowed_network_says_so(run, tmp_path, monkeypatch):
     assert "0 of 21 convolutions converted, 2 narrowed" in text
     assert "16 → 10 channels" in text
     assert "10 → 16 channels" in text
+
+
+def test_a_narrowed_network_of_ones_own_has_an_original(run, tmp_path, monkeypatch):
+    """Nothing is replaced in it: only the architecture tells that it had more channels."""
+    monkeypatch.chdir(tmp_path)
+    Path("own_nets.py").write_text(
+        "from spconvify.zoo.cifar import CifarResNet\n\n"
+        "def build():\n    return CifarResNet(8, in_channels=1)\n"
+    )
+    network = CifarResNet(8, in_channels=1)
+    plan = Plan([Narrow("layer1.0.conv1", "layer1.0.conv2", tuple(range(10)), ("layer1.0.bn1",))])
+    save(apply_plan(network, plan, input_shape=(1, 1, 28, 28)), "narrow.pdparams")
+    save(network, "whole.pdparams")
+    options = ("--arch", "own_nets:build", "--input", "1,1,28,28", "--no-latency", "--format", "json")
+    code, text, notes = run("report", "narrow.pdparams", *options)
+    assert code == 0, notes
+    data = json.loads(text)
+    assert data["before"]["macs"] == cost(network, (1, 1, 28, 28)).macs
+    assert data["after"]["macs"] < data["before"]["macs"]
+    assert not any(site["eligible"] for site in data["sites"])
+    data = json.loads(run("report", "whole.pdparams", *options)[1])
+    assert sum(site["eligible"] for site in data["sites"]) == 6
+    options = ("--teacher", "whole.pdparams", "--arch", "own_nets:build", "--data", PICTURES)
+    more = ("--steps", "1", "--batch-size", "4", "--out", "r.pdparams", "--input", "1,1,28,28")
+    code, _, notes = run("recover", "narrow.pdparams", *options, *more)
+    assert code == 0, notes
+    assert "isn't converted" in one_line_error(run("recover", "whole.pdparams", *options, *more), 2)
 
 
 def test_what_cannot_be_had_writes_nothing(run, tmp_path, monkeypatch):

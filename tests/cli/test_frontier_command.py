@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import one_line_error
 
+from spconvify.cli.plan_file import PlanFolder
+from spconvify.errors import SpconvifyError
 from spconvify.search import search as searching
 from spconvify.workflow import refining
 
@@ -60,6 +62,11 @@ def test_plans_are_saved_and_can_be_carried_out(run):
         ((*FEW, "--plans", "file"), "is something else"),
         ((*FEW, "--plans", "no/where"), "no/where"),
         ((*FEW, "--exclude", "nowhere.*"), "matches no convolution"),
+        ((*FEW, "--plans", "/"), "folder / has no name"),
+        ((*FEW, "--plans", "x.png", "--plot", "x.png"), "x.png"),
+        ((*FEW, "--target-macs", "0.5,0.5000001"), "alike to six digits"),
+        ((*FEW, "--latency", "--engine", "eager,inference"), "has room for one latency"),
+        ((*FEW, "--latency", "--threads", "1,2"), "has room for one latency"),
     ],
 )
 def test_wrong_calls(run, options, said):
@@ -93,6 +100,8 @@ def test_several_ratios_in_one_table(run):
     ("options", "said"),
     [
         (("--ratio", "0.5,2"), "2"),
+        (("--ratio", "0.5,0.25", "--engine", "all"), "has room for one latency"),
+        (("--ratio", "0.5,0.25", "--batch", "1,8"), "has room for one latency"),
         (("--ratio", "half"), "isn't numbers"),
         (("--ratio", "0.5,0.25", "--per-layer"), "--per-layer shows one network"),
         (("--ratio", "0.5,0.25", "--plot", "p.png"), "--plot shows one network"),
@@ -109,3 +118,21 @@ def test_a_plain_conversion_can_be_refined(run, monkeypatch):
     )
     assert code == 0, notes
     assert any("refine" in note for note in json.loads(text)["notes"])
+
+
+def test_the_table_is_shown_where_plans_cannot_be_written(run, monkeypatch):
+    def write(*_):
+        raise SpconvifyError("can't make plans: it is there")
+
+    own = PlanFolder.write
+    monkeypatch.setattr(PlanFolder, "write", write)
+    options = (*FEW, "--target-macs", "0.6", "--allow", "prune", "--plans", "plans")
+    code, text, notes = run("frontier", SHIPPED, *options)
+    assert code == 1
+    assert "can't make plans" in notes.splitlines()[-1]
+    assert "macs-0.6" in text
+    assert os.listdir() == [".plans.search"]  # the same command is quick now
+    monkeypatch.setattr(PlanFolder, "write", own)
+    monkeypatch.setattr("spconvify.search.table._Maker.entry", None)  # everything is known
+    assert run("frontier", SHIPPED, *options)[0] == 0
+    assert os.listdir() == ["plans"]

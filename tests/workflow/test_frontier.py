@@ -2,15 +2,18 @@
 
 import json
 
+import numpy as np
 import paddle
 import pytest
 from calibration_networks import images, settled
+from paddle import nn
 
 import spconvify
 from spconvify.errors import ArgumentError, SpconvifyError
 from spconvify.report.frontier_table import FRONTIER_FORMATS
 from spconvify.search import search as searching
 from spconvify.search.table import Table
+from spconvify.workflow.budget import budgets_of
 from spconvify.zoo.cifar import CifarResNet
 
 
@@ -51,8 +54,7 @@ def test_every_budget_has_its_points(found, model, batch):
     for point in found.points:
         share = float(point.name.rpartition("-")[2])
         assert point.comparison.before.macs == before
-        after = point.comparison.after
-        assert after.macs - after.overhead <= share * before
+        assert point.comparison.after.macs <= share * before
         assert point.comparison.agreement is not None
     point = next(point for point in found.points if point.name == "macs-0.4")
     again = spconvify.slim(model, plan=point.plan, calibration=[batch], progress=False)
@@ -119,3 +121,44 @@ def test_wrong_calls(model, batch, options, said):
 def test_nothing_that_can_be_had(model, batch):
     with pytest.raises(SpconvifyError, match="can't be had"):
         spconvify.frontier(model, (0.001,), calibration=[batch], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        ([0.5, "a"], "target_macs 'a' isn't a number"),
+        ([[0.5]], r"target_macs \[0.5\] isn't a number"),
+        ("0.5", "target_macs '0' isn't a number"),
+        ([0.5, 0.5000001], "two targets are alike to six digits: macs-0.5"),
+        ([], "one budget at least"),
+    ],
+)
+def test_wrong_targets(targets, said):
+    with pytest.raises(ArgumentError, match=said):
+        budgets_of(targets, None)
+
+
+@pytest.mark.parametrize("target", [0.5, np.float32(0.5), (0.5, 0.5), np.array([0.5])])
+def test_one_target(target):
+    assert [budget.macs for budget in budgets_of(target, None)] == [0.5]
+
+
+class Mask(nn.Layer):
+    """No value of it is above a half, so that nothing tells how much of a mask is left."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2D(3, 16, 3, padding=1), nn.ReLU())
+        self.head = nn.Conv2D(16, 1, 3, padding=1)
+
+    def forward(self, x):
+        return nn.functional.sigmoid(self.head(self.body(x)) - 9)
+
+
+def test_what_nobody_can_tell_is_no_agreement(batch):
+    options = {"calibration": [batch], "kinds": "mask", "refine": False, "progress": False}
+    found = spconvify.frontier(Mask(), 0.6, **options)
+    assert [point.kept for point in found.points] == [None] * len(found.points)
+    assert "100.00 %" not in str(found)
+    with pytest.raises(SpconvifyError, match=r"nothing tells how much is lost: .*above a half"):
+        spconvify.slim(Mask(), max_drop=1.0, **options)
