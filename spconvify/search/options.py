@@ -15,7 +15,7 @@ SETTINGS = tuple(
     for ratio, groups in ((0.5, 2), (0.5, 1), (0.25, 2), (0.25, 1), (0.125, 2))
 )
 DENSE = None
-_ADDITIONS = 3  # for an element of the output
+_ADDITIONS = 3  # for an element of the output: of three convolutions' outputs and of an intercept
 
 
 def options(slot: Slot) -> list[Any]:

@@ -9,6 +9,7 @@ from paddle import nn
 
 import spconvify
 from spconvify.network.inputs import Inputs
+from spconvify.operators import registry
 from spconvify.search.choice import Problem
 from spconvify.search.costs import MacCosts, states
 from spconvify.search.options import options
@@ -115,7 +116,11 @@ def test_a_choice_costs_what_the_network_of_its_plan_costs(share):
     chosen = [choice for choice in chosen if choice is not None]
     assert len(chosen) >= 2
     for choice in chosen:
-        new = apply_plan(model, plan_for(choice, structure, orders), input_shape=shape)
+        # As it will be fitted: with an intercept, which is one more addition.
+        plan = plan_for(choice, structure, orders).with_settings(
+            lambda _, settings: registry.of_settings(settings).with_room(settings)
+        )
+        new = apply_plan(model, plan, input_shape=shape)
         cost = spconvify.cost(new, shape)
         # BatchNorms between are narrower too, which no choice counts.
         assert cost.macs == pytest.approx(cost_of(choice, structure, problem), rel=0.03)
