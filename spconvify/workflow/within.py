@@ -87,10 +87,8 @@ class BudgetSearch:
             spconv="spconv" in budget.allow,
             chosen=chosen,
         )
-        changeable = self._structure.widths or any(
-            slot.replaceable for slot in self._structure.slots.values()
-        )
-        if not changeable:
+        slots = self._structure.slots.values()
+        if not self._structure.widths and not any(slot.replaceable for slot in slots):
             raise SpconvifyError(f"{name}: there is nothing in it to make slim within a budget")
         about = ""
         if budget.journal is not None:
