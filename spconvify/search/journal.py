@@ -120,7 +120,7 @@ class Journal:
 
 def forget(path: Path | None) -> None:
     """Take away what a search has left, once its result is written."""
-    if path is not None:
+    if path is not None and os.path.lexists(path):
         with contextlib.suppress(OSError, ArgumentError):
             descriptor = _opened(path)
             if descriptor is not None:

@@ -117,8 +117,8 @@ def frontier_of(model: nn.Layer, budgets: Sequence[Budget], job: Job, progress: 
                 own = faithful_copy(model, Inputs.of(original.shape, model))
                 uniform = carry_out_plan(own, plan, job, original, progress)
                 found.points.append(_point(budget, how, uniform))
-    if not found.points:
-        raise SpconvifyError("; ".join(found.missed))
+        if not found.points:
+            raise SpconvifyError("; ".join(found.missed))
     return found
 
 

@@ -79,6 +79,13 @@ def test_wrong_calls(run, options, said):
     assert sorted(os.listdir()) == ["file", "there"]
 
 
+def test_what_cannot_be_had_leaves_nothing(run):
+    code, _, notes = run("frontier", SHIPPED, *FEW, "--target-macs", "0.01", "--plans", "plans")
+    assert code == 1
+    assert "can't be had" in notes.splitlines()[-1]
+    assert os.listdir() == []
+
+
 def test_several_ratios_in_one_table(run):
     code, text, notes = run(
         "report", "resnet20", "--input", "1,3,32,32", "--ratio", "0.5,0.25", "--no-latency",

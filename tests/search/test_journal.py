@@ -150,6 +150,8 @@ def test_it_is_taken_away_once_the_result_is_written(path):
     left(path, ("a", 1))
     forget(path)
     assert not path.exists()
+    forget(path)  # it isn't made for that
+    assert not path.exists()
     path.write_text("somebody's notes\n")
     forget(path)
     forget(None)
