@@ -105,16 +105,16 @@ class _Sum:
         finite = np.isfinite(wanted)
         self._numbers += int(finite.sum())
         self._is_scores &= wanted.ndim == 2 and wanted.shape[1] > 1
-        if self._is_scores:
-            first, second = _log_softmax(wanted), _log_softmax(given)
-            share = np.exp(first)
-            with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):  # of networks that are broken
+            if self._is_scores:
+                first, second = _log_softmax(wanted), _log_softmax(given)
+                share = np.exp(first)
                 terms = np.where(share > 0, share * (first - second), 0.0)
-            self._divergence += float(terms.sum()) * TEMPERATURE**2
-        wanted, given = np.where(finite, wanted, 0.0), np.where(finite, given, 0.0)
-        self._missed += float(np.square(wanted - given).sum())
-        self._square += float(np.square(wanted).sum())
-        self._total = self._total + wanted.sum(0)
+                self._divergence += float(terms.sum()) * TEMPERATURE**2
+            wanted, given = np.where(finite, wanted, 0.0), np.where(finite, given, 0.0)
+            self._missed += float(np.square(wanted - given).sum())
+            self._square += float(np.square(wanted).sum())
+            self._total = self._total + wanted.sum(0)
         self._rows += len(wanted)
 
     @property

@@ -113,7 +113,8 @@ def _targets(name: str, given: Any) -> list[float] | None:
     """
     if given is None:
         return None
-    values = [given] if isinstance(given, Real) or not isinstance(given, Iterable) else list(given)
+    several = isinstance(given, Iterable) and not isinstance(given, (str, Real))
+    values = list(given) if several else [given]
     for value in values:
         _check(name, value)
     return [float(value) for value in values]

@@ -24,6 +24,12 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.setattr(searching, "TRIES", 0)
 
 
+@pytest.mark.parametrize("options", [("--engine", "eager,inference"), ("--batch", "1,8")])
+def test_several_ratios_have_one_latency_each(run, options):
+    result = run("report", "resnet20", "--ratio", "0.5,0.25", *options)
+    assert "several ratios has room for one latency" in one_line_error(result, 2)
+
+
 def test_plans_are_saved_and_can_be_carried_out(run):
     code, text, notes = run(
         "frontier", SHIPPED, *FEW, "--target-macs", "0.6", "--allow", "prune", "--plans", "plans",
@@ -107,8 +113,6 @@ def test_several_ratios_in_one_table(run):
     ("options", "said"),
     [
         (("--ratio", "0.5,2"), "2"),
-        (("--ratio", "0.5,0.25", "--engine", "all"), "has room for one latency"),
-        (("--ratio", "0.5,0.25", "--batch", "1,8"), "has room for one latency"),
         (("--ratio", "half"), "isn't numbers"),
         (("--ratio", "0.5,0.25", "--per-layer"), "--per-layer shows one network"),
         (("--ratio", "0.5,0.25", "--plot", "p.png"), "--plot shows one network"),

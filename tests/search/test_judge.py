@@ -104,7 +104,7 @@ def test_no_trace_is_left(batch):
     judge = Judge(network, pictures)
     judge.distance(other)
     refine(network, other, pictures, judge, steps=3)
-    assert float(network.seen) == float(other.seen) == 0
+    assert network.seen.item() == other.seen.item() == 0
 
 
 def test_a_search_leaves_no_trace(batch, monkeypatch):
@@ -114,6 +114,6 @@ def test_a_search_leaves_no_trace(batch, monkeypatch):
     network.seen += 7
     options = {"calibration": [batch], "refine": False, "progress": False}
     slimmed = spconvify.slim(network, target_macs=0.6, **options)
-    assert float(network.seen) == float(slimmed.network.seen) == 7
+    assert network.seen.item() == slimmed.network.seen.item() == 7
     spconvify.frontier(network, (0.6,), **options)
-    assert float(network.seen) == 7
+    assert network.seen.item() == 7

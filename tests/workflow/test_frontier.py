@@ -126,9 +126,9 @@ def test_nothing_that_can_be_had(model, batch):
 @pytest.mark.parametrize(
     ("targets", "said"),
     [
-        ([0.5, "a"], "target_macs 'a' isn't a number"),
-        ([[0.5]], r"target_macs \[0.5\] isn't a number"),
-        ("0.5", "target_macs '0' isn't a number"),
+        ([0.5, "a"], "'a' isn't a number"),
+        ([[0.5]], r"\[0.5\] isn't a number"),
+        ("0.5", "'0.5' isn't a number"),
         ([0.5, 0.5000001], "two targets are alike to six digits: macs-0.5"),
         ([], "one budget at least"),
     ],
