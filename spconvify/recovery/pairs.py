@@ -7,6 +7,7 @@ from typing import Any
 
 from paddle import nn
 
+from spconvify.checkpoint.narrowed import Pair, channels_gone
 from spconvify.errors import ArgumentError
 from spconvify.network.finite import not_finite
 from spconvify.network.replacement import Replacement
@@ -14,10 +15,18 @@ from spconvify.surgery.sites import check_model, find_sites
 
 
 def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
-    """Names of the teacher's convolutions that were replaced in the student."""
-    dense = {site.name for site in find_sites(teacher) if not isinstance(site.layer, Replacement)}
-    slim = [site.name for site in find_sites(student) if isinstance(site.layer, Replacement)]
-    return [name for name in slim if name in dense]
+    """Names of the teacher's convolutions that were replaced in the student, and are as wide."""
+    dense: dict[str, Any] = {
+        site.name: site.layer for site in find_sites(teacher) if not isinstance(site.layer, Replacement)
+    }
+    slim: dict[str, Any] = {
+        site.name: site.layer for site in find_sites(student) if isinstance(site.layer, Replacement)
+    }
+    return [
+        name
+        for name, layer in slim.items()
+        if name in dense and layer.out_channels == dense[name]._out_channels
+    ]
 
 
 def check_networks(student: nn.Layer, teacher: nn.Layer, same: bool) -> None:
@@ -55,24 +64,28 @@ def check_pair(student: nn.Layer, teacher: nn.Layer) -> None:
 
 def _differences(student: nn.Layer, teacher: nn.Layer) -> Iterator[str]:
     replaced = set()
+    narrower: dict[str, Pair] = {}  # what may be so because channels between convolutions are gone
     teachers = {site.name: site.layer for site in find_sites(teacher)}
     for site in find_sites(student):
         if not isinstance(site.layer, Replacement):
             continue
         replaced.add(site.name)
-        yield from _other_site(site.name, site.layer, teachers.get(site.name))
+        yield from _other_site(site.name, site.layer, teachers.get(site.name), narrower)
     ours, theirs = (_shapes(network, replaced) for network in (student, teacher))
     for key, shape in ours.items():
         if key not in theirs:
             yield f"only the student has {key!r}"
         elif theirs[key] != shape:
-            yield f"{key!r} is {_text(shape)} in the student and {_text(theirs[key])} in the teacher"
+            text = f"{key!r} is {_text(shape)} in the student and {_text(theirs[key])} in the teacher"
+            narrower[text] = shape, theirs[key]
     for key in theirs:
         if key not in ours:
             yield f"only the teacher has {key!r}"
+    if not channels_gone(narrower.values()):
+        yield from narrower
 
 
-def _other_site(name: str, spconv: Any, layer: Any) -> Iterator[str]:
+def _other_site(name: str, spconv: Any, layer: Any, narrower: dict[str, Pair]) -> Iterator[str]:
     if layer is None:
         yield f"the teacher has no convolution {name!r}"
     elif isinstance(layer, Replacement):
@@ -82,7 +95,11 @@ def _other_site(name: str, spconv: Any, layer: Any) -> Iterator[str]:
         dense = (layer._in_channels, layer._out_channels, layer._stride[0])
         if own != dense:
             ours, theirs = (f"{i} channels to {o} at stride {s}" for i, o, s in (own, dense))
-            yield f"{name!r} takes {ours} in the student and {theirs} in the teacher"
+            text = f"{name!r} takes {ours} in the student and {theirs} in the teacher"
+            if own[2] != dense[2]:
+                yield text
+            else:
+                narrower[text] = (own[1], own[0], 3, 3), (dense[1], dense[0], 3, 3)
 
 
 def _shapes(network: nn.Layer, without: set[str]) -> dict[str, tuple[int, ...]]:

@@ -102,6 +102,7 @@ def test_a_narrowed_network_of_ones_own_has_an_original(run, tmp_path, monkeypat
     more = ("--steps", "1", "--batch-size", "4", "--out", "r.pdparams", "--input", "1,1,28,28")
     code, _, notes = run("recover", "narrow.pdparams", *options, *more)
     assert code == 0, notes
+    more = (*more, "--force")
     assert "isn't converted" in one_line_error(run("recover", "whole.pdparams", *options, *more), 2)
 
 
