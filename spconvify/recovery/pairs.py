@@ -14,8 +14,11 @@ from spconvify.network.replacement import Replacement
 from spconvify.surgery.sites import check_model, find_sites
 
 
-def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
-    """Names of the teacher's convolutions that were replaced in the student, and are as wide."""
+def replaced_layers(student: nn.Layer, teacher: nn.Layer, as_wide: bool = True) -> list[str]:
+    """Names of the teacher's convolutions that were replaced in the student.
+
+    With `as_wide` those alone that give as many channels: a narrowed layer's can't be compared.
+    """
     dense: dict[str, Any] = {
         site.name: site.layer for site in find_sites(teacher) if not isinstance(site.layer, Replacement)
     }
@@ -25,7 +28,7 @@ def replaced_layers(student: nn.Layer, teacher: nn.Layer) -> list[str]:
     return [
         name
         for name, layer in slim.items()
-        if name in dense and layer.out_channels == dense[name]._out_channels
+        if name in dense and (not as_wide or layer.out_channels == dense[name]._out_channels)
     ]
 
 

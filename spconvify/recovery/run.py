@@ -204,7 +204,7 @@ def distil(
             tell(f"output {name!r} is left out of the loss: {why}")
         if maps:
             tell(f"learnt in its place: what the layers {', '.join(map(repr, maps))} give")
-        layers = replaced_layers(student, teacher)
+        layers = replaced_layers(student, teacher, as_wide=same_network)
         loss = Distillation(student, teacher, layers, recipe, images, outputs, maps)
         run = _identity(student, teacher, recipe, batches, evaluation) if schedule.checkpoint else {}
         trainer = Trainer(student, loss, recipe, schedule, processes, run, evaluation, metric)
