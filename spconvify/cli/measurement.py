@@ -54,8 +54,9 @@ class Measurement:
         Raises:
             ArgumentError: says what to name.
         """
-        sizes = len(self.given.sizes)
-        if self.engine == ALL_ENGINES or max(len(self.settings), sizes) > 1:
+        # Without `settings`, which load Paddle.
+        counts = [self.engines, self.batches, parse_threads(self.threads), self.given.sizes]
+        if self.engine == ALL_ENGINES or (self.engine and max(map(len, counts)) > 1):
             raise ArgumentError(
                 f"{what} has room for one latency: name one --engine, and one --input, --batch and "
                 "--threads"

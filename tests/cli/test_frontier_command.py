@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,17 @@ def test_wrong_calls(run, options, said):
     assert said in one_line_error((code, out, notes.splitlines(keepends=True)[-1]), 2)
     assert Path("there/macs-0.4.json").read_text() == "mine"
     assert sorted(os.listdir()) == ["file", "there"]
+
+
+def test_wrong_calls_are_answered_before_paddle_is_loaded():
+    """Which is to be set up first: else it is slow, and says what nobody wants to hear."""
+    code = "import sys; from spconvify.cli import main\ntry: main()\n"
+    code += "finally: assert 'paddle' not in sys.modules"
+    options = ("--target-macs", "0.6", "--plans", "/")
+    command = [sys.executable, "-c", code, "frontier", str(SHIPPED), *map(str, FEW), *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "spconvify: error: folder / has no name; name one in it\n"
 
 
 def test_what_cannot_be_had_leaves_nothing(run):
