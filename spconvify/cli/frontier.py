@@ -146,7 +146,10 @@ def frontier(
     )
     try:
         folder.write({point.name: point.plan for point in found.points})
-        note(f"saved {len(found.points)} plan{'s'[: len(found.points) > 1]} in {folder.path}", quiet)
+        note(
+            f"saved {len(found.points)} plan{'' if len(found.points) == 1 else 's'} in {folder.path}",
+            quiet,
+        )
         forget_search(folder.with_journal(budgets[0]))
     finally:
         show_frontier(found, format)  # whatever becomes of the files

@@ -49,6 +49,11 @@ class Agreement:
         return max((output.points_lost for output in self.outputs), default=0.0)
 
     @property
+    def kept(self) -> float | None:
+        """In per cent, what isn't lost; None where nothing could be compared."""
+        return None if self.unknown else 100.0 - self.points_lost
+
+    @property
     def figures(self) -> list[str]:
         """What was found of every output, and on how many images."""
         count = f"{self.images} image" + ("s" if self.images != 1 else "")

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from spconvify.errors import ArgumentError
-from spconvify.files.regular import open_to_lock
+from spconvify.files.locked import CAN_LOCK, TakenError, open_locked, still_at
 from spconvify.recovery.launched import first_process
 
-try:
-    import fcntl
-except ImportError:  # Windows: runs aren't kept apart
-    fcntl = None  # type: ignore[assignment]
-
 _LONGEST_NAME = 200  # bytes; file systems take 255
-_TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 @contextlib.contextmanager
@@ -32,7 +25,7 @@ def only_run(path: Path | None) -> Iterator[None]:
     Raises:
         ArgumentError: if another run has it, or what is no lock lies in its place.
     """
-    if path is None or fcntl is None or not first_process():
+    if path is None or not CAN_LOCK or not first_process():
         yield
         return
     target = path.resolve()
@@ -48,29 +41,23 @@ def only_run(path: Path | None) -> Iterator[None]:
 
 
 def _locked(lock: Path, path: Path) -> int | None:
-    while True:
-        try:
-            descriptor = open_to_lock(lock)
-        except OSError as error:
-            _check_nothing_there(lock, error)
-            return None
-        try:
-            if os.fstat(descriptor).st_size:
-                raise ArgumentError(f"{lock} isn't a lock of a recovery; move it elsewhere")
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _still_at(lock, descriptor):
-                return descriptor
-        except OSError as error:
-            _close(lock, descriptor, unlink=error.errno not in _TAKEN)
-            if error.errno in _TAKEN:
-                raise ArgumentError(
-                    f"another recover is at work on {path}; wait for its end, or name another file"
-                ) from error
-            return None  # a file system without locks
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # its owner ended, and took it away, between the two calls
+    def check(descriptor: int) -> None:
+        if os.fstat(descriptor).st_size:
+            raise ArgumentError(f"{lock} isn't a lock of a recovery; move it elsewhere")
+
+    try:
+        descriptor, is_locked = open_locked(lock, check)
+    except TakenError as error:
+        raise ArgumentError(
+            f"another recover is at work on {path}; wait for its end, or name another file"
+        ) from error
+    except OSError as error:
+        _check_nothing_there(lock, error)
+        return None
+    if is_locked:
+        return descriptor
+    _close(lock, descriptor, unlink=True)  # a file system without locks
+    return None
 
 
 def _check_nothing_there(lock: Path, error: OSError) -> None:
@@ -81,15 +68,9 @@ def _check_nothing_there(lock: Path, error: OSError) -> None:
         ) from error
 
 
-def _still_at(lock: Path, descriptor: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.lstat(lock), os.fstat(descriptor))
-    return False
-
-
 def _give_up(lock: Path, descriptor: int) -> None:
-    """Take the file away first: who opens it before that finds out by `_still_at`."""
-    _close(lock, descriptor, unlink=_still_at(lock, descriptor))
+    """Take the file away first: who opens it before that finds out by `still_at`."""
+    _close(lock, descriptor, unlink=still_at(lock, descriptor))
 
 
 def _close(lock: Path, descriptor: int, unlink: bool) -> None:

@@ -40,7 +40,7 @@ class Point:
         after, agreement = self.comparison.after, self.comparison.agreement
         if after.top1 is not None:
             return after.top1
-        return None if agreement is None or agreement.unknown else 100.0 - agreement.points_lost
+        return None if agreement is None else agreement.kept
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -112,11 +112,11 @@ def _before(comparison: Comparison) -> list[str]:
 
 def _after(comparison: Comparison) -> list[str]:
     agreement = comparison.agreement
-    known = agreement is not None and not agreement.unknown
-    kept = f"{100 - agreement.points_lost:.2f} %" if agreement is not None and known else "–"
+    kept = None if agreement is None else agreement.kept
     timing = next(iter(comparison.timings), None)
     latency = [] if timing is None else [median(timing.fused), times(timing.before, timing.fused)]
-    return [*_measured(comparison, comparison.after, kept), *latency]
+    text = "–" if kept is None else f"{kept:.2f} %"
+    return [*_measured(comparison, comparison.after, text), *latency]
 
 
 def _measured(comparison: Comparison, side: Side, kept: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -16,16 +15,10 @@ from paddle import nn
 
 from spconvify.calibration.images import CalibrationImages
 from spconvify.errors import ArgumentError
-from spconvify.files.regular import open_to_lock
-
-try:
-    import fcntl
-except ImportError:  # Windows: searches aren't kept apart
-    fcntl = None  # type: ignore[assignment]
+from spconvify.files.locked import TakenError, open_locked, still_at
 
 FORMAT = "spconvify-search-1"
 _MOST = 64 << 20  # bytes that are read; a search of a large network leaves some hundred thousand
-_TAKEN = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class Journal:
@@ -91,7 +84,7 @@ class Journal:
         """The search is done: nothing has to be remembered."""
         if self._descriptor is not None and self._path is not None:
             with contextlib.suppress(OSError):
-                if _still_at(self._path, self._descriptor):
+                if still_at(self._path, self._descriptor):
                     self._path.unlink()
         self.close()
 
@@ -132,35 +125,19 @@ def forget(path: Path | None) -> None:
 
 
 def _opened(path: Path) -> int | None:
-    """A descriptor of the file, locked; None where none can be made."""
-    while True:
-        try:
-            descriptor = open_to_lock(path)
-        except OSError as error:
-            if os.path.lexists(path):
-                raise ArgumentError(
-                    f"{path} is there and isn't what a search has left; move it away"
-                ) from error
-            return None
-        try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _still_at(path, descriptor):
-                return descriptor
-        except OSError as error:
-            if error.errno not in _TAKEN:  # a file system without locks
-                return descriptor
-            os.close(descriptor)
+    """A descriptor of the file, locked where there are locks; None where none can be made."""
+    try:
+        return open_locked(path)[0]
+    except TakenError as error:
+        raise ArgumentError(
+            f"another search is at work ({path}); wait for its end, or name another output"
+        ) from error
+    except OSError as error:
+        if os.path.lexists(path):
             raise ArgumentError(
-                f"another search is at work ({path}); wait for its end, or name another output"
+                f"{path} is there and isn't what a search has left; move it away"
             ) from error
-        os.close(descriptor)  # its owner ended, and took it away, between the two calls
-
-
-def _still_at(path: Path, descriptor: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
-    return False
+        return None
 
 
 def _is_head(line: str) -> bool:

@@ -46,10 +46,11 @@ class Source:
         """Whether the checkpoint is that of a converted network: other layers, or fewer channels."""
         if self.state is None:
             return False
-        narrowed = getattr(self.architecture, "narrowed", None)
-        if recognised(shapes_of(self.state)) or narrowed is not None:
-            return bool(narrowed) or bool(recognised(shapes_of(self.state)))
-        return self._is_narrowed(shapes_of(self.state))
+        shapes = shapes_of(self.state)
+        if recognised(shapes):
+            return True
+        narrowed: bool | None = getattr(self.architecture, "narrowed", None)
+        return self._is_narrowed(shapes) if narrowed is None else narrowed
 
     def _is_narrowed(self, shapes: Shapes) -> bool:
         """Whether the network as it is built has more channels; only the building tells."""

@@ -65,8 +65,8 @@ def nearest(
     for place in close:
         one = finalists[place]
         steps = steps_for(macs) // _SHARE
-        after = refine(original, one.network, to_fit, judge, steps=steps, seed=seed, progress=progress)[
-            1
-        ]
+        _, after = refine(
+            original, one.network, to_fit, judge, steps=steps, seed=seed, progress=progress
+        )
         scores[place] = after * one.quick
     return min(close, key=scores.__getitem__)

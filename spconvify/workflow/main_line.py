@@ -92,9 +92,8 @@ def carry_out_best(
         told.append(caught)
     assert job.calibration is not None, "a budget has images"
     finalists = [Finalist(one.network, within.distance) for one, within in zip(made, plans)]
-    wanted = job.refine if job.refines else False
     images, macs = job.calibration, original.cost.macs
-    place = nearest(model, finalists, images, macs, wanted, job.seed, progress)
+    place = nearest(model, finalists, images, macs, job.refine, job.seed, progress)
     best = made[place]
     for one in told[place]:
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

@@ -11,7 +11,7 @@ import pytest
 from recovery_networks import images, pair
 
 from spconvify import ArgumentError, recover
-from spconvify.recovery import lock
+from spconvify.files import locked
 from spconvify.recovery.lock import only_run
 
 pytest.importorskip("fcntl", reason="there are no such locks on Windows")
@@ -77,7 +77,7 @@ def test_what_a_killed_run_left_is_taken_over(tmp_path):
 
 def test_a_lock_that_is_taken_away_meanwhile_counts_for_nothing(tmp_path, monkeypatch):
     """Between the opening and the locking of the file, its owner ends and removes it."""
-    path, real, seen = tmp_path / "run", lock.fcntl.flock, []
+    path, real, seen = tmp_path / "run", locked.fcntl.flock, []
 
     def flock(descriptor, operation):
         if not seen:
@@ -85,7 +85,7 @@ def test_a_lock_that_is_taken_away_meanwhile_counts_for_nothing(tmp_path, monkey
         seen.append(descriptor)
         real(descriptor, operation)
 
-    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    monkeypatch.setattr(locked.fcntl, "flock", flock)
     with only_run(path):
         assert len(seen) == 2
         assert os.listdir(tmp_path) == [".run.spconvify-lock"]
@@ -96,10 +96,10 @@ def test_a_file_system_without_locks_goes_on_without(tmp_path, monkeypatch, numb
     def flock(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    monkeypatch.setattr(locked.fcntl, "flock", flock)
     with only_run(tmp_path / "run"):
         assert os.listdir(tmp_path) == []
-    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(locked, "fcntl", None)
     with only_run(tmp_path / "run"):
         assert os.listdir(tmp_path) == []
 

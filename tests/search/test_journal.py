@@ -71,15 +71,20 @@ def test_a_result_that_was_cut_off_is_found_out_again(path):
     journal.close()
 
 
-@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
-def test_what_is_no_file_is_refused_at_the_start(path, tmp_path, kind):
-    (tmp_path / "mine").write_text("mine\n")
+def put(kind, path, target):
+    """What is no file, at `path`."""
     if kind == "link":
-        path.symlink_to(tmp_path / "mine")
+        path.symlink_to(target)
     elif kind == "fifo":
         os.mkfifo(path)
     else:
         path.mkdir()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_what_is_no_file_is_refused_at_the_start(path, tmp_path, kind):
+    (tmp_path / "mine").write_text("mine\n")
+    put(kind, path, tmp_path / "mine")
     with pytest.raises(ArgumentError, match="isn't what a search has left"):
         Journal(path, "one")
     assert (tmp_path / "mine").read_text() == "mine\n"
@@ -90,12 +95,7 @@ def test_what_comes_to_its_place_later_is_left_alone(path, tmp_path, kind):
     (tmp_path / "mine").write_text("mine\n")
     journal = Journal(path, "one")
     path.unlink()
-    if kind == "link":
-        path.symlink_to(tmp_path / "mine")
-    elif kind == "fifo":
-        os.mkfifo(path)
-    else:
-        path.mkdir()
+    put(kind, path, tmp_path / "mine")
     assert journal.get("a", lambda: 1) == 1
     journal.finish()
     assert os.path.lexists(path)
