@@ -47,10 +47,8 @@ class Source:
         if self.state is None:
             return False
         shapes = shapes_of(self.state)
-        if recognised(shapes):
-            return True
-        narrowed: bool | None = getattr(self.architecture, "narrowed", None)
-        return self._is_narrowed(shapes) if narrowed is None else narrowed
+        told: bool | None = True if recognised(shapes) else getattr(self.architecture, "narrowed", None)
+        return self._is_narrowed(shapes) if told is None else told
 
     def _is_narrowed(self, shapes: Shapes) -> bool:
         """Whether the network as it is built has more channels; only the building tells."""
